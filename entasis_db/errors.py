@@ -1,0 +1,29 @@
+"""The errors of the package: each says what happened and what to do next."""
+
+
+class EntasisError(Exception):
+    """Base of every error that Entasis DB raises on purpose.
+
+    Its text is complete: it can be shown to a person as it is. It never holds a password or a
+    connection string.
+    """
+
+
+class EmbeddedServerError(EntasisError):
+    """The embedded PostgreSQL server could not be started, stopped or reached."""
+
+
+class MigrationError(EntasisError):
+    """A database could not be brought to this release, or is not what this release expects."""
+
+
+class LoadError(EntasisError):
+    """A file could not be read to its end. What was read before the fault is kept."""
+
+
+class IdSpaceError(EntasisError):
+    """Trades number themselves differently from those that the market already has."""
+
+
+class QueryError(EntasisError):
+    """A named query was asked for something that does not exist."""

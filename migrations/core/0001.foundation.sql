@@ -1,0 +1,95 @@
+-- What every engine keeps beside the market data: the engine that was chosen, keep periods and
+-- floors, quarantine, and how each market numbers its trades.
+
+SET LOCAL ROLE entasis_owner;
+
+-- An enum, so that a misspelt interval is an error and never an empty answer.
+DO $type$
+BEGIN
+    IF to_regtype('entasis.candle_interval') IS NULL THEN
+        CREATE TYPE entasis.candle_interval AS ENUM (
+            '1m', '5m', '15m', '30m', '1h', '4h', '1d', '1w', '1mo'
+        );
+    END IF;
+END
+$type$;
+
+CREATE TABLE IF NOT EXISTS entasis.installation (
+    only_row boolean NOT NULL DEFAULT true,
+    engine text NOT NULL,
+    installed_at timestamptz NOT NULL DEFAULT current_timestamp,
+    release text,
+    applied_at timestamptz,
+    CONSTRAINT installation_pkey PRIMARY KEY (only_row),
+    CONSTRAINT installation_only_row CHECK (only_row)
+);
+
+CREATE TABLE IF NOT EXISTS entasis.keep_periods (
+    relation text NOT NULL,
+    keep interval,
+    archived boolean NOT NULL DEFAULT false,
+    months_ahead integer NOT NULL DEFAULT 3,
+    CONSTRAINT keep_periods_pkey PRIMARY KEY (relation),
+    CONSTRAINT keep_periods_relation_known CHECK (
+        relation IN ('market_data', 'option_data', 'ohlcv_1m', 'ohlcv_1h', 'ohlcv_1d')
+    ),
+    CONSTRAINT keep_periods_keep_positive CHECK (keep > interval '0'),
+    CONSTRAINT keep_periods_months_ahead_sane CHECK (months_ahead BETWEEN 1 AND 120)
+);
+
+-- the source document's retention policy; a DBA changes the rows, and they are never put back
+INSERT INTO entasis.keep_periods (relation, keep) VALUES
+('market_data', '3 months'),
+('option_data', '3 months'),
+('ohlcv_1m', '1 year'),
+('ohlcv_1h', '1 year'),
+('ohlcv_1d', '1 year')
+ON CONFLICT (relation) DO NOTHING;
+
+CREATE TABLE IF NOT EXISTS entasis.floors (
+    relation text NOT NULL,
+    floor timestamptz NOT NULL DEFAULT '-infinity',
+    raised_at timestamptz,
+    CONSTRAINT floors_pkey PRIMARY KEY (relation),
+    CONSTRAINT floors_relation_fkey FOREIGN KEY (relation) REFERENCES entasis.keep_periods (relation)
+);
+
+INSERT INTO entasis.floors (relation)
+SELECT k.relation FROM entasis.keep_periods AS k
+ON CONFLICT (relation) DO NOTHING;
+
+CREATE TABLE IF NOT EXISTS entasis.maintenance_log (
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    logged_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    action text NOT NULL,
+    relation text NOT NULL,
+    detail text NOT NULL,
+    CONSTRAINT maintenance_log_pkey PRIMARY KEY (id)
+);
+
+CREATE TABLE IF NOT EXISTS entasis.quarantine (
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    relation text NOT NULL,
+    source text NOT NULL,
+    line bigint NOT NULL,
+    code text NOT NULL,
+    reason text NOT NULL,
+    payload jsonb NOT NULL,
+    quarantined_at timestamptz NOT NULL DEFAULT current_timestamp,
+    CONSTRAINT quarantine_pkey PRIMARY KEY (id)
+);
+
+-- The same row of the same source, refused for the same cause, stands here once however often its
+-- file is loaded. A payload may be larger than an index entry: its digest stands for it.
+CREATE UNIQUE INDEX IF NOT EXISTS quarantine_once
+ON entasis.quarantine (relation, source, line, code, md5(payload::text));
+
+CREATE TABLE IF NOT EXISTS entasis.markets (
+    symbol varchar(20) COLLATE "C" NOT NULL,
+    exchange varchar(20) COLLATE "C" NOT NULL,
+    id_space text NOT NULL,
+    source text NOT NULL,
+    recorded_at timestamptz NOT NULL DEFAULT current_timestamp,
+    CONSTRAINT markets_pkey PRIMARY KEY (symbol, exchange),
+    CONSTRAINT markets_id_space_not_empty CHECK (id_space <> '')
+);

@@ -1,0 +1,50 @@
+-- Positions, and which login is which user.
+-- depends: 0005.predictions
+
+SET LOCAL ROLE entasis_owner;
+
+CREATE TABLE IF NOT EXISTS entasis.user_logins (
+    login name NOT NULL,
+    user_id uuid NOT NULL,
+    CONSTRAINT user_logins_pkey PRIMARY KEY (login)
+);
+
+CREATE SEQUENCE IF NOT EXISTS entasis.portfolio_status_id_seq AS bigint;
+
+CREATE TABLE IF NOT EXISTS entasis.portfolio_status (
+    id bigint NOT NULL DEFAULT nextval('entasis.portfolio_status_id_seq'),
+    user_id uuid NOT NULL,
+    asset_type varchar(20) COLLATE "C" NOT NULL,
+    position_size numeric NOT NULL,
+    entry_price numeric NOT NULL,
+    current_price numeric NOT NULL,
+    pnl numeric NOT NULL,
+    timestamp timestamptz NOT NULL,
+    CONSTRAINT portfolio_status_pkey PRIMARY KEY (id),
+    CONSTRAINT portfolio_status_asset_type_not_empty CHECK (asset_type <> ''),
+    CONSTRAINT portfolio_status_position_size_exact CHECK (
+        position_size > -1e12 AND position_size < 1e12 AND min_scale(position_size) <= 12
+    ),
+    CONSTRAINT portfolio_status_entry_price_exact CHECK (
+        entry_price >= 0 AND entry_price < 1e12 AND min_scale(entry_price) <= 12
+    ),
+    CONSTRAINT portfolio_status_current_price_exact CHECK (
+        current_price >= 0 AND current_price < 1e12 AND min_scale(current_price) <= 12
+    ),
+    CONSTRAINT portfolio_status_pnl_exact CHECK (
+        pnl > -1e14 AND pnl < 1e14 AND min_scale(pnl) <= 24
+    ),
+    CONSTRAINT portfolio_status_timestamp_finite CHECK (isfinite(timestamp))
+);
+
+ALTER SEQUENCE entasis.portfolio_status_id_seq OWNED BY entasis.portfolio_status.id;
+
+-- Nothing is shown until a policy says so: a database whose migration was cut short shows nothing.
+ALTER TABLE entasis.portfolio_status ENABLE ROW LEVEL SECURITY;
+
+CREATE INDEX IF NOT EXISTS idx_portfolio_user_timestamp
+ON entasis.portfolio_status (user_id, timestamp DESC);
+
+-- finds the newest snapshot of each position without reading the older ones
+CREATE INDEX IF NOT EXISTS idx_portfolio_user_asset_timestamp
+ON entasis.portfolio_status (user_id, asset_type, timestamp DESC, id DESC);

@@ -1,0 +1,10 @@
+COMMENT ON TABLE entasis.keep_periods IS
+'How long each partitioned relation is kept. A DBA changes these rows.';
+COMMENT ON COLUMN entasis.keep_periods.relation IS
+'Relation of schema entasis.';
+COMMENT ON COLUMN entasis.keep_periods.keep IS
+'A partition that lies wholly further back than this is past its keep period. NULL: kept for ever.';
+COMMENT ON COLUMN entasis.keep_periods.archived IS
+'True: entasis.maintain() drops no partition of it without a verified archive on record.';
+COMMENT ON COLUMN entasis.keep_periods.months_ahead IS
+'How many calendar months after this one have their partition made ahead.';

@@ -1,0 +1,30 @@
+COMMENT ON TABLE entasis.ohlcv_1h IS
+'Candles of one hour, kept equal to their trades. Partitioned by bucket. A hour without a trade has no row.';
+COMMENT ON COLUMN entasis.ohlcv_1h.symbol IS
+'Instrument, in the exchange''s spelling.';
+COMMENT ON COLUMN entasis.ohlcv_1h.exchange IS
+'Venue: prices of two exchanges do not make one candle.';
+COMMENT ON COLUMN entasis.ohlcv_1h.bucket IS
+'Beginning of the bucket, UTC; trades in [bucket, bucket + interval) belong to it.';
+COMMENT ON COLUMN entasis.ohlcv_1h.open IS
+'Price of the trade with the smallest (timestamp, id); quote units.';
+COMMENT ON COLUMN entasis.ohlcv_1h.high IS
+'Highest price; quote units.';
+COMMENT ON COLUMN entasis.ohlcv_1h.low IS
+'Lowest price; quote units.';
+COMMENT ON COLUMN entasis.ohlcv_1h.close IS
+'Price of the trade with the largest (timestamp, id); quote units.';
+COMMENT ON COLUMN entasis.ohlcv_1h.volume IS
+'Sum of volume; base units.';
+COMMENT ON COLUMN entasis.ohlcv_1h.quote_volume IS
+'Sum of price * volume; quote units. quote_volume / volume is the VWAP.';
+COMMENT ON COLUMN entasis.ohlcv_1h.trades IS
+'How many trades.';
+COMMENT ON COLUMN entasis.ohlcv_1h.opened_at IS
+'Timestamp of the opening trade; UTC.';
+COMMENT ON COLUMN entasis.ohlcv_1h.first_trade_id IS
+'id of the opening trade.';
+COMMENT ON COLUMN entasis.ohlcv_1h.closed_at IS
+'Timestamp of the closing trade; UTC.';
+COMMENT ON COLUMN entasis.ohlcv_1h.last_trade_id IS
+'id of the closing trade.';

@@ -1,0 +1,20 @@
+COMMENT ON TABLE entasis.portfolio_status IS
+'Snapshots of positions, one row a position and moment. Row-level security: see acting_user_id(). Never dropped by entasis.maintain().';
+COMMENT ON COLUMN entasis.portfolio_status.id IS
+'Number of the snapshot, from a sequence.';
+COMMENT ON COLUMN entasis.portfolio_status.user_id IS
+'Whose position it is.';
+COMMENT ON COLUMN entasis.portfolio_status.asset_type IS
+'What is held.';
+COMMENT ON COLUMN entasis.portfolio_status.position_size IS
+'Units held; below 0 for a short position; between -1e12 and 1e12, at most 12 decimals.';
+COMMENT ON COLUMN entasis.portfolio_status.entry_price IS
+'Average price paid, quote units for one unit; from 0 to below 1e12, at most 12 decimals.';
+COMMENT ON COLUMN entasis.portfolio_status.current_price IS
+'Price at the snapshot, quote units for one unit; from 0 to below 1e12, at most 12 decimals.';
+COMMENT ON COLUMN entasis.portfolio_status.pnl IS
+'Profit (above 0) or loss in quote units, as the writer reckons it; between -1e14 and 1e14, at most 24 decimals.';
+COMMENT ON COLUMN entasis.portfolio_status.timestamp IS
+'When the snapshot was taken; UTC.';
+COMMENT ON SEQUENCE entasis.portfolio_status_id_seq IS
+'Default of portfolio_status.id, for rows made by hand.';

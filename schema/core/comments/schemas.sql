@@ -1,0 +1,8 @@
+COMMENT ON SCHEMA entasis IS
+'Entasis DB: trades, option quotes, predictions, portfolios and candles. Everything here is for callers.';
+COMMENT ON SCHEMA entasis_internal IS
+'Entasis DB: how it works. Nothing here is for callers, and anything may change with a release.';
+COMMENT ON SCHEMA entasis_migrations IS
+'Entasis DB: the ledger of applied migrations, kept by yoyo. entasis.migrations shows it.';
+COMMENT ON TYPE entasis.candle_interval IS
+'The intervals that candles come in. 1m is a minute, 1mo a calendar month.';

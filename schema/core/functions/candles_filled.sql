@@ -1,0 +1,114 @@
+-- A bucket without a trade repeats the last price: open, high, low and close are the close before it,
+-- volumes and trades are 0, and it has no first and last trade. Nothing stands before the market's
+-- first trade, and nothing after now: what has not happened yet is not a gap.
+CREATE OR REPLACE FUNCTION entasis.candles_filled(
+    of_symbol text,
+    on_exchange text,
+    of_interval entasis.candle_interval,
+    from_time timestamptz,
+    to_time timestamptz
+) RETURNS TABLE (
+    symbol varchar,
+    exchange varchar,
+    bucket timestamptz,
+    open numeric,
+    high numeric,
+    low numeric,
+    close numeric,
+    volume numeric,
+    quote_volume numeric,
+    trades bigint,
+    opened_at timestamptz,
+    first_trade_id bigint,
+    closed_at timestamptz,
+    last_trade_id bigint
+)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
+BEGIN ATOMIC
+    WITH real_candles AS (
+        SELECT c.*
+        FROM entasis.candles(
+            candles_filled.of_symbol,
+            candles_filled.on_exchange,
+            candles_filled.of_interval,
+            candles_filled.from_time,
+            candles_filled.to_time
+        ) AS c
+    ),
+
+    -- the price that the range begins with
+    before AS (
+        SELECT m.close
+        FROM entasis.ohlcv_1m AS m
+        WHERE
+            m.symbol = candles_filled.of_symbol
+            AND m.exchange = candles_filled.on_exchange
+            AND m.bucket
+            < entasis.candle_bucket_from(candles_filled.of_interval, candles_filled.from_time)
+        ORDER BY m.bucket DESC
+        LIMIT 1
+    ),
+
+    buckets AS (
+        SELECT s.utc AT TIME ZONE 'UTC' AS bucket
+        FROM generate_series(
+            entasis.candle_bucket_from(candles_filled.of_interval, candles_filled.from_time)
+            AT TIME ZONE 'UTC',
+            least(candles_filled.to_time, now()) AT TIME ZONE 'UTC' - interval '1 microsecond',
+            entasis.candle_step(candles_filled.of_interval)
+        ) AS s (utc)
+    ),
+
+    -- every gap belongs to the run of the candle before it
+    runs AS (
+        SELECT
+            bucket,
+            r.open,
+            r.high,
+            r.low,
+            r.close,
+            r.volume,
+            r.quote_volume,
+            r.trades,
+            r.opened_at,
+            r.first_trade_id,
+            r.closed_at,
+            r.last_trade_id,
+            count(r.close) OVER (ORDER BY bucket) AS run
+        FROM buckets
+        FULL OUTER JOIN real_candles AS r USING (bucket)
+    ),
+
+    carried AS (
+        SELECT
+            f.*,
+            coalesce(
+                first_value(f.close) OVER (PARTITION BY f.run ORDER BY f.bucket),
+                (SELECT b.close FROM before AS b)
+            ) AS last_close
+        FROM runs AS f
+    )
+
+    SELECT
+        candles_filled.of_symbol,
+        candles_filled.on_exchange,
+        g.bucket,
+        coalesce(g.open, g.last_close),
+        coalesce(g.high, g.last_close),
+        coalesce(g.low, g.last_close),
+        coalesce(g.close, g.last_close),
+        coalesce(g.volume, 0),
+        coalesce(g.quote_volume, 0),
+        coalesce(g.trades, 0),
+        g.opened_at,
+        g.first_trade_id,
+        g.closed_at,
+        g.last_trade_id
+    FROM carried AS g
+    WHERE g.last_close IS NOT NULL;
+END;
+
+COMMENT ON FUNCTION entasis.candles_filled(
+    text, text, entasis.candle_interval, timestamptz, timestamptz
+) IS
+'As candles(), with a flat candle (volume 0, trades 0, no first and last trade) for every bucket without a trade after the market''s first one and up to now.';

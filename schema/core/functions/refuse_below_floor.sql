@@ -1,0 +1,22 @@
+CREATE OR REPLACE FUNCTION entasis_internal.refuse_below_floor(
+    raw_relation text, earliest timestamptz
+) RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    lowest timestamptz;
+BEGIN
+    SELECT f.floor INTO lowest FROM entasis.floors AS f WHERE f.relation = raw_relation;
+    IF earliest < lowest THEN
+        RAISE EXCEPTION '% is past its keep period: its data before % was dropped, and this statement touches %',
+            raw_relation, lowest, earliest
+        USING ERRCODE = 'check_violation',
+            CONSTRAINT = raw_relation || '_floor',
+            HINT = 'Writing there would destroy what the candles still know. History comes back only by a restore.';
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION entasis_internal.refuse_below_floor(text, timestamptz) IS
+'Raises check_violation (constraint <relation>_floor) when the time given lies before the relation''s floor. A NULL time passes.';

@@ -1,0 +1,27 @@
+CREATE OR REPLACE FUNCTION entasis.stage_options() RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+SET client_min_messages = 'warning'
+AS $$
+BEGIN
+    -- No bounds here: what option_data would refuse must be able to stand here and be judged.
+    CREATE TEMPORARY TABLE IF NOT EXISTS entasis_staged_options (
+        line bigint NOT NULL,
+        underlying text COLLATE "C" NOT NULL,
+        strike_price numeric NOT NULL,
+        expiry_date timestamptz NOT NULL,
+        option_type text COLLATE "C" NOT NULL,
+        "timestamp" timestamptz NOT NULL,
+        id bigint NOT NULL,
+        iv numeric,
+        delta numeric,
+        gamma numeric,
+        theta numeric,
+        vega numeric
+    ) ON COMMIT DELETE ROWS;
+    DELETE FROM pg_temp.entasis_staged_options;
+END
+$$;
+
+COMMENT ON FUNCTION entasis.stage_options() IS
+'Makes the session''s empty staging table pg_temp.entasis_staged_options (line, and the columns of option_data). COPY into it, then call absorb_staged_options() in the same transaction.';

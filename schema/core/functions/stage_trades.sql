@@ -1,0 +1,22 @@
+CREATE OR REPLACE FUNCTION entasis.stage_trades() RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+SET client_min_messages = 'warning'
+AS $$
+BEGIN
+    -- No bounds here: what market_data would refuse must be able to stand here and be judged.
+    CREATE TEMPORARY TABLE IF NOT EXISTS entasis_staged_trades (
+        line bigint NOT NULL,
+        symbol text COLLATE "C" NOT NULL,
+        exchange text COLLATE "C" NOT NULL,
+        "timestamp" timestamptz NOT NULL,
+        id bigint NOT NULL,
+        price numeric NOT NULL,
+        volume numeric NOT NULL
+    ) ON COMMIT DELETE ROWS;
+    DELETE FROM pg_temp.entasis_staged_trades;
+END
+$$;
+
+COMMENT ON FUNCTION entasis.stage_trades() IS
+'Makes the session''s empty staging table pg_temp.entasis_staged_trades (line, symbol, exchange, timestamp, id, price, volume). COPY into it, then call absorb_staged_trades() in the same transaction.';

@@ -1,0 +1,82 @@
+-- Every right that anybody has is given here, from nothing: what was granted by hand on these
+-- objects is taken back by the next migration run.
+REVOKE ALL ON ALL TABLES IN SCHEMA entasis, entasis_internal, entasis_migrations
+FROM public, entasis_reader, entasis_writer, entasis_admin, entasis_service;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA entasis, entasis_internal
+FROM public, entasis_reader, entasis_writer, entasis_admin, entasis_service;
+REVOKE ALL ON ALL ROUTINES IN SCHEMA entasis, entasis_internal
+FROM public, entasis_reader, entasis_writer, entasis_admin, entasis_service;
+-- PostgreSQL lets everybody execute every new function, unless told otherwise
+ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON ROUTINES FROM public;
+
+GRANT USAGE ON SCHEMA entasis, entasis_internal TO entasis_reader, entasis_service;
+
+GRANT SELECT ON
+entasis.market_data,
+entasis.option_data,
+entasis.predictions,
+entasis.portfolio_status,
+entasis.ohlcv_1m,
+entasis.ohlcv_5m,
+entasis.ohlcv_15m,
+entasis.ohlcv_30m,
+entasis.ohlcv_1h,
+entasis.ohlcv_4h,
+entasis.ohlcv_1d,
+entasis.ohlcv_1w,
+entasis.ohlcv_1mo,
+entasis.mv_ohlcv_1h,
+entasis.markets,
+entasis.keep_periods,
+entasis.floors,
+entasis.partitions,
+entasis.installation,
+entasis.migrations
+TO entasis_reader;
+
+GRANT EXECUTE ON FUNCTION
+entasis.acting_user_id(),
+entasis.candle_step(entasis.candle_interval),
+entasis.candle_bucket(entasis.candle_interval, timestamptz),
+entasis.candle_bucket_from(entasis.candle_interval, timestamptz),
+entasis.candles(text, text, entasis.candle_interval, timestamptz, timestamptz),
+entasis.candles_filled(text, text, entasis.candle_interval, timestamptz, timestamptz),
+entasis_internal.partitions_of(text)
+TO entasis_reader;
+
+GRANT INSERT, UPDATE, DELETE ON
+entasis.market_data,
+entasis.option_data,
+entasis.predictions,
+entasis.portfolio_status
+TO entasis_writer;
+GRANT USAGE ON SEQUENCE
+entasis.market_data_id_seq,
+entasis.option_data_id_seq,
+entasis.predictions_id_seq,
+entasis.portfolio_status_id_seq
+TO entasis_writer;
+GRANT SELECT, INSERT ON entasis.quarantine TO entasis_writer;
+GRANT EXECUTE ON FUNCTION
+entasis.record_id_space(text, text, text, text),
+entasis.ensure_partitions(text, timestamptz, timestamptz),
+entasis.stage_trades(),
+entasis.absorb_staged_trades(text),
+entasis_internal.trade_fault(text, text, timestamptz, numeric, numeric, timestamptz),
+entasis.stage_options(),
+entasis.absorb_staged_options(text),
+entasis_internal.option_fault(
+    text, numeric, timestamptz, text, timestamptz, numeric, numeric, numeric, numeric, numeric, timestamptz
+)
+TO entasis_writer;
+
+GRANT UPDATE ON entasis.keep_periods TO entasis_admin;
+GRANT DELETE ON entasis.quarantine TO entasis_admin;
+GRANT SELECT, INSERT, UPDATE, DELETE ON entasis.user_logins TO entasis_admin;
+GRANT SELECT ON entasis.maintenance_log TO entasis_admin;
+GRANT EXECUTE ON FUNCTION entasis.check_candles(timestamptz, timestamptz) TO entasis_admin;
+GRANT EXECUTE ON PROCEDURE
+entasis.maintain(),
+entasis.rebuild_candles(timestamptz, timestamptz),
+entasis.refresh_candles(timestamptz, timestamptz)
+TO entasis_admin;

@@ -1,0 +1,21 @@
+CREATE TABLE IF NOT EXISTS entasis.keep_periods (
+    relation text NOT NULL,
+    keep interval,
+    archived boolean NOT NULL DEFAULT false,
+    months_ahead integer NOT NULL DEFAULT 3,
+    CONSTRAINT keep_periods_pkey PRIMARY KEY (relation),
+    CONSTRAINT keep_periods_relation_known CHECK (
+        relation IN ('market_data', 'option_data', 'ohlcv_1m', 'ohlcv_1h', 'ohlcv_1d')
+    ),
+    CONSTRAINT keep_periods_keep_positive CHECK (keep > interval '0'),
+    CONSTRAINT keep_periods_months_ahead_sane CHECK (months_ahead BETWEEN 1 AND 120)
+);
+
+-- the source document's retention policy; a DBA changes the rows, and they are never put back
+INSERT INTO entasis.keep_periods (relation, keep) VALUES
+('market_data', '3 months'),
+('option_data', '3 months'),
+('ohlcv_1m', '1 year'),
+('ohlcv_1h', '1 year'),
+('ohlcv_1d', '1 year')
+ON CONFLICT (relation) DO NOTHING;

@@ -1,0 +1,16 @@
+CREATE TABLE IF NOT EXISTS entasis.quarantine (
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    relation text NOT NULL,
+    source text NOT NULL,
+    line bigint NOT NULL,
+    code text NOT NULL,
+    reason text NOT NULL,
+    payload jsonb NOT NULL,
+    quarantined_at timestamptz NOT NULL DEFAULT current_timestamp,
+    CONSTRAINT quarantine_pkey PRIMARY KEY (id)
+);
+
+-- The same row of the same source, refused for the same cause, stands here once however often its
+-- file is loaded. A payload may be larger than an index entry: its digest stands for it.
+CREATE UNIQUE INDEX IF NOT EXISTS quarantine_once
+ON entasis.quarantine (relation, source, line, code, md5(payload::text));

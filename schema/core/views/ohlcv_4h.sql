@@ -1,0 +1,21 @@
+CREATE OR REPLACE VIEW entasis.ohlcv_4h WITH (security_invoker = true) AS
+SELECT
+    c.symbol,
+    c.exchange,
+    entasis.candle_bucket('4h', c.bucket) AS bucket,
+    (min(ARRAY[extract(EPOCH FROM c.opened_at), c.first_trade_id, c.open]))[3] AS open,
+    max(c.high) AS high,
+    min(c.low) AS low,
+    (max(ARRAY[extract(EPOCH FROM c.closed_at), c.last_trade_id, c.close]))[3] AS close,
+    sum(c.volume) AS volume,
+    sum(c.quote_volume) AS quote_volume,
+    sum(c.trades)::bigint AS trades,
+    min(c.opened_at) AS opened_at,
+    (min(ARRAY[extract(EPOCH FROM c.opened_at), c.first_trade_id, c.open]))[2]::bigint AS first_trade_id,
+    max(c.closed_at) AS closed_at,
+    (max(ARRAY[extract(EPOCH FROM c.closed_at), c.last_trade_id, c.close]))[2]::bigint AS last_trade_id
+FROM entasis.ohlcv_1h AS c
+GROUP BY 1, 2, 3;
+
+COMMENT ON VIEW entasis.ohlcv_4h IS
+'Candles of 4 hours (UTC), computed from ohlcv_1h when read. For a range of time, entasis.candles() reads only the partitions that it needs.';

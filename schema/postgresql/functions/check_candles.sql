@@ -1,0 +1,169 @@
+-- Each level is computed from the one below it, so that a difference is reported where it arose.
+-- Whole UTC days are compared, because a day's candle needs them.
+CREATE OR REPLACE FUNCTION entasis.check_candles(
+    from_time timestamptz DEFAULT '-infinity', to_time timestamptz DEFAULT 'infinity'
+) RETURNS TABLE (
+    relation text,
+    symbol varchar,
+    exchange varchar,
+    bucket timestamptz,
+    problem text,
+    stored jsonb,
+    expected jsonb
+)
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
+BEGIN ATOMIC
+    WITH bounds AS (
+        SELECT
+            greatest(f.floor, CASE
+                WHEN isfinite(check_candles.from_time)
+                    THEN date_trunc('day', check_candles.from_time)
+                ELSE check_candles.from_time
+            END) AS from_day,
+            CASE
+                WHEN isfinite(check_candles.to_time)
+                    THEN date_trunc(
+                        'day', check_candles.to_time + interval '1 day' - interval '1 microsecond'
+                    )
+                ELSE check_candles.to_time
+            END AS to_day
+        FROM entasis.floors AS f
+        WHERE f.relation = 'market_data'
+    ),
+
+    stored_candles AS (
+        SELECT
+            'ohlcv_1m' AS relation,
+            c.*
+        FROM entasis.ohlcv_1m AS c
+        UNION ALL
+        SELECT
+            'ohlcv_1h' AS relation,
+            c.*
+        FROM entasis.ohlcv_1h AS c
+        UNION ALL
+        SELECT
+            'ohlcv_1d' AS relation,
+            c.*
+        FROM entasis.ohlcv_1d AS c
+    ),
+
+    stored_in_range AS (
+        SELECT s.*
+        FROM stored_candles AS s
+        CROSS JOIN bounds AS b
+        WHERE s.bucket >= b.from_day AND s.bucket < b.to_day
+    ),
+
+    parts AS (
+        SELECT
+            'ohlcv_1m' AS relation,
+            d.symbol,
+            d.exchange,
+            date_bin('1 minute', d.timestamp, '2000-01-01 00:00:00+00'::timestamptz) AS bucket,
+            d.timestamp AS opened_at,
+            d.id AS first_trade_id,
+            d.price AS open,
+            d.price AS high,
+            d.price AS low,
+            d.price AS close,
+            d.volume,
+            d.price * d.volume AS quote_volume,
+            1 AS trades,
+            d.timestamp AS closed_at,
+            d.id AS last_trade_id
+        FROM entasis.market_data AS d
+        CROSS JOIN bounds AS b
+        WHERE d.timestamp >= b.from_day AND d.timestamp < b.to_day
+        UNION ALL
+        SELECT
+            CASE s.relation WHEN 'ohlcv_1m' THEN 'ohlcv_1h' ELSE 'ohlcv_1d' END AS relation,
+            s.symbol,
+            s.exchange,
+            date_bin(
+                CASE s.relation WHEN 'ohlcv_1m' THEN interval '1 hour' ELSE interval '1 day' END,
+                s.bucket, '2000-01-01 00:00:00+00'::timestamptz
+            ) AS bucket,
+            s.opened_at,
+            s.first_trade_id,
+            s.open,
+            s.high,
+            s.low,
+            s.close,
+            s.volume,
+            s.quote_volume,
+            s.trades,
+            s.closed_at,
+            s.last_trade_id
+        FROM stored_in_range AS s
+        WHERE s.relation IN ('ohlcv_1m', 'ohlcv_1h')
+    ),
+
+    grouped AS (
+        SELECT
+            p.relation,
+            p.symbol,
+            p.exchange,
+            p.bucket,
+            min(ARRAY[extract(EPOCH FROM p.opened_at), p.first_trade_id, p.open]) AS opening,
+            max(p.high) AS high,
+            min(p.low) AS low,
+            max(ARRAY[extract(EPOCH FROM p.closed_at), p.last_trade_id, p.close]) AS closing,
+            sum(p.volume) AS volume,
+            sum(p.quote_volume) AS quote_volume,
+            sum(p.trades)::bigint AS trades,
+            min(p.opened_at) AS opened_at,
+            max(p.closed_at) AS closed_at
+        FROM parts AS p
+        GROUP BY p.relation, p.symbol, p.exchange, p.bucket
+    ),
+
+    computed AS (
+        SELECT
+            g.relation,
+            g.symbol,
+            g.exchange,
+            g.bucket,
+            g.opening[3] AS open,
+            g.high,
+            g.low,
+            g.closing[3] AS close,
+            g.volume,
+            g.quote_volume,
+            g.trades,
+            g.opened_at,
+            g.opening[2]::bigint AS first_trade_id,
+            g.closed_at,
+            g.closing[2]::bigint AS last_trade_id
+        FROM grouped AS g
+    )
+
+    SELECT
+        relation,
+        symbol,
+        exchange,
+        bucket,
+        CASE
+            WHEN s.trades IS NULL THEN 'missing'
+            WHEN e.trades IS NULL THEN 'surplus'
+            ELSE 'different'
+        END AS problem,
+        CASE WHEN s.trades IS NOT NULL THEN to_jsonb(s) END AS stored,
+        CASE WHEN e.trades IS NOT NULL THEN to_jsonb(e) END AS expected
+    FROM stored_in_range AS s
+    FULL OUTER JOIN computed AS e USING (relation, symbol, exchange, bucket)
+    WHERE
+        (
+            s.open, s.high, s.low, s.close, s.volume, s.quote_volume, s.trades,
+            s.opened_at, s.first_trade_id, s.closed_at, s.last_trade_id
+        ) IS DISTINCT FROM (
+            e.open, e.high, e.low, e.close, e.volume, e.quote_volume, e.trades,
+            e.opened_at, e.first_trade_id, e.closed_at, e.last_trade_id
+        )
+    ORDER BY relation, symbol, exchange, bucket;
+END;
+
+COMMENT ON FUNCTION entasis.check_candles(timestamptz, timestamptz) IS
+'Every stored candle of the UTC days that touch [from_time, to_time) that is not what its trades, minutes or hours say: missing, surplus or different. No row means that all is right. Days below the floor of market_data are not looked at: their trades are gone.';

@@ -1,0 +1,51 @@
+-- CREATE TABLE ... PARTITION OF locks the parent against every reader and writer; LIKE and ATTACH
+-- hardly at all. Attaching makes the indexes and keys that the parent has.
+CREATE OR REPLACE FUNCTION entasis_internal.create_partition(relation_name text, any_time timestamptz)
+RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
+AS $$
+DECLARE
+    month_start timestamptz := date_trunc('month', any_time);
+    month_end timestamptz := month_start + interval '1 month';
+    partition_name text := relation_name || to_char(month_start, '"_y"YYYY"m"MM');
+BEGIN
+    IF EXISTS (
+        SELECT FROM entasis_internal.partitions_of(relation_name) AS p
+        WHERE p.from_time <= any_time AND p.to_time > any_time
+    ) THEN
+        RETURN false;
+    END IF;
+
+    -- Whoever makes partitions of this relation comes one after the other, and looks again.
+    PERFORM pg_advisory_xact_lock(hashtext('entasis.create_partition'), hashtext(relation_name));
+    IF EXISTS (
+        SELECT FROM entasis_internal.partitions_of(relation_name) AS p
+        WHERE p.from_time < month_end AND p.to_time > month_start
+    ) THEN
+        RETURN false;
+    END IF;
+
+    EXECUTE format(
+        'CREATE TABLE entasis.%I (LIKE entasis.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE INCLUDING COMMENTS)',
+        partition_name, relation_name
+    );
+    EXECUTE format('ALTER TABLE entasis.%I OWNER TO entasis_owner', partition_name);
+    EXECUTE format(
+        'ALTER TABLE entasis.%I ATTACH PARTITION entasis.%I FOR VALUES FROM (%L) TO (%L)',
+        relation_name, partition_name, month_start, month_end
+    );
+    EXECUTE format(
+        'COMMENT ON TABLE entasis.%I IS %L', partition_name,
+        format('Partition of entasis.%s: [%s, %s) UTC.',
+            relation_name, to_char(month_start, 'YYYY-MM-DD'), to_char(month_end, 'YYYY-MM-DD'))
+    );
+    INSERT INTO entasis.maintenance_log (action, relation, detail)
+    VALUES ('create', relation_name, partition_name);
+    RETURN true;
+END
+$$;
+
+COMMENT ON FUNCTION entasis_internal.create_partition(text, timestamptz) IS
+'Makes the partition of the calendar month (UTC) that holds the time given. False when the time, or a part of the month, has one already.';

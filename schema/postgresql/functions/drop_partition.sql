@@ -1,0 +1,34 @@
+-- A drop waits behind every reader of the partition, and everybody else waits behind the drop: it
+-- gives up early (lock_not_available), and its caller tries again later.
+CREATE OR REPLACE FUNCTION entasis_internal.drop_partition(relation_name text, dropped name)
+RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET lock_timeout = '2s'
+AS $$
+DECLARE
+    expired record;
+BEGIN
+    SELECT e.to_time, e.from_time, e.kept_because INTO expired
+    FROM entasis_internal.expired_partitions() AS e
+    WHERE e.relation = relation_name AND e.partition_name = dropped;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION '% is not a partition of % that is past its keep period',
+            dropped, relation_name
+        USING ERRCODE = 'object_not_in_prerequisite_state',
+            HINT = 'SELECT * FROM entasis_internal.expired_partitions() lists those that are.';
+    END IF;
+    IF expired.kept_because IS NOT NULL THEN
+        RAISE EXCEPTION '% is kept: %', dropped, expired.kept_because
+        USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+
+    EXECUTE format('DROP TABLE entasis.%I', dropped);
+    PERFORM entasis_internal.raise_floor(relation_name, expired.to_time);
+    INSERT INTO entasis.maintenance_log (action, relation, detail)
+    VALUES ('drop', relation_name, format('%s [%s, %s)', dropped, expired.from_time, expired.to_time));
+END
+$$;
+
+COMMENT ON FUNCTION entasis_internal.drop_partition(text, name) IS
+'Drops one partition that is past its keep period and not kept for another cause, and raises the floor in the same transaction. Raises lock_not_available when the partition is in use for longer than 2 s.';

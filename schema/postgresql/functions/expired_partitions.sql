@@ -1,0 +1,34 @@
+CREATE OR REPLACE FUNCTION entasis_internal.expired_partitions()
+RETURNS TABLE (
+    relation text,
+    partition_name name,
+    from_time timestamptz,
+    to_time timestamptz,
+    kept_because text
+)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
+BEGIN ATOMIC
+    SELECT
+        k.relation,
+        p.partition_name,
+        p.from_time,
+        p.to_time,
+        CASE
+            WHEN k.archived
+                THEN 'it is marked as archived, and no verified archive of it is on record'
+            WHEN k.relation LIKE 'ohlcv%' AND EXISTS (
+                SELECT FROM entasis_internal.partitions_of('market_data') AS raw
+                WHERE raw.from_time < p.to_time
+            ) THEN 'market_data still has trades of that time or before'
+        END
+    FROM entasis.keep_periods AS k
+    CROSS JOIN LATERAL entasis_internal.partitions_of(k.relation) AS p
+    WHERE p.to_time <= now() - k.keep
+    -- trades before their candles: a candle goes only when its trades have gone
+    ORDER BY k.relation LIKE 'ohlcv%', k.relation, p.from_time;
+END;
+
+COMMENT ON FUNCTION entasis_internal.expired_partitions() IS
+'Partitions that lie wholly past their keep period, in the order in which they may be dropped. kept_because is NULL for those that may go now.';

@@ -1,0 +1,55 @@
+-- Owner's rights: a writer has none on the candles.
+CREATE OR REPLACE FUNCTION entasis_internal.market_data_inserted() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    minutes entasis.ohlcv_1m[];
+    earliest timestamptz;
+BEGIN
+    SELECT
+        array_agg(
+            ROW(
+                g.symbol, g.exchange, g.bucket,
+                g.opening[3], g.high, g.low, g.closing[3],
+                g.volume, g.quote_volume, g.trades,
+                g.opened_at, g.opening[2], g.closed_at, g.closing[2]
+            )::entasis.ohlcv_1m
+        ),
+        min(g.opened_at)
+    INTO minutes, earliest
+    FROM (
+        SELECT
+            n.symbol,
+            n.exchange,
+            date_bin('1 minute', n.timestamp, '2000-01-01 00:00:00+00'::timestamptz) AS bucket,
+            min(ARRAY[extract(EPOCH FROM n.timestamp), n.id, n.price]) AS opening,
+            max(n.price) AS high,
+            min(n.price) AS low,
+            max(ARRAY[extract(EPOCH FROM n.timestamp), n.id, n.price]) AS closing,
+            sum(n.volume) AS volume,
+            sum(n.price * n.volume) AS quote_volume,
+            count(*) AS trades,
+            min(n.timestamp) AS opened_at,
+            max(n.timestamp) AS closed_at
+        FROM new_trades AS n
+        GROUP BY 1, 2, 3
+    ) AS g;
+
+    IF minutes IS NULL THEN
+        RETURN NULL;
+    END IF;
+    PERFORM entasis_internal.refuse_below_floor('market_data', earliest);
+
+    -- set by recompute_candles, which says why
+    IF current_setting('entasis.recompute', true) = 'on' THEN
+        PERFORM entasis_internal.recompute_candles(minutes);
+    ELSE
+        PERFORM entasis_internal.merge_candles(minutes);
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION entasis_internal.market_data_inserted() IS
+'Trigger of market_data: brings the candles up to the trades that a statement inserted.';

@@ -1,0 +1,18 @@
+CREATE OR REPLACE FUNCTION entasis_internal.raise_floor(
+    relation_name text, new_floor timestamptz
+) RETURNS void
+LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    -- Trades below a dropped candle could never be counted right again: the floor of the candles is
+    -- a floor of the trades too.
+    UPDATE entasis.floors SET
+        floor = new_floor,
+        raised_at = clock_timestamp()
+    WHERE
+        (relation = relation_name OR (relation_name LIKE 'ohlcv%' AND relation = 'market_data'))
+        AND floor < new_floor;
+END;
+
+COMMENT ON FUNCTION entasis_internal.raise_floor(text, timestamptz) IS
+'Raises the floor of a relation to the time given; never lowers it.';

@@ -1,0 +1,27 @@
+-- Commits after each day; see maintain() for why every name in it is qualified.
+CREATE OR REPLACE PROCEDURE entasis.rebuild_candles(
+    from_time timestamptz, to_time timestamptz
+)
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    d record;
+    looked_at bigint := 0;
+    days bigint := 0;
+BEGIN
+    IF from_time IS NULL OR to_time IS NULL THEN
+        RAISE EXCEPTION 'both from_time and to_time must be given'
+        USING ERRCODE = 'null_value_not_allowed',
+            HINT = 'Use ''-infinity'' and ''infinity'' for all there is.';
+    END IF;
+    FOR d IN SELECT w.day FROM entasis_internal.days_with_data(from_time, to_time) AS w LOOP
+        looked_at := looked_at OPERATOR(pg_catalog.+) entasis_internal.rebuild_day(d.day);
+        days := days OPERATOR(pg_catalog.+) 1;
+        COMMIT;
+    END LOOP;
+    RAISE NOTICE 'rebuilt % minutes of % days', looked_at, days;
+END
+$$;
+
+COMMENT ON PROCEDURE entasis.rebuild_candles(timestamptz, timestamptz) IS
+'Computes the candles of the UTC days that touch [from_time, to_time) anew from their trades, beside running writers. Never reaches below the floor. Commits after each day, so it cannot run inside a transaction block.';

@@ -1,0 +1,192 @@
+-- First every touched bucket is locked, then a later statement, whose snapshot is newer than the
+-- locks, reads the trades. A statement that did both would read what was there before it waited.
+CREATE OR REPLACE FUNCTION entasis_internal.recompute_candles(touched entasis.ohlcv_1m [])
+RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    minutes entasis.ohlcv_1m[]
+        := entasis_internal.candle_placeholders(touched, interval '1 minute');
+    hours entasis.ohlcv_1m[] := entasis_internal.candle_placeholders(touched, interval '1 hour');
+    days entasis.ohlcv_1m[] := entasis_internal.candle_placeholders(touched, interval '1 day');
+BEGIN
+    -- To the end of the transaction, new trades are no longer merged but computed like this. An
+    -- upsert, a MERGE or a CTE fires several triggers in one statement, and what is computed here
+    -- counts that statement's new trades already: merging them after it would count them twice.
+    PERFORM set_config('entasis.recompute', 'on', true);
+
+    IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
+        -- Here every statement reads one old snapshot. A candle that stands in it and was deleted
+        -- since leaves room for a placeholder, and what it would be filled with is out of date:
+        -- FOR UPDATE fails on such a row with 40001, as does the placeholder on a newer one.
+        PERFORM FROM entasis.ohlcv_1m AS c
+        INNER JOIN unnest(minutes) AS t USING (symbol, exchange, bucket)
+        ORDER BY c.symbol, c.exchange, c.bucket FOR UPDATE OF c;
+        PERFORM FROM entasis.ohlcv_1h AS c
+        INNER JOIN unnest(hours) AS t USING (symbol, exchange, bucket)
+        ORDER BY c.symbol, c.exchange, c.bucket FOR UPDATE OF c;
+        PERFORM FROM entasis.ohlcv_1d AS c
+        INNER JOIN unnest(days) AS t USING (symbol, exchange, bucket)
+        ORDER BY c.symbol, c.exchange, c.bucket FOR UPDATE OF c;
+    END IF;
+
+    -- DO UPDATE ... WHERE false locks the row that is there and changes nothing.
+    INSERT INTO entasis.ohlcv_1m AS c
+    SELECT t.* FROM unnest(minutes) AS t ORDER BY t.symbol, t.exchange, t.bucket
+    ON CONFLICT (symbol, exchange, bucket) DO UPDATE SET trades = c.trades WHERE false;
+    INSERT INTO entasis.ohlcv_1h AS c
+    SELECT t.* FROM unnest(hours) AS t ORDER BY t.symbol, t.exchange, t.bucket
+    ON CONFLICT (symbol, exchange, bucket) DO UPDATE SET trades = c.trades WHERE false;
+    INSERT INTO entasis.ohlcv_1d AS c
+    SELECT t.* FROM unnest(days) AS t ORDER BY t.symbol, t.exchange, t.bucket
+    ON CONFLICT (symbol, exchange, bucket) DO UPDATE SET trades = c.trades WHERE false;
+
+    UPDATE entasis.ohlcv_1m AS c SET
+        open = n.opening[3],
+        high = n.high,
+        low = n.low,
+        close = n.closing[3],
+        volume = n.volume,
+        quote_volume = n.quote_volume,
+        trades = n.trades,
+        opened_at = n.opened_at,
+        first_trade_id = n.opening[2],
+        closed_at = n.closed_at,
+        last_trade_id = n.closing[2]
+    FROM unnest(minutes) AS t
+    CROSS JOIN LATERAL (
+        SELECT
+            min(ARRAY[extract(EPOCH FROM d.timestamp), d.id, d.price]) AS opening,
+            max(d.price) AS high,
+            min(d.price) AS low,
+            max(ARRAY[extract(EPOCH FROM d.timestamp), d.id, d.price]) AS closing,
+            coalesce(sum(d.volume), 0) AS volume,
+            coalesce(sum(d.price * d.volume), 0) AS quote_volume,
+            count(*) AS trades,
+            min(d.timestamp) AS opened_at,
+            max(d.timestamp) AS closed_at
+        FROM entasis.market_data AS d
+        WHERE
+            d.symbol = t.symbol
+            AND d.exchange = t.exchange
+            AND d.timestamp >= t.bucket
+            AND d.timestamp < t.bucket + interval '1 minute'
+    ) AS n
+    WHERE
+        c.symbol = t.symbol AND c.exchange = t.exchange AND c.bucket = t.bucket
+        AND n.trades > 0;
+
+    DELETE FROM entasis.ohlcv_1m AS c
+    USING unnest(minutes) AS t
+    WHERE
+        c.symbol = t.symbol AND c.exchange = t.exchange AND c.bucket = t.bucket
+        AND NOT EXISTS (
+            SELECT FROM entasis.market_data AS d
+            WHERE
+                d.symbol = t.symbol
+                AND d.exchange = t.exchange
+                AND d.timestamp >= t.bucket
+                AND d.timestamp < t.bucket + interval '1 minute'
+        );
+
+    UPDATE entasis.ohlcv_1h AS c SET
+        open = n.opening[3],
+        high = n.high,
+        low = n.low,
+        close = n.closing[3],
+        volume = n.volume,
+        quote_volume = n.quote_volume,
+        trades = n.trades,
+        opened_at = n.opened_at,
+        first_trade_id = n.opening[2],
+        closed_at = n.closed_at,
+        last_trade_id = n.closing[2]
+    FROM unnest(hours) AS t
+    CROSS JOIN LATERAL (
+        SELECT
+            min(ARRAY[extract(EPOCH FROM m.opened_at), m.first_trade_id, m.open]) AS opening,
+            max(m.high) AS high,
+            min(m.low) AS low,
+            max(ARRAY[extract(EPOCH FROM m.closed_at), m.last_trade_id, m.close]) AS closing,
+            coalesce(sum(m.volume), 0) AS volume,
+            coalesce(sum(m.quote_volume), 0) AS quote_volume,
+            coalesce(sum(m.trades), 0)::bigint AS trades,
+            min(m.opened_at) AS opened_at,
+            max(m.closed_at) AS closed_at
+        FROM entasis.ohlcv_1m AS m
+        WHERE
+            m.symbol = t.symbol
+            AND m.exchange = t.exchange
+            AND m.bucket >= t.bucket
+            AND m.bucket < t.bucket + interval '1 hour'
+    ) AS n
+    WHERE
+        c.symbol = t.symbol AND c.exchange = t.exchange AND c.bucket = t.bucket
+        AND n.trades > 0;
+
+    DELETE FROM entasis.ohlcv_1h AS c
+    USING unnest(hours) AS t
+    WHERE
+        c.symbol = t.symbol AND c.exchange = t.exchange AND c.bucket = t.bucket
+        AND NOT EXISTS (
+            SELECT FROM entasis.ohlcv_1m AS m
+            WHERE
+                m.symbol = t.symbol
+                AND m.exchange = t.exchange
+                AND m.bucket >= t.bucket
+                AND m.bucket < t.bucket + interval '1 hour'
+        );
+
+    UPDATE entasis.ohlcv_1d AS c SET
+        open = n.opening[3],
+        high = n.high,
+        low = n.low,
+        close = n.closing[3],
+        volume = n.volume,
+        quote_volume = n.quote_volume,
+        trades = n.trades,
+        opened_at = n.opened_at,
+        first_trade_id = n.opening[2],
+        closed_at = n.closed_at,
+        last_trade_id = n.closing[2]
+    FROM unnest(days) AS t
+    CROSS JOIN LATERAL (
+        SELECT
+            min(ARRAY[extract(EPOCH FROM h.opened_at), h.first_trade_id, h.open]) AS opening,
+            max(h.high) AS high,
+            min(h.low) AS low,
+            max(ARRAY[extract(EPOCH FROM h.closed_at), h.last_trade_id, h.close]) AS closing,
+            coalesce(sum(h.volume), 0) AS volume,
+            coalesce(sum(h.quote_volume), 0) AS quote_volume,
+            coalesce(sum(h.trades), 0)::bigint AS trades,
+            min(h.opened_at) AS opened_at,
+            max(h.closed_at) AS closed_at
+        FROM entasis.ohlcv_1h AS h
+        WHERE
+            h.symbol = t.symbol
+            AND h.exchange = t.exchange
+            AND h.bucket >= t.bucket
+            AND h.bucket < t.bucket + interval '24 hours'
+    ) AS n
+    WHERE
+        c.symbol = t.symbol AND c.exchange = t.exchange AND c.bucket = t.bucket
+        AND n.trades > 0;
+
+    DELETE FROM entasis.ohlcv_1d AS c
+    USING unnest(days) AS t
+    WHERE
+        c.symbol = t.symbol AND c.exchange = t.exchange AND c.bucket = t.bucket
+        AND NOT EXISTS (
+            SELECT FROM entasis.ohlcv_1h AS h
+            WHERE
+                h.symbol = t.symbol
+                AND h.exchange = t.exchange
+                AND h.bucket >= t.bucket
+                AND h.bucket < t.bucket + interval '24 hours'
+        );
+END
+$$;
+
+COMMENT ON FUNCTION entasis_internal.recompute_candles(entasis.ohlcv_1m []) IS
+'Computes every minute, hour and day that holds one of the given buckets anew from what is stored now, and deletes those that hold no trade any more. Only the keys of the argument count.';

@@ -1,0 +1,32 @@
+CREATE SEQUENCE IF NOT EXISTS entasis.market_data_id_seq AS bigint;
+
+-- min_scale, not scale: trailing zeros are harmless, and scale() of NaN is NULL, which a CHECK
+-- takes for a yes. Two-sided bounds refuse NaN, which sorts above every number, and the infinities.
+CREATE TABLE IF NOT EXISTS entasis.market_data (
+    id bigint NOT NULL DEFAULT nextval('entasis.market_data_id_seq'),
+    symbol varchar(20) COLLATE "C" NOT NULL,
+    exchange varchar(20) COLLATE "C" NOT NULL,
+    timestamp timestamptz NOT NULL,
+    price numeric NOT NULL,
+    volume numeric NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT current_timestamp,
+    CONSTRAINT market_data_pkey PRIMARY KEY (symbol, exchange, timestamp, id),
+    CONSTRAINT market_data_symbol_not_empty CHECK (symbol <> ''),
+    CONSTRAINT market_data_exchange_not_empty CHECK (exchange <> ''),
+    CONSTRAINT market_data_price_exact CHECK (
+        price > 0 AND price < 1e12 AND min_scale(price) <= 12
+    ),
+    CONSTRAINT market_data_volume_exact CHECK (
+        volume > 0 AND volume < 1e12 AND min_scale(volume) <= 12
+    ),
+    -- what the candles' quote_volume must hold with 24 decimals in 38 digits
+    CONSTRAINT market_data_quote_volume_fits CHECK (price * volume < 1e14)
+) PARTITION BY RANGE (timestamp);
+
+ALTER SEQUENCE entasis.market_data_id_seq OWNED BY entasis.market_data.id;
+
+CREATE INDEX IF NOT EXISTS idx_market_data_symbol_timestamp
+ON entasis.market_data (symbol, timestamp DESC);
+
+CREATE INDEX IF NOT EXISTS idx_market_data_exchange_timestamp
+ON entasis.market_data (exchange, timestamp DESC);

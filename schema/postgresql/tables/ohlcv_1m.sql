@@ -1,0 +1,19 @@
+-- A row with trades = 0 is a placeholder: it holds a lock on a bucket while its candle is computed
+-- anew, and is filled or deleted before the statement ends. Nobody else ever sees one.
+CREATE TABLE IF NOT EXISTS entasis.ohlcv_1m (
+    symbol varchar(20) COLLATE "C" NOT NULL,
+    exchange varchar(20) COLLATE "C" NOT NULL,
+    bucket timestamptz NOT NULL,
+    open numeric NOT NULL,
+    high numeric NOT NULL,
+    low numeric NOT NULL,
+    close numeric NOT NULL,
+    volume numeric NOT NULL,
+    quote_volume numeric NOT NULL,
+    trades bigint NOT NULL,
+    opened_at timestamptz NOT NULL,
+    first_trade_id bigint NOT NULL,
+    closed_at timestamptz NOT NULL,
+    last_trade_id bigint NOT NULL,
+    CONSTRAINT ohlcv_1m_pkey PRIMARY KEY (symbol, exchange, bucket)
+) PARTITION BY RANGE (bucket);

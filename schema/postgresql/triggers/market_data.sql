@@ -1,0 +1,14 @@
+CREATE OR REPLACE TRIGGER candles_after_insert AFTER INSERT ON entasis.market_data
+REFERENCING NEW TABLE AS new_trades
+FOR EACH STATEMENT EXECUTE FUNCTION entasis_internal.market_data_inserted();
+
+CREATE OR REPLACE TRIGGER candles_after_update AFTER UPDATE ON entasis.market_data
+REFERENCING OLD TABLE AS old_trades NEW TABLE AS new_trades
+FOR EACH STATEMENT EXECUTE FUNCTION entasis_internal.market_data_updated();
+
+CREATE OR REPLACE TRIGGER candles_after_delete AFTER DELETE ON entasis.market_data
+REFERENCING OLD TABLE AS old_trades
+FOR EACH STATEMENT EXECUTE FUNCTION entasis_internal.market_data_deleted();
+
+CREATE OR REPLACE TRIGGER refuse_truncate BEFORE TRUNCATE ON entasis.market_data
+FOR EACH STATEMENT EXECUTE FUNCTION entasis_internal.refuse_truncate();
