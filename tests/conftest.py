@@ -1,0 +1,99 @@
+"""Servers, databases and logins for the tests; which servers ran stands in the report's last lines."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, settings
+from psycopg.conninfo import make_conninfo
+
+from tests.engines import SAMPLES, Database, Server, Source, sources
+
+settings.register_profile(
+    "database",
+    deadline=None,  # a server's time is not a property of the code
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=int(os.environ.get("ENTASIS_TEST_EXAMPLES", "40")),
+    print_blob=True,
+)
+settings.load_profile("database")
+
+_servers: dict[str, Server] = {}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run whatever asks for a server once on each."""
+    if "source" in metafunc.fixturenames:
+        found = sources()
+        metafunc.parametrize("source", found, ids=[s.name for s in found], scope="session")
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say which servers the tests ran on, and where those came from."""
+    for source in sources():
+        state = "ran" if source.name in _servers else "was not needed"
+        terminalreporter.write_line(f"{source.name}: {state}, {source.origin}")
+
+
+@pytest.fixture(scope="session")
+def _running() -> Iterator[dict[str, Server]]:
+    yield _servers
+    for server in _servers.values():
+        server.close()
+
+
+@pytest.fixture(scope="session")
+def server(source: Source, _running: dict[str, Server]) -> Server:
+    """Each server in turn."""
+    if source.name not in _running:
+        _running[source.name] = Server(source)
+    return _running[source.name]
+
+
+@pytest.fixture
+def database(server: Server) -> Iterator[Database]:
+    """A migrated database of the test's own."""
+    with server.database() as lent:
+        yield lent
+
+
+@pytest.fixture
+def empty_database(server: Server) -> Iterator[Database]:
+    """A database of the test's own, without Entasis DB."""
+    with server.empty_database() as lent:
+        yield lent
+
+
+@pytest.fixture
+def connection(database: Database) -> Iterator[psycopg.Connection[Any]]:
+    """A superuser's connection in autocommit mode."""
+    with database.connect() as connected:
+        yield connected
+
+
+Login = Callable[..., psycopg.Connection[Any]]
+
+
+@pytest.fixture
+def login(server: Server, database: Database) -> Iterator[Login]:
+    """Connect as a new login with the given roles: ``login("entasis_reader")``."""
+    with ExitStack() as stack:
+
+        def connect(*roles: str, **options: Any) -> psycopg.Connection[Any]:
+            name, password = stack.enter_context(server.login(*roles))
+            dsn = make_conninfo(database.dsn, user=name, password=password)
+            return stack.enter_context(psycopg.connect(dsn, **{"autocommit": True, **options}))
+
+        yield connect
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    """The folder of real market data, where it exists."""
+    if not SAMPLES.is_dir():
+        pytest.skip("the real samples are not beside this checkout")
+    return SAMPLES
