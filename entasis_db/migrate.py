@@ -118,9 +118,7 @@ def status(connection: psycopg.Connection[Any]) -> Status:
     applied: dict[str, datetime] = {}
     if _exists(connection, "entasis.migrations"):
         applied = dict(
-            connection.execute(
-                "SELECT migration, applied_at FROM entasis.migrations"
-            ).fetchall()
+            connection.execute("SELECT migration, applied_at FROM entasis.migrations").fetchall()
         )
     names = [*known, *(name for name in applied if name not in known)]
     return Status(
@@ -138,9 +136,7 @@ def _connect(dsn: str) -> psycopg.Connection[Any]:
     # Every name in schema/ is qualified or PostgreSQL's own; nothing in public can stand in.
     connection.execute("SET search_path = pg_catalog, pg_temp")
     connection.execute("SET client_min_messages = warning")
-    connection.execute(
-        sql.SQL("SET lock_timeout = {}").format(sql.Literal(_LOCK_TIMEOUT))
-    )
+    connection.execute(sql.SQL("SET lock_timeout = {}").format(sql.Literal(_LOCK_TIMEOUT)))
     return connection
 
 
@@ -258,7 +254,11 @@ def _yoyo_uri(dsn: str) -> DatabaseURI:
     else, belong to the role that nobody can log in as.
     """
     given: dict[str, Any] = {k: v for k, v in conninfo_to_dict(dsn).items() if v is not None}
-    options = [given.pop("options", ""), "-c role=entasis_owner", f"-c lock_timeout={_LOCK_TIMEOUT}"]
+    options = [
+        given.pop("options", ""),
+        "-c role=entasis_owner",
+        f"-c lock_timeout={_LOCK_TIMEOUT}",
+    ]
     return DatabaseURI(
         scheme="postgresql+psycopg",
         username=given.pop("user", None),
@@ -273,7 +273,9 @@ def _yoyo_uri(dsn: str) -> DatabaseURI:
 def _apply_stateless(
     connection: psycopg.Connection[Any], order: SchemaOrder, progress: Progress
 ) -> None:
-    progress(f"applying {len(order.stateless)} functions, views, triggers, policies, grants, comments")
+    progress(
+        f"applying {len(order.stateless)} functions, views, triggers, policies, grants, comments"
+    )
     with connection.transaction():
         connection.execute("SET LOCAL ROLE entasis_owner")
         _apply(connection, order.stateless)

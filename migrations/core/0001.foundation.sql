@@ -51,7 +51,9 @@ CREATE TABLE IF NOT EXISTS entasis.floors (
     floor timestamptz NOT NULL DEFAULT '-infinity',
     raised_at timestamptz,
     CONSTRAINT floors_pkey PRIMARY KEY (relation),
-    CONSTRAINT floors_relation_fkey FOREIGN KEY (relation) REFERENCES entasis.keep_periods (relation)
+    CONSTRAINT floors_relation_fkey FOREIGN KEY (relation) REFERENCES entasis.keep_periods (
+        relation
+    )
 );
 
 INSERT INTO entasis.floors (relation)

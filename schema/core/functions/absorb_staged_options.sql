@@ -63,7 +63,7 @@ BEGIN
     GET DIAGNOSTICS inserted = ROW_COUNT;
 
     WITH conflicts AS (
-        SELECT s.*, to_jsonb(ROW(d.iv, d.delta, d.gamma, d.theta, d.vega)) AS stored
+        SELECT s.*, to_jsonb(row(d.iv, d.delta, d.gamma, d.theta, d.vega)) AS stored
         FROM pg_temp.entasis_staged_options AS s
         INNER JOIN entasis.option_data AS d
             ON s.underlying = d.underlying AND s.expiry_date = d.expiry_date

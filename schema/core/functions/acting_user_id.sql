@@ -6,7 +6,10 @@ SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT
         coalesce(
-            (SELECT l.user_id FROM entasis.user_logins AS l WHERE l.login = session_user),
+            (
+                SELECT l.user_id FROM entasis.user_logins AS l
+                WHERE l.login = session_user
+            ),
             CASE
                 WHEN pg_has_role(session_user, 'entasis_service', 'MEMBER')
                     THEN nullif(current_setting('entasis.user_id', true), '')::uuid

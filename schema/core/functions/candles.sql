@@ -108,10 +108,10 @@ BEGIN ATOMIC
         sum(c.trades)::bigint AS trades,
         min(c.opened_at) AS opened_at,
         (min(ARRAY[extract(EPOCH FROM c.opened_at), c.first_trade_id, c.open]))[2]::bigint
-        AS first_trade_id,
+            AS first_trade_id,
         max(c.closed_at) AS closed_at,
         (max(ARRAY[extract(EPOCH FROM c.closed_at), c.last_trade_id, c.close]))[2]::bigint
-        AS last_trade_id
+            AS last_trade_id
     FROM entasis.ohlcv_1m AS c
     WHERE
         candles.of_interval IN ('5m', '15m', '30m')
@@ -134,10 +134,10 @@ BEGIN ATOMIC
         sum(c.trades)::bigint AS trades,
         min(c.opened_at) AS opened_at,
         (min(ARRAY[extract(EPOCH FROM c.opened_at), c.first_trade_id, c.open]))[2]::bigint
-        AS first_trade_id,
+            AS first_trade_id,
         max(c.closed_at) AS closed_at,
         (max(ARRAY[extract(EPOCH FROM c.closed_at), c.last_trade_id, c.close]))[2]::bigint
-        AS last_trade_id
+            AS last_trade_id
     FROM entasis.ohlcv_1h AS c
     WHERE
         candles.of_interval = '4h'
@@ -160,10 +160,10 @@ BEGIN ATOMIC
         sum(c.trades)::bigint AS trades,
         min(c.opened_at) AS opened_at,
         (min(ARRAY[extract(EPOCH FROM c.opened_at), c.first_trade_id, c.open]))[2]::bigint
-        AS first_trade_id,
+            AS first_trade_id,
         max(c.closed_at) AS closed_at,
         (max(ARRAY[extract(EPOCH FROM c.closed_at), c.last_trade_id, c.close]))[2]::bigint
-        AS last_trade_id
+            AS last_trade_id
     FROM entasis.ohlcv_1d AS c
     WHERE
         candles.of_interval IN ('1w', '1mo')
@@ -172,7 +172,7 @@ BEGIN ATOMIC
         AND c.bucket >= entasis.candle_bucket_from(candles.of_interval, candles.from_time)
         AND c.bucket < entasis.candle_bucket_from(candles.of_interval, candles.to_time)
     GROUP BY 1, 2, 3
-;
+    ;
 END;
 
 COMMENT ON FUNCTION entasis.candles(text, text, entasis.candle_interval, timestamptz, timestamptz) IS

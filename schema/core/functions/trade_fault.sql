@@ -1,27 +1,69 @@
 CREATE OR REPLACE FUNCTION entasis_internal.trade_fault(
     symbol text, exchange text, traded_at timestamptz, price numeric, volume numeric,
     lowest timestamptz
-) RETURNS text []
+) RETURNS text[]
 LANGUAGE sql STABLE
 RETURN CASE
     WHEN symbol = '' OR length(symbol) > 20
-        THEN ARRAY['symbol', format('the symbol "%s" has %s characters; 1 to 20 fit', symbol, length(symbol))]
+        THEN
+            ARRAY[
+                'symbol',
+                format('the symbol "%s" has %s characters; 1 to 20 fit', symbol, length(symbol))
+            ]
     WHEN exchange = '' OR length(exchange) > 20
-        THEN ARRAY['exchange', format('the exchange "%s" has %s characters; 1 to 20 fit', exchange, length(exchange))]
+        THEN
+            ARRAY[
+                'exchange',
+                format(
+                    'the exchange "%s" has %s characters; 1 to 20 fit', exchange, length(exchange)
+                )
+            ]
     WHEN NOT (price > 0 AND price < 1e12)
         THEN ARRAY['price', format('the price %s is not above 0 and below 1e12', price)]
     WHEN min_scale(price) > 12
-        THEN ARRAY['price', format('the price %s has %s decimals; 12 fit, and none is rounded away', price, min_scale(price))]
+        THEN
+            ARRAY[
+                'price',
+                format(
+                    'the price %s has %s decimals; 12 fit, and none is rounded away',
+                    price,
+                    min_scale(price)
+                )
+            ]
     WHEN NOT (volume > 0 AND volume < 1e12)
         THEN ARRAY['volume', format('the volume %s is not above 0 and below 1e12', volume)]
     WHEN min_scale(volume) > 12
-        THEN ARRAY['volume', format('the volume %s has %s decimals; 12 fit, and none is rounded away', volume, min_scale(volume))]
+        THEN
+            ARRAY[
+                'volume',
+                format(
+                    'the volume %s has %s decimals; 12 fit, and none is rounded away',
+                    volume,
+                    min_scale(volume)
+                )
+            ]
     WHEN price * volume >= 1e14
-        THEN ARRAY['volume', format('price times volume is %s; it must be below 1e14', price * volume)]
+        THEN
+            ARRAY[
+                'volume', format('price times volume is %s; it must be below 1e14', price * volume)
+            ]
     WHEN traded_at < '2009-01-01 00:00:00+00'
-        THEN ARRAY['timestamp', format('%s lies before 2009; is the unit of time right?', traded_at AT TIME ZONE 'UTC')]
+        THEN
+            ARRAY[
+                'timestamp',
+                format(
+                    '%s lies before 2009; is the unit of time right?', traded_at AT TIME ZONE 'UTC'
+                )
+            ]
     WHEN traded_at > clock_timestamp() + interval '5 minutes'
-        THEN ARRAY['timestamp', format('%s lies in the future; is the unit of time right?', traded_at AT TIME ZONE 'UTC')]
+        THEN
+            ARRAY[
+                'timestamp',
+                format(
+                    '%s lies in the future; is the unit of time right?',
+                    traded_at AT TIME ZONE 'UTC'
+                )
+            ]
     WHEN traded_at < lowest
         THEN ARRAY['past_retention', format(
             '%s is past the keep period: market_data was dropped up to %s UTC',

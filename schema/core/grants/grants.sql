@@ -66,7 +66,17 @@ entasis_internal.trade_fault(text, text, timestamptz, numeric, numeric, timestam
 entasis.stage_options(),
 entasis.absorb_staged_options(text),
 entasis_internal.option_fault(
-    text, numeric, timestamptz, text, timestamptz, numeric, numeric, numeric, numeric, numeric, timestamptz
+    text,
+    numeric,
+    timestamptz,
+    text,
+    timestamptz,
+    numeric,
+    numeric,
+    numeric,
+    numeric,
+    numeric,
+    timestamptz
 )
 TO entasis_writer;
 

@@ -11,9 +11,11 @@ SELECT
     sum(c.quote_volume) AS quote_volume,
     sum(c.trades)::bigint AS trades,
     min(c.opened_at) AS opened_at,
-    (min(ARRAY[extract(EPOCH FROM c.opened_at), c.first_trade_id, c.open]))[2]::bigint AS first_trade_id,
+    (min(ARRAY[extract(EPOCH FROM c.opened_at), c.first_trade_id, c.open]))[2]::bigint
+        AS first_trade_id,
     max(c.closed_at) AS closed_at,
-    (max(ARRAY[extract(EPOCH FROM c.closed_at), c.last_trade_id, c.close]))[2]::bigint AS last_trade_id
+    (max(ARRAY[extract(EPOCH FROM c.closed_at), c.last_trade_id, c.close]))[2]::bigint
+        AS last_trade_id
 FROM entasis.ohlcv_1d AS c
 GROUP BY 1, 2, 3;
 

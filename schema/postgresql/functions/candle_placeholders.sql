@@ -1,13 +1,13 @@
 -- A bucket without a candle has nothing to lock; a placeholder gives it something.
 CREATE OR REPLACE FUNCTION entasis_internal.candle_placeholders(
-    buckets entasis.ohlcv_1m [], step interval
-) RETURNS entasis.ohlcv_1m []
+    buckets entasis.ohlcv_1m[], step interval
+) RETURNS entasis.ohlcv_1m[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 RETURN (
     SELECT
         array_agg(
-            ROW(
+            row(
                 k.symbol, k.exchange, k.bucket,
                 0, 0, 0, 0, 0, 0, 0,
                 '-infinity'::timestamptz, 0, '-infinity'::timestamptz, 0
@@ -23,5 +23,5 @@ RETURN (
     ) AS k
 );
 
-COMMENT ON FUNCTION entasis_internal.candle_placeholders(entasis.ohlcv_1m [], interval) IS
+COMMENT ON FUNCTION entasis_internal.candle_placeholders(entasis.ohlcv_1m[], interval) IS
 'One empty row (trades = 0) for each bucket of length step that holds any of the given candles, in key order. NULL when none are given.';

@@ -1,6 +1,8 @@
 -- CREATE TABLE ... PARTITION OF locks the parent against every reader and writer; LIKE and ATTACH
 -- hardly at all. Attaching makes the indexes and keys that the parent has.
-CREATE OR REPLACE FUNCTION entasis_internal.create_partition(relation_name text, any_time timestamptz)
+CREATE OR REPLACE FUNCTION entasis_internal.create_partition(
+    relation_name text, any_time timestamptz
+)
 RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp

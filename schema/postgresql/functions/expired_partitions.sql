@@ -22,7 +22,7 @@ BEGIN ATOMIC
                 SELECT FROM entasis_internal.partitions_of('market_data') AS raw
                 WHERE raw.from_time < p.to_time
             ) THEN 'market_data still has trades of that time or before'
-        END
+        END AS kept_because
     FROM entasis.keep_periods AS k
     CROSS JOIN LATERAL entasis_internal.partitions_of(k.relation) AS p
     WHERE p.to_time <= now() - k.keep

@@ -3,11 +3,12 @@ LANGUAGE sql VOLATILE
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 BEGIN ATOMIC
-    SELECT coalesce(sum(entasis.ensure_partitions(
-        k.relation,
-        greatest(date_trunc('month', now()), f.floor),
-        date_trunc('month', now()) + (k.months_ahead + 1) * interval '1 month'
-    )), 0)::integer
+    SELECT
+        coalesce(sum(entasis.ensure_partitions(
+            k.relation,
+            greatest(date_trunc('month', now()), f.floor),
+            date_trunc('month', now()) + (k.months_ahead + 1) * interval '1 month'
+        )), 0)::integer
     FROM entasis.keep_periods AS k
     INNER JOIN entasis.floors AS f ON k.relation = f.relation;
 END;

@@ -9,7 +9,7 @@ DECLARE
 BEGIN
     SELECT
         array_agg(
-            ROW(
+            row(
                 g.symbol, g.exchange, g.bucket,
                 g.opening[3], g.high, g.low, g.closing[3],
                 g.volume, g.quote_volume, g.trades,

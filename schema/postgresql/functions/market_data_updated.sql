@@ -9,7 +9,7 @@ DECLARE
 BEGIN
     SELECT
         array_agg(
-            ROW(
+            row(
                 g.symbol, g.exchange, g.bucket,
                 0, 0, 0, 0, 0, 0, 0, g.earliest, 0, g.earliest, 0
             )::entasis.ohlcv_1m

@@ -1,6 +1,6 @@
 -- The three statements differ in their table only. They are written out, because a statement made
 -- at run time would be planned anew for every batch.
-CREATE OR REPLACE FUNCTION entasis_internal.merge_candles(minutes entasis.ohlcv_1m [])
+CREATE OR REPLACE FUNCTION entasis_internal.merge_candles(minutes entasis.ohlcv_1m[])
 RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -84,5 +84,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.merge_candles(entasis.ohlcv_1m []) IS
+COMMENT ON FUNCTION entasis_internal.merge_candles(entasis.ohlcv_1m[]) IS
 'Adds the minutes of a batch of new trades to the stored minutes, hours and days. Only for trades that no candle counts yet.';

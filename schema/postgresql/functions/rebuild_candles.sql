@@ -23,5 +23,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON PROCEDURE entasis.rebuild_candles(timestamptz, timestamptz) IS
+COMMENT ON PROCEDURE entasis.rebuild_candles (timestamptz, timestamptz) IS
 'Computes the candles of the UTC days that touch [from_time, to_time) anew from their trades, beside running writers. Never reaches below the floor. Commits after each day, so it cannot run inside a transaction block.';

@@ -12,7 +12,7 @@ BEGIN
     -- Buckets with trades, and buckets with candles: an hour without minutes is touched through
     -- its own first minute.
     SELECT array_agg(
-        ROW(
+        row(
             k.symbol, k.exchange, k.bucket, 0, 0, 0, 0, 0, 0, 0, k.bucket, 0, k.bucket, 0
         )::entasis.ohlcv_1m
     ) INTO touched

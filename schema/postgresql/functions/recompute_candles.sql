@@ -1,6 +1,6 @@
 -- First every touched bucket is locked, then a later statement, whose snapshot is newer than the
 -- locks, reads the trades. A statement that did both would read what was there before it waited.
-CREATE OR REPLACE FUNCTION entasis_internal.recompute_candles(touched entasis.ohlcv_1m [])
+CREATE OR REPLACE FUNCTION entasis_internal.recompute_candles(touched entasis.ohlcv_1m[])
 RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -188,5 +188,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.recompute_candles(entasis.ohlcv_1m []) IS
+COMMENT ON FUNCTION entasis_internal.recompute_candles(entasis.ohlcv_1m[]) IS
 'Computes every minute, hour and day that holds one of the given buckets anew from what is stored now, and deletes those that hold no trade any more. Only the keys of the argument count.';

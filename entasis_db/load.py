@@ -1,0 +1,234 @@
+"""Loading files of trades and option quotes: in batches, each its own transaction, with progress.
+
+A load may be stopped at any moment and started again: what is stored already changes nothing.
+"""
+
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import psycopg
+
+from entasis_db.errors import LoadError
+from entasis_db.ingest import (
+    IngestReport,
+    Refusal,
+    ingest_options,
+    ingest_trades,
+    quarantine,
+    retrying,
+)
+from entasis_db.model import OptionQuote, Trade
+from entasis_db.readers import (
+    OptionReader,
+    OptionRow,
+    Rejected,
+    TradeReader,
+    TradeRow,
+    read_options,
+    read_trades,
+)
+
+BATCH_ROWS = 50_000
+"""Rows of one transaction. Writers of one market wait for each other until they commit."""
+
+_READ_AHEAD = 2  # batches in memory beside the one that is being written
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What became of a file, so far or in the end."""
+
+    source: str
+    layout: str
+    report: IngestReport = field(default_factory=IngestReport)
+    bytes_read: int = 0
+    total_bytes: int | None = None
+    """None when it is not known, as for a pipe."""
+    truncated_nanoseconds: int = 0
+    """Timestamps whose digits below the microsecond were cut off, never rounded up."""
+    past_keep: int = 0
+    """Rows stored although they are past their keep period: the next maintenance drops them."""
+
+
+Progress = Callable[[Loaded], None]
+Row = TypeVar("Row", Trade, OptionQuote)
+
+
+def load_trades(
+    connection: psycopg.Connection[Any],
+    path: Path | str,
+    *,
+    exchange: str | None = None,
+    symbol: str | None = None,
+    layout: str | None = None,
+    batch_rows: int = BATCH_ROWS,
+    progress: Progress = lambda _: None,
+) -> Loaded:
+    """Load one file of trades; ``connection`` is in autocommit mode.
+
+    ``exchange`` and ``symbol`` are for layouts that do not name them, ``layout`` for files that are
+    not to be recognised by their look. Rows that cannot be read or stored go to quarantine under
+    the file's base name and their line.
+
+    Raises LoadError when the file cannot be read to its end, after everything before the fault was
+    loaded, and IdSpaceError when a market is on record with another kind of trade ids.
+    """
+    reader = read_trades(path, exchange=exchange, symbol=symbol, layout=layout)
+
+    def write(rows: Sequence[Trade], lines: Sequence[int]) -> IngestReport:
+        spaces = {(name, venue): space for (venue, name), space in reader.id_spaces.items()}
+        return ingest_trades(connection, rows, source=reader.source, id_space=spaces, lines=lines)
+
+    return _load(connection, reader, "market_data", write, batch_rows, progress)
+
+
+def load_options(
+    connection: psycopg.Connection[Any],
+    path: Path | str,
+    *,
+    layout: str | None = None,
+    batch_rows: int = BATCH_ROWS,
+    progress: Progress = lambda _: None,
+) -> Loaded:
+    """Load one file of option quotes, as :func:`load_trades` does trades."""
+    reader = read_options(path, layout=layout)
+
+    def write(rows: Sequence[OptionQuote], lines: Sequence[int]) -> IngestReport:
+        return ingest_options(connection, rows, source=reader.source, lines=lines)
+
+    return _load(connection, reader, "option_data", write, batch_rows, progress)
+
+
+@dataclass
+class _Batch(Generic[Row]):
+    rows: list[Row] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+    fault: LoadError | None = None
+    """Why the file ends with this batch, if not because it is over."""
+
+
+def _load(
+    connection: psycopg.Connection[Any],
+    reader: TradeReader | OptionReader,
+    relation: str,
+    write: Callable[[Sequence[Row], Sequence[int]], IngestReport],
+    batch_rows: int,
+    progress: Progress,
+) -> Loaded:
+    if not connection.autocommit:
+        raise ValueError("load over a connection in autocommit mode: each batch is a transaction")
+    keep_from = _keep_from(connection, relation)
+    report = IngestReport()
+    past_keep = 0
+
+    def so_far() -> Loaded:
+        return Loaded(
+            reader.source,
+            reader.layout,
+            report,
+            reader.bytes_read,
+            reader.total_bytes,
+            reader.truncated_nanoseconds,
+            past_keep,
+        )
+
+    batches: Iterator[_Batch[Row]]
+    with _read_ahead(_batches(reader, batch_rows)) as batches:
+        for batch in batches:
+            if batch.refusals:
+                quarantined = quarantine(connection, relation, batch.refusals, source=reader.source)
+                report += IngestReport(quarantined=quarantined)
+            if batch.rows:
+                report += retrying(partial(write, batch.rows, batch.lines))
+                if keep_from is not None:
+                    past_keep += sum(row.timestamp < keep_from for row in batch.rows)
+            progress(so_far())
+            if batch.fault is not None:
+                raise LoadError(
+                    f"{batch.fault} ({report.inserted} rows of it are stored now, "
+                    f"{report.already_there} were before, {report.quarantined} are in quarantine)"
+                ) from batch.fault
+    return so_far()
+
+
+def _keep_from(connection: psycopg.Connection[Any], relation: str) -> datetime | None:
+    row = connection.execute(
+        "SELECT now() - keep FROM entasis.keep_periods WHERE relation = %s", [relation]
+    ).fetchone()
+    return row[0] if row is not None else None
+
+
+def _batches(
+    reader: Iterable[TradeRow | OptionRow | Rejected], batch_rows: int
+) -> Iterator[_Batch[Any]]:
+    batch: _Batch[Any] = _Batch()
+    try:
+        for item in reader:
+            match item:
+                case Rejected(line, code, reason, payload):
+                    batch.refusals.append(Refusal(line, code, reason, payload))
+                case TradeRow(line, trade):
+                    batch.rows.append(trade)
+                    batch.lines.append(line)
+                case OptionRow(line, quote):
+                    batch.rows.append(quote)
+                    batch.lines.append(line)
+            if len(batch.rows) + len(batch.refusals) >= batch_rows:
+                yield batch
+                batch = _Batch()
+    except LoadError as fault:
+        batch.fault = fault
+    yield batch
+
+
+T = TypeVar("T")
+
+
+@contextmanager
+def _read_ahead(items: Iterator[T]) -> Iterator[Iterator[T]]:
+    """Read in a thread: while the server works on one batch, the next one is being parsed."""
+    ready: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(_READ_AHEAD)
+    stopped = threading.Event()
+
+    def put(entry: tuple[T | None, BaseException | None]) -> None:
+        while not stopped.is_set():
+            try:
+                ready.put(entry, timeout=0.1)
+            except queue.Full:
+                continue
+            return
+
+    def read() -> None:
+        try:
+            for item in items:
+                put((item, None))
+                if stopped.is_set():
+                    return
+            put((None, None))
+        except BaseException as fault:  # noqa: BLE001 - it is raised in the caller's thread
+            put((None, fault))
+
+    def received() -> Iterator[T]:
+        while True:
+            item, fault = ready.get()
+            if fault is not None:
+                raise fault
+            if item is None:
+                return
+            yield item
+
+    thread = threading.Thread(target=read, name="entasis-read-ahead", daemon=True)
+    thread.start()
+    try:
+        yield received()
+    finally:
+        stopped.set()
+        thread.join()

@@ -1,0 +1,152 @@
+"""Files of option quotes: Deribit tickers and the SPY files of options_backtester."""
+
+import re
+from datetime import UTC, datetime
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+from entasis_db.model import OptionQuote
+from entasis_db.readers.rows import (
+    EPOCH,
+    Layout,
+    OptionRow,
+    Ordinals,
+    Parse,
+    Reader,
+    RowError,
+    decimal_of,
+    utc,
+)
+
+LAYOUTS = (
+    Layout(
+        "deribit-tickers",
+        (
+            "recv,instrument_name,timestamp,mark_iv,bid_iv,ask_iv,mark_price,underlying_price,"
+            "open_interest,vega,theta,rho,gamma,delta",
+        ),
+        (2, 3, 9, 10, 12, 13),
+    ),
+    Layout(
+        "options-backtester",
+        (
+            "underlying,underlying_last,optionroot,type,expiration,quotedate,strike,last,bid,ask,"
+            "volume,openinterest,impliedvol,delta,gamma,theta,vega,optionalias",
+        ),
+        (4, 5, 6, 12, 13, 14, 15, 16),
+    ),
+)
+
+_EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
+"""The default context would round a shifted number to 28 digits."""
+
+_DERIBIT_OPTION = re.compile(
+    r"([A-Z0-9_]+)-([0-9]{1,2})([A-Z]{3})([0-9]{2})-([0-9]+(?:d[0-9]+)?)-([CP])"
+)
+_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+_DERIBIT_EXPIRY_HOUR = 8  # UTC, for every contract
+_TYPES = {"C": "call", "P": "put", "call": "call", "put": "put"}
+
+
+class Contract(NamedTuple):
+    """What is quoted; the fields are those of ``OptionQuote``."""
+
+    underlying: str
+    strike_price: Decimal
+    expiry_date: datetime
+    option_type: str
+
+
+def read_options(path: str | Path, *, layout: str | None = None) -> "OptionReader":
+    """Recognise a file of option quotes by its header, or take it as ``layout``.
+
+    ``path`` may be plain, gzip or zip, whatever its name, or ``-`` for standard input. LoadError
+    if the file cannot be opened or recognised.
+    """
+    return OptionReader(path, LAYOUTS, layout)
+
+
+class OptionReader(Reader[OptionRow]):
+    """The quotes of one file; see ``Reader``.
+
+    A quote's id is its 0-based ordinal among the quotes of the same contract and microsecond,
+    over the whole file. Implied volatility is a fraction, whatever the file states. An empty
+    volatility or greek is None; NaN stays NaN.
+
+    Where a file states dates only (options-backtester), they are midnight UTC: no hour of the day
+    is invented, neither for the quote nor for the expiry.
+    """
+
+    def _parser(self, ordinals: Ordinals) -> Parse[OptionRow]:
+        def deribit(line: int, fields: list[str]) -> OptionRow:
+            _, name, stamp, iv, _, _, _, _, _, vega, theta, _, gamma, delta = fields
+            contract = _deribit_contract(name)
+            try:
+                microseconds = int(stamp) * 1000
+            except ValueError:
+                raise RowError(
+                    "timestamp", f"{stamp!r} is not a number of milliseconds since 1970"
+                ) from None
+            timestamp = utc(microseconds)
+            ordinal = ordinals.next(contract, microseconds)
+            percent = _number_or_none(iv)
+            quote = OptionQuote(
+                *contract,
+                timestamp,
+                ordinal,
+                None if percent is None else percent.scaleb(-2, _EXACT),
+                _number_or_none(delta),
+                _number_or_none(gamma),
+                _number_or_none(theta),
+                _number_or_none(vega),
+            )
+            return OptionRow(line, quote)
+
+        def backtester(line: int, fields: list[str]) -> OptionRow:
+            underlying, option_type, expiration, quotedate, strike = (
+                fields[position] for position in (0, 3, 4, 5, 6)
+            )
+            if option_type not in ("call", "put"):
+                raise RowError("instrument", f"{option_type!r} is neither call nor put")
+            contract = Contract(underlying, decimal_of(strike), _midnight(expiration), option_type)
+            timestamp = _midnight(quotedate)
+            ordinal = ordinals.next(contract, (timestamp - EPOCH).days)
+            iv, delta, gamma, theta, vega = map(_number_or_none, fields[12:17])
+            quote = OptionQuote(*contract, timestamp, ordinal, iv, delta, gamma, theta, vega)
+            return OptionRow(line, quote)
+
+        return deribit if self.layout == "deribit-tickers" else backtester
+
+
+@lru_cache(maxsize=1 << 14)
+def _deribit_contract(name: str) -> Contract:
+    """Take apart a name such as ``ETH-30JUL21-2800-C``; a strike of 0.625 is written 0d625."""
+    parts = _DERIBIT_OPTION.fullmatch(name)
+    if parts is None:
+        raise RowError("instrument", f"{name!r} is not the name of a Deribit option")
+    underlying, day, month, year, strike, side = parts.groups()
+    try:
+        expiry = datetime(
+            2000 + int(year),
+            _MONTHS.index(month) + 1,
+            int(day),
+            _DERIBIT_EXPIRY_HOUR,
+            tzinfo=UTC,
+        )
+    except ValueError:
+        raise RowError("instrument", f"{name!r} expires on no day of the calendar") from None
+    return Contract(underlying, Decimal(strike.replace("d", ".")), expiry, _TYPES[side])
+
+
+@lru_cache(maxsize=1 << 14)
+def _midnight(date: str) -> datetime:
+    try:
+        return datetime.strptime(date, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:
+        raise RowError("timestamp", f"{date!r} is not a date such as 2021-01-29") from None
+
+
+def _number_or_none(text: str) -> Decimal | None:
+    return decimal_of(text) if text else None

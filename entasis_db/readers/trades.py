@@ -1,0 +1,233 @@
+"""Files of trades: the normalised layout, Binance's archives and captured Binance streams."""
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from entasis_db.errors import LoadError
+from entasis_db.model import Trade
+from entasis_db.readers.rows import (
+    Layout,
+    Ordinals,
+    Parse,
+    Reader,
+    RowError,
+    TradeRow,
+    decimal_of,
+    utc,
+)
+
+_TRADES = "id,price,qty,quote_qty,time,is_buyer_maker"
+_AGGTRADES = "agg_trade_id,price,quantity,first_trade_id,last_trade_id,transact_time,is_buyer_maker"
+_STREAM = (
+    "TimestampOfReceive,Stream,EventType,EventTime,TransactionTime,Symbol,TradeId,Price,Quantity,"
+    "IsBuyerMarketMaker"
+)
+_BEST = ",is_best_match"  # spot only
+_FUTURES = ",XUnknownParameter"  # the field "X" of the futures' streams
+_SPOT = ",MUnknownParameter"  # the field "M" of the spot streams
+
+LAYOUTS = (
+    Layout(
+        "entasis", ("exchange,symbol,timestamp_ns,sequence,trade_id,price,volume",), (2, 3, 4, 5, 6)
+    ),
+    Layout("binance-trades", (_TRADES, _TRADES + _BEST), (0, 1, 2, 4), flag=5),
+    Layout("binance-aggtrades", (_AGGTRADES, _AGGTRADES + _BEST), (0, 1, 2, 5), flag=6),
+    Layout("binance-stream", (_STREAM + _FUTURES, _STREAM + _SPOT), (4, 6, 7, 8)),
+)
+
+_ARCHIVE_NAME = re.compile(r"(.+)-(?:trades|aggTrades)-\d{4}-\d\d(?:-\d\d)?(?:\..*)?")
+
+
+def read_trades(
+    path: str | Path,
+    *,
+    exchange: str | None = None,
+    symbol: str | None = None,
+    layout: str | None = None,
+) -> "TradeReader":
+    """Recognise a file of trades by its first line, or take it as ``layout``.
+
+    ``path`` may be plain, gzip or zip, whatever its name, or ``-`` for standard input.
+    ``exchange`` names the venue where the layout does not, or overrules the guess for a captured
+    stream; ``symbol`` overrules the file name of a Binance archive. LoadError if the file cannot
+    be opened or recognised, or if its market is not known or is given twice.
+    """
+    return TradeReader(path, exchange=exchange, symbol=symbol, layout=layout)
+
+
+class TradeReader(Reader[TradeRow]):
+    """The trades of one file; see ``Reader`` and ``read_trades``.
+
+    ``id_spaces`` tells, for each (exchange, symbol) met so far, what numbers its trades:
+
+    - ``trade``: the exchange's own trade id;
+    - ``aggtrade``: the exchange's number of an aggregated trade;
+    - ``ordinal``: the file has no ids, so a trade's id is its 0-based ordinal among the trades of
+      its market with the same microsecond, over the whole file. A line that is rejected for its
+      price or volume keeps its ordinal, so that the others keep theirs once it is corrected.
+    """
+
+    def __init__(
+        self, path: str | Path, *, exchange: str | None, symbol: str | None, layout: str | None
+    ) -> None:
+        super().__init__(path, LAYOUTS, layout)
+        self.id_spaces: dict[tuple[str, str], str] = {}
+        self._exchange = exchange
+        self._symbol = symbol
+        if self.layout in {"entasis", "binance-stream"}:
+            given = symbol is not None or (exchange is not None and self.layout == "entasis")
+            if given:
+                raise LoadError(
+                    f"{self.source}: the layout {self.layout} names its markets itself; leave out "
+                    f"{'--symbol' if symbol is not None else '--exchange'}"
+                )
+            return
+        if exchange is None:
+            raise LoadError(
+                f"{self.source}: the layout {self.layout} does not name its exchange; pass "
+                "--exchange binance-spot, binance-usdm or binance-cm"
+            )
+        if symbol is None:
+            name = _ARCHIVE_NAME.fullmatch(self.source)
+            if name is None:
+                raise LoadError(
+                    f"{self.source}: the layout {self.layout} does not name its symbol, nor does "
+                    "the file's name (as BTCUSDT-trades-2024-08-08.zip would); pass --symbol"
+                )
+            self._symbol = name[1]
+
+    def _parser(self, ordinals: Ordinals) -> Parse[TradeRow]:
+        if self.layout == "entasis":
+            return self._entasis(ordinals)
+        if self.layout == "binance-stream":
+            return self._binance_stream()
+        return self._binance_archive()
+
+    def _entasis(self, ordinals: Ordinals) -> Parse[TradeRow]:
+        id_spaces = self.id_spaces
+        sequences: dict[tuple[str, str], int] = {}
+        market = ("", "")
+
+        def parse(line: int, fields: list[str]) -> TradeRow:
+            nonlocal market
+            exchange, symbol, stamp, sequence, trade_id, price, volume = fields
+            # One pair of strings for all trades of a run, instead of one for each.
+            if symbol != market[1] or exchange != market[0]:
+                market = (exchange, symbol)
+            try:
+                # Floor, also before 1970: a rounded-up trade could fall into the next candle.
+                microseconds, below = divmod(int(stamp), 1000)
+            except ValueError:
+                raise RowError(
+                    "timestamp", f"{stamp!r} is not a number of nanoseconds since 1970"
+                ) from None
+            timestamp = utc(microseconds)
+            number = _id(trade_id) if trade_id else 0
+            id_space = "trade" if trade_id else "ordinal"
+            known = id_spaces.setdefault(market, id_space)
+            if known != id_space:
+                raise RowError(
+                    "id",
+                    f"{'an' if trade_id else 'no'} id, but the market's first trade in this file "
+                    f"has {'none' if trade_id else 'one'}",
+                )
+            if id_space == "ordinal":
+                if sequence:
+                    _increase(sequences, market, sequence)
+                number = ordinals.next(market, microseconds)
+            exchange, symbol = market
+            trade = Trade(
+                symbol, exchange, timestamp, number, decimal_of(price), decimal_of(volume)
+            )
+            if below:
+                self.truncated_nanoseconds += 1
+            return TradeRow(line, trade, id_space)
+
+        return parse
+
+    def _binance_archive(self) -> Parse[TradeRow]:
+        assert self._exchange is not None
+        assert self._symbol is not None
+        exchange, symbol = self._exchange, self._symbol
+        aggregated = self.layout == "binance-aggtrades"
+        id_space = "aggtrade" if aggregated else "trade"
+        time = 5 if aggregated else 4
+        self.id_spaces[exchange, symbol] = id_space
+
+        def parse(line: int, fields: list[str]) -> TradeRow:
+            trade = Trade(
+                symbol,
+                exchange,
+                _binance_time(fields[time]),
+                _id(fields[0]),
+                decimal_of(fields[1]),
+                decimal_of(fields[2]),
+            )
+            return TradeRow(line, trade, id_space)
+
+        return parse
+
+    def _binance_stream(self) -> Parse[TradeRow]:
+        exchange_of = self._stream_exchange()
+
+        def parse(line: int, fields: list[str]) -> TradeRow:
+            _, _, event, _, time, symbol, trade_id, price, volume, _, _ = fields
+            if event != "trade":
+                raise RowError("event", f"the event is {event!r}, not a trade")
+            exchange = exchange_of(symbol)
+            trade = Trade(
+                symbol,
+                exchange,
+                _binance_time(time),
+                _id(trade_id),
+                decimal_of(price),
+                decimal_of(volume),
+            )
+            self.id_spaces[exchange, symbol] = "trade"
+            return TradeRow(line, trade, "trade")
+
+        return parse
+
+    def _stream_exchange(self) -> Callable[[str], str]:
+        """Tell a symbol's exchange: as given, else by the fields that only one venue sends."""
+        given = self._exchange
+        if given is not None:
+            return lambda _symbol: given
+        if ",".join(self._first_fields) == _STREAM + _SPOT:
+            return lambda _symbol: "binance-spot"
+        # BTCUSD_PERP, BTCUSD_240628: every coin-margined symbol names its delivery ...
+        return lambda symbol: "binance-cm" if "_" in symbol else "binance-usdm"
+
+
+def _increase(sequences: dict[tuple[str, str], int], market: tuple[str, str], text: str) -> None:
+    """Check that the file's order is the exchange's: ordinals stand on nothing else."""
+    try:
+        sequence = int(text)
+    except ValueError:
+        raise RowError("sequence", f"{text!r} is not an integer") from None
+    last = sequences.get(market)
+    if last is not None and sequence <= last:
+        raise RowError("sequence", f"sequence {sequence} comes after {last} in its market")
+    sequences[market] = sequence
+
+
+def _id(text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        raise RowError("id", f"{text!r} is not an integer") from None
+    if not -(1 << 63) <= number < 1 << 63:
+        raise RowError("id", f"{text} does not fit into 64 bits")
+    return number
+
+
+def _binance_time(text: str) -> datetime:
+    """Read milliseconds (13 digits until 2286) or, in spot files since 2025, microseconds (16)."""
+    digits = len(text)
+    if text.isdecimal() and (digits == 13 or digits == 16):
+        return utc(int(text) * 1000 if digits == 13 else int(text))
+    raise RowError(
+        "timestamp", f"{text!r} is neither milliseconds (13 digits) nor microseconds (16)"
+    )
