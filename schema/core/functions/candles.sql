@@ -171,8 +171,7 @@ BEGIN ATOMIC
         AND c.exchange = candles.on_exchange
         AND c.bucket >= entasis.candle_bucket_from(candles.of_interval, candles.from_time)
         AND c.bucket < entasis.candle_bucket_from(candles.of_interval, candles.to_time)
-    GROUP BY 1, 2, 3
-    ;
+    GROUP BY 1, 2, 3;
 END;
 
 COMMENT ON FUNCTION entasis.candles(text, text, entasis.candle_interval, timestamptz, timestamptz) IS

@@ -93,17 +93,17 @@ BEGIN ATOMIC
         candles_filled.of_symbol,
         candles_filled.on_exchange,
         g.bucket,
-        g.opened_at,
-        g.first_trade_id,
-        g.closed_at,
-        g.last_trade_id,
         coalesce(g.open, g.last_close) AS open,
         coalesce(g.high, g.last_close) AS high,
         coalesce(g.low, g.last_close) AS low,
         coalesce(g.close, g.last_close) AS close,
         coalesce(g.volume, 0) AS volume,
         coalesce(g.quote_volume, 0) AS quote_volume,
-        coalesce(g.trades, 0)
+        coalesce(g.trades, 0) AS trades,
+        g.opened_at,
+        g.first_trade_id,
+        g.closed_at,
+        g.last_trade_id
     FROM carried AS g
     WHERE g.last_close IS NOT NULL;
 END;

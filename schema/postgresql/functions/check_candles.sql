@@ -126,17 +126,17 @@ BEGIN ATOMIC
             g.symbol,
             g.exchange,
             g.bucket,
+            g.opening[3] AS open,
             g.high,
             g.low,
+            g.closing[3] AS close,
             g.volume,
             g.quote_volume,
             g.trades,
             g.opened_at,
             g.opening[2]::bigint AS first_trade_id,
             g.closed_at,
-            g.closing[2]::bigint AS last_trade_id,
-            g.opening[3] AS open,
-            g.closing[3] AS close
+            g.closing[2]::bigint AS last_trade_id
         FROM grouped AS g
     )
 
