@@ -11,7 +11,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -92,20 +92,29 @@ def sources() -> tuple[Source, ...]:
     return tuple(s for s in found if only is None or s.name in only.split(","))
 
 
+@contextmanager
+def bare_cluster(bindir: Path) -> Iterator[Cluster]:
+    """Lend a new cluster, without Entasis DB and without its roles."""
+    home = Path(tempfile.mkdtemp(prefix="entasis-test-"))
+    home.chmod(0o711)  # the service user of the cluster must be able to pass through
+    cluster = Cluster(bindir, home / "cluster", _SETTINGS)
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.destroy()
+        shutil.rmtree(home, ignore_errors=True)
+
+
 class Server:
     """A running server, with a migrated template that databases are cloned from."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self._cluster: Cluster | None = None
-        self._home: Path | None = None
+        self._stack = ExitStack()
         if source.bindir is not None:
-            # the service user of a cluster must be able to pass through
-            self._home = Path(tempfile.mkdtemp(prefix="entasis-test-"))
-            self._home.chmod(0o711)
-            self._cluster = Cluster(source.bindir, self._home / "cluster", _SETTINGS)
-            self._cluster.start()
-            self._dsn = self._cluster.dsn("postgres")
+            cluster = self._stack.enter_context(bare_cluster(source.bindir))
+            self._dsn = cluster.dsn("postgres")
         else:
             assert source.dsn is not None
             self._dsn = source.dsn
@@ -180,10 +189,7 @@ class Server:
 
     def close(self) -> None:
         """Take away what was made, and stop the cluster if it is ours."""
-        if self._cluster is None:
+        if self.source.dsn is not None:
             for name in list(self._made):
                 self.drop(name)
-        else:
-            self._cluster.destroy()
-            assert self._home is not None
-            shutil.rmtree(self._home, ignore_errors=True)
+        self._stack.close()

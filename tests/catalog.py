@@ -1,0 +1,90 @@
+"""What a database is, as its catalogs tell it: for comparing databases that came about differently.
+
+Compared are facts, never the text of a file: what PostgreSQL has made of it. Rights are spelt out,
+because a NULL there stands for the owner's own.
+"""
+
+from typing import Any
+
+import psycopg
+
+_FACTS = {
+    "schemas": """
+        SELECT nspname, pg_get_userbyid(nspowner), (SELECT array_agg(a::text ORDER BY a::text)
+                FROM aclexplode(coalesce(nspacl, acldefault('n', nspowner))) AS a), obj_description(oid, 'pg_namespace')
+        FROM pg_namespace WHERE nspname LIKE 'entasis%'""",
+    "relations": """
+        SELECT oid::regclass::text, relkind::text, pg_get_userbyid(relowner), (SELECT array_agg(a::text ORDER BY a::text)
+                FROM aclexplode(coalesce(relacl, acldefault(CASE WHEN relkind = 'S' THEN 's' ELSE 'r' END::"char", relowner))) AS a),
+            relrowsecurity, relforcerowsecurity, reloptions::text, relpersistence::text,
+            pg_get_partkeydef(oid), pg_get_expr(relpartbound, oid), obj_description(oid, 'pg_class')
+        FROM pg_class WHERE relnamespace::regnamespace::text IN ('entasis', 'entasis_internal')""",
+    "columns": """
+        SELECT attrelid::regclass::text, attnum, attname, format_type(atttypid, atttypmod),
+            attnotnull, attidentity::text, attgenerated::text, attstorage::text,
+            attcollation::regcollation::text, pg_get_expr(d.adbin, d.adrelid),
+            col_description(attrelid, attnum)
+        FROM pg_attribute
+        INNER JOIN pg_class AS c ON attrelid = c.oid
+        LEFT JOIN pg_attrdef AS d ON attrelid = adrelid AND attnum = adnum
+        WHERE relnamespace::regnamespace::text IN ('entasis', 'entasis_internal') AND attnum > 0
+            AND NOT attisdropped""",
+    "constraints": """
+        SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid), convalidated
+        FROM pg_constraint
+        WHERE connamespace::regnamespace::text IN ('entasis', 'entasis_internal')""",
+    "indexes": """
+        SELECT indrelid::regclass::text, pg_get_indexdef(indexrelid), indisvalid, indisprimary
+        FROM pg_index INNER JOIN pg_class AS c ON indrelid = c.oid
+        WHERE relnamespace::regnamespace::text IN ('entasis', 'entasis_internal')""",
+    "sequences": """
+        SELECT seqrelid::regclass::text, format_type(seqtypid, NULL), seqstart, seqincrement, seqmax,
+            (SELECT refobjid::regclass::text || '.' || refobjsubid FROM pg_depend
+             WHERE objid = seqrelid AND deptype IN ('a', 'i'))
+        FROM pg_sequence""",
+    "types": """
+        SELECT t.oid::regtype::text, pg_get_userbyid(typowner),
+            (SELECT array_agg(enumlabel::text ORDER BY enumsortorder) FROM pg_enum
+             WHERE enumtypid = t.oid)
+        FROM pg_type AS t WHERE typnamespace::regnamespace::text = 'entasis' AND typtype = 'e'""",
+    "routines": """
+        SELECT oid::regprocedure::text, pg_get_functiondef(oid), pg_get_userbyid(proowner),
+            (SELECT array_agg(a::text ORDER BY a::text)
+                FROM aclexplode(coalesce(proacl, acldefault('f', proowner))) AS a), obj_description(oid, 'pg_proc')
+        FROM pg_proc WHERE pronamespace::regnamespace::text IN ('entasis', 'entasis_internal')""",
+    "views": """
+        SELECT oid::regclass::text, pg_get_viewdef(oid)
+        FROM pg_class
+        WHERE relnamespace::regnamespace::text IN ('entasis', 'entasis_internal')
+            AND relkind = 'v'""",
+    "triggers": """
+        SELECT tgrelid::regclass::text, pg_get_triggerdef(oid), tgenabled::text
+        FROM pg_trigger WHERE NOT tgisinternal""",
+    "policies": """
+        SELECT polrelid::regclass::text, polname, polcmd::text, polpermissive,
+            polroles::regrole[]::text, pg_get_expr(polqual, polrelid),
+            pg_get_expr(polwithcheck, polrelid), obj_description(oid, 'pg_policy')
+        FROM pg_policy""",
+    "default rights": "SELECT defaclrole::regrole::text, defaclacl::text FROM pg_default_acl",
+    "contract rows": """
+        SELECT 'keep_periods', k::text FROM entasis.keep_periods AS k
+        UNION ALL
+        SELECT 'floors', f::text FROM entasis.floors AS f
+        UNION ALL
+        SELECT 'engine', engine FROM entasis.installation""",
+}
+
+
+def facts(connection: psycopg.Connection[Any]) -> dict[str, set[Any]]:
+    """Read everything about the schemas of Entasis DB that a caller or a DBA could tell apart."""
+    with connection.transaction():
+        # names are printed in full only when they are not on the path
+        connection.execute("SET LOCAL search_path = ''")
+        return {
+            kind: {tuple(map(_plain, row)) for row in connection.execute(query).fetchall()}
+            for kind, query in _FACTS.items()
+        }
+
+
+def _plain(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,277 @@
+"""A database gets where schema/ says it is: from nothing, twice, with rows, cut short, side by side."""
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from entasis_db import release
+from entasis_db.errors import MigrationError
+from entasis_db.migrate import migrate, status
+from entasis_db.resources import engines, schema_order, sql_root
+from tests.catalog import facts
+from tests.engines import Database, Server, Source, bare_cluster
+
+
+def build_from_schema(database: Database) -> None:
+    """Make a database from schema/ alone, as if migrations/ did not exist."""
+    order = schema_order(database.engine)
+    with database.connect() as connection:
+        connection.execute("SET search_path = pg_catalog, pg_temp")
+        for file in order.bootstrap:
+            connection.execute(file.read_bytes())
+        with connection.transaction():
+            connection.execute("SET LOCAL ROLE entasis_owner")
+            # yoyo makes its ledger itself
+            connection.execute(
+                "CREATE TABLE entasis_migrations._yoyo_migration (migration_hash varchar(64),"
+                " migration_id varchar(255), applied_at_utc timestamp)"
+            )
+            for file in (*order.state, *order.stateless):
+                connection.execute(file.read_bytes())
+
+
+def test_schema_and_migrations_make_the_same_database(server: Server, database: Database) -> None:
+    with server.empty_database() as built:
+        build_from_schema(built)
+        with built.connect() as one, database.connect() as other:
+            from_schema, from_migrations = facts(one), facts(other)
+    for kind, made in from_schema.items():
+        assert made, f"no {kind} found: the comparison proves nothing"
+        assert made == from_migrations[kind], kind
+
+
+@pytest.mark.parametrize("engine", engines())
+def test_every_file_of_the_schema_is_listed_once(engine: str) -> None:
+    order = schema_order(engine)
+    listed = [*order.bootstrap, *order.state, *order.stateless]
+    assert len(listed) == len(set(listed))
+    root = sql_root() / "schema"
+    present = {*(root / "core").rglob("*.sql"), *(root / engine).rglob("*.sql")}
+    assert present == set(listed)
+
+
+def test_migrations_are_one_chain_of_numbers() -> None:
+    root = sql_root() / "migrations"
+    files: dict[str, set[str]] = {}
+    for file in root.glob("*/*"):
+        assert file.suffix == ".sql", f"{file}: yoyo would take it for a migration or pass it over"
+        files.setdefault(file.stem, set()).add(file.parent.name)
+    previous = None
+    for number, name in enumerate(sorted(files), start=1):
+        assert re.fullmatch(rf"{number:04}\.[a-z0-9-]+", name)
+        # a number is one file for all engines, or one in the folder of each
+        assert files[name] in ({"core"}, set(engines())), name
+        for folder in files[name]:
+            text = (root / folder / f"{name}.sql").read_text()
+            depends = re.findall(r"^-- depends: (.*)$", text, re.MULTILINE)
+            assert depends == ([previous] if previous else []), name
+            # yoyo reads a directive only above the first statement
+            assert text.index("SET LOCAL ROLE entasis_owner;") > text.rfind("-- depends:")
+        previous = name
+
+
+def test_migrating_twice_changes_nothing(database: Database) -> None:
+    with database.connect() as connection:
+        before = facts(connection)
+        again = migrate(database.dsn)
+        assert facts(connection) == before
+    assert again.pending == ()
+    assert again.release == release()
+
+
+ROWS = """
+    INSERT INTO entasis.market_data (symbol, exchange, timestamp, id, price, volume)
+    SELECT 'BTC', 'x', now() - n * interval '1 second', n, n, n FROM generate_series(1, 100) AS n;
+    INSERT INTO entasis.option_data (underlying, strike_price, expiry_date, option_type, timestamp)
+    VALUES ('BTC', 1, now(), 'put', now());
+    INSERT INTO entasis.predictions (model_id, symbol, prediction_type, predicted_value, confidence,
+        timestamp) VALUES ('m', 'BTC', 'price', 1, 1, now());
+    INSERT INTO entasis.portfolio_status (user_id, asset_type, position_size, entry_price,
+        current_price, pnl, timestamp) VALUES (gen_random_uuid(), 'BTC', 1, 1, 1, 0, now());
+    UPDATE entasis.keep_periods SET keep = '2 years' WHERE relation <> 'market_data';
+"""
+RELATIONS = (
+    "market_data", "option_data", "predictions", "portfolio_status", "ohlcv_1m", "ohlcv_1h",
+    "ohlcv_1d", "keep_periods", "floors",
+)  # fmt: skip
+
+
+def rows(connection: psycopg.Connection[Any]) -> dict[str, list[Any]]:
+    return {
+        relation: connection.execute(
+            psycopg.sql.SQL("SELECT r::text FROM entasis.{} AS r ORDER BY 1").format(
+                psycopg.sql.Identifier(relation)
+            )
+        ).fetchall()
+        for relation in RELATIONS
+    }
+
+
+def test_every_migration_may_run_again_over_rows(database: Database) -> None:
+    # yoyo records a migration in a second transaction: a kill in between makes it run again
+    with database.connect() as connection:
+        connection.execute(ROWS)
+        before, kept = facts(connection), rows(connection)
+        assert all(kept.values())
+        connection.execute(
+            "ALTER TABLE entasis_migrations._yoyo_migration DISABLE TRIGGER refuse_rollback"
+        )
+        connection.execute("DELETE FROM entasis_migrations._yoyo_migration")
+        assert status(connection).pending
+        assert migrate(database.dsn).pending == ()
+        connection.execute(
+            "ALTER TABLE entasis_migrations._yoyo_migration ENABLE TRIGGER refuse_rollback"
+        )
+        assert facts(connection) == before
+        assert rows(connection) == kept
+
+
+@pytest.mark.several_connections
+def test_two_migrators_at_once(empty_database: Database) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        # in processes of their own: yoyo keeps its migrations in one registry a process
+        runs = [pool.submit(run_migrate, empty_database.dsn) for _ in range(2)]
+        outputs = [run.result() for run in runs]
+    assert [code for code, _ in outputs] == [0, 0], outputs
+    with empty_database.connect() as connection:
+        applied = connection.execute(
+            "SELECT count(*), count(DISTINCT migration) FROM entasis.migrations"
+        ).fetchone()
+        assert applied is not None
+        assert applied[0] == applied[1] == len(status(connection).migrations)
+
+
+def run_migrate(dsn: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "entasis_db.cli", "--database", dsn, "migrate"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.several_connections
+@pytest.mark.parametrize("moment", [0.02, 0.1, 0.2, 0.3, 0.4, 0.6])
+def test_killed_at_any_moment_and_run_again(
+    server: Server, database: Database, moment: float
+) -> None:
+    with server.empty_database() as cut_short:
+        process = subprocess.Popen(
+            [sys.executable, "-c", KILLED, cut_short.dsn], stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None
+        with process:
+            process.stdout.readline()  # Python has started and imported everything
+            time.sleep(moment)
+            process.send_signal(signal.SIGKILL)
+        assert migrate(cut_short.dsn).pending == ()
+        with cut_short.connect() as one, database.connect() as other:
+            assert facts(one) == facts(other)
+
+
+KILLED = """
+import sys
+from entasis_db.migrate import migrate
+print("ready", flush=True)
+migrate(sys.argv[1])
+"""
+
+
+def test_a_stale_lock_of_yoyo_is_broken(database: Database) -> None:
+    with database.connect() as connection:
+        connection.execute(
+            "INSERT INTO entasis_migrations.yoyo_lock (locked, ctime, pid) VALUES (1, now(), 1)"
+        )
+    assert migrate(database.dsn).pending == ()
+
+
+def test_another_engine_is_refused(database: Database) -> None:
+    with pytest.raises(MigrationError, match="no engine 'sqlite' in this release"):
+        migrate(database.dsn, engine="sqlite")
+    with database.connect() as connection:
+        connection.execute("UPDATE entasis.installation SET engine = 'elsewhere'")
+    with pytest.raises(MigrationError, match="engine 'elsewhere', which this release does not"):
+        migrate(database.dsn)
+    with pytest.raises(MigrationError, match="was made for engine 'elsewhere' and cannot become"):
+        migrate(database.dsn, engine=database.engine)
+
+
+def test_a_newer_database_is_refused(database: Database) -> None:
+    with database.connect() as connection:
+        connection.execute(
+            "INSERT INTO entasis_migrations._yoyo_migration"
+            " VALUES ('f', '9999.from-the-future', now())"
+        )
+    with pytest.raises(MigrationError, match=r"9999\.from-the-future.*Upgrade entasis-db"):
+        migrate(database.dsn)
+
+
+def test_rollback_is_refused_whichever_tool_is_asked(database: Database) -> None:
+    with database.connect() as connection:
+        for statement in (
+            "DELETE FROM entasis_migrations._yoyo_migration",
+            "UPDATE entasis_migrations._yoyo_migration SET migration_id = 'x'",
+            "TRUNCATE entasis_migrations._yoyo_migration",
+        ):
+            with pytest.raises(
+                psycopg.errors.ObjectNotInPrerequisiteState, match="not rolled back"
+            ):
+                connection.execute(statement)
+
+
+def test_a_table_in_use_is_waited_for_and_then_named(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("entasis_db.migrate._LOCK_TIMEOUT", "50ms")
+    monkeypatch.setattr("entasis_db.migrate.time.sleep", lambda _: None)
+    told: list[str] = []
+    with database.connect(autocommit=False) as writer:
+        writer.execute("LOCK TABLE entasis.market_data IN ROW EXCLUSIVE MODE")
+        with pytest.raises(MigrationError, match="pg_stat_activity"):
+            migrate(database.dsn, progress=told.append)
+        writer.rollback()
+    assert sum("tables are in use" in line for line in told) > 1
+    assert migrate(database.dsn).pending == ()
+
+
+def test_a_password_is_in_no_error(empty_database: Database) -> None:
+    secret = "correct-horse-battery-staple"
+    for dsn in (
+        make_conninfo(empty_database.dsn, password=secret, user="nobody_of_that_name"),
+        make_conninfo(empty_database.dsn, password=secret, port="1"),
+    ):
+        with pytest.raises(MigrationError) as refused:
+            migrate(dsn)
+        assert secret not in str(refused.value)
+
+
+def test_status_needs_no_more_than_a_reader(login: Any) -> None:
+    found = status(login("entasis_reader"))
+    assert found.pending == ()
+    assert found.release == release()
+
+
+def test_a_managed_host_without_a_superuser(source: Source) -> None:
+    """Somebody who may create roles and databases, and no more, installs on a bare cluster."""
+    if source.bindir is None:
+        pytest.skip("needs a cluster of its own: roles would be there already on a given server")
+    with bare_cluster(source.bindir) as cluster:
+        with psycopg.connect(cluster.dsn(), autocommit=True) as superuser:
+            superuser.execute("CREATE ROLE desk LOGIN PASSWORD 'desk' CREATEROLE CREATEDB")
+            superuser.execute("CREATE DATABASE first OWNER desk")
+        dsn = make_conninfo(cluster.dsn("first"), user="desk", password="desk")
+        migrate(dsn)
+        assert migrate(dsn).pending == ()
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            connection.execute("CREATE DATABASE second")
+        # the roles are there now, because they belong to the cluster
+        assert migrate(make_conninfo(dsn, dbname="second")).pending == ()
