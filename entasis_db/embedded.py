@@ -463,11 +463,17 @@ class Cluster:
             try:
                 said, _ = process.communicate(timeout=_START_SECONDS)
             except BaseException as fault:
-                # it and the servers that it runs on the way are one process group
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.communicate()
-                if isinstance(fault, subprocess.TimeoutExpired):
+                # On Ctrl-C it may come to its end, which takes a second at most: the servers that
+                # it runs on the way leave their shared memory behind when they are killed.
+                timed_out = isinstance(fault, subprocess.TimeoutExpired)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.communicate(timeout=0 if timed_out else 5)
+                if process.poll() is None:
+                    # it and those servers are one process group
+                    with contextlib.suppress(ProcessLookupError):
+                        os.killpg(process.pid, signal.SIGKILL)
+                    process.communicate()
+                if timed_out:
                     raise EmbeddedServerError(
                         f"initdb did not come to an end in {_START_SECONDS:.0f} s. Is the disk "
                         f"under {self.home} very slow? Try again, or set DATABASE_URL."

@@ -8,16 +8,22 @@ from typing import Any
 
 import psycopg
 
+# rights, spelt out and in one order
+_RIGHTS = """(SELECT array_agg(a::text ORDER BY a::text)
+    FROM aclexplode(coalesce({acl}, acldefault({kind}, {owner}))) AS a)"""
+_KIND = "CASE WHEN relkind = 'S' THEN 's' ELSE 'r' END::\"char\""
 _FACTS = {
-    "schemas": """
-        SELECT nspname, pg_get_userbyid(nspowner), (SELECT array_agg(a::text ORDER BY a::text)
-                FROM aclexplode(coalesce(nspacl, acldefault('n', nspowner))) AS a), obj_description(oid, 'pg_namespace')
+    "schemas": f"""
+        SELECT nspname, pg_get_userbyid(nspowner),
+            {_RIGHTS.format(acl="nspacl", kind="'n'", owner="nspowner")},
+            obj_description(oid, 'pg_namespace')
         FROM pg_namespace WHERE nspname LIKE 'entasis%'""",
-    "relations": """
-        SELECT oid::regclass::text, relkind::text, pg_get_userbyid(relowner), (SELECT array_agg(a::text ORDER BY a::text)
-                FROM aclexplode(coalesce(relacl, acldefault(CASE WHEN relkind = 'S' THEN 's' ELSE 'r' END::"char", relowner))) AS a),
+    "relations": f"""
+        SELECT oid::regclass::text, relkind::text, pg_get_userbyid(relowner),
+            {_RIGHTS.format(acl="relacl", kind=_KIND, owner="relowner")},
             relrowsecurity, relforcerowsecurity, reloptions::text, relpersistence::text,
-            pg_get_partkeydef(oid), pg_get_expr(relpartbound, oid), obj_description(oid, 'pg_class')
+            pg_get_partkeydef(oid), pg_get_expr(relpartbound, oid),
+            obj_description(oid, 'pg_class')
         FROM pg_class WHERE relnamespace::regnamespace::text IN ('entasis', 'entasis_internal')""",
     "columns": """
         SELECT attrelid::regclass::text, attnum, attname, format_type(atttypid, atttypmod),
@@ -38,7 +44,8 @@ _FACTS = {
         FROM pg_index INNER JOIN pg_class AS c ON indrelid = c.oid
         WHERE relnamespace::regnamespace::text IN ('entasis', 'entasis_internal')""",
     "sequences": """
-        SELECT seqrelid::regclass::text, format_type(seqtypid, NULL), seqstart, seqincrement, seqmax,
+        SELECT seqrelid::regclass::text, format_type(seqtypid, NULL), seqstart, seqincrement,
+            seqmax,
             (SELECT refobjid::regclass::text || '.' || refobjsubid FROM pg_depend
              WHERE objid = seqrelid AND deptype IN ('a', 'i'))
         FROM pg_sequence""",
@@ -47,10 +54,10 @@ _FACTS = {
             (SELECT array_agg(enumlabel::text ORDER BY enumsortorder) FROM pg_enum
              WHERE enumtypid = t.oid)
         FROM pg_type AS t WHERE typnamespace::regnamespace::text = 'entasis' AND typtype = 'e'""",
-    "routines": """
+    "routines": f"""
         SELECT oid::regprocedure::text, pg_get_functiondef(oid), pg_get_userbyid(proowner),
-            (SELECT array_agg(a::text ORDER BY a::text)
-                FROM aclexplode(coalesce(proacl, acldefault('f', proowner))) AS a), obj_description(oid, 'pg_proc')
+            {_RIGHTS.format(acl="proacl", kind="'f'", owner="proowner")},
+            obj_description(oid, 'pg_proc')
         FROM pg_proc WHERE pronamespace::regnamespace::text IN ('entasis', 'entasis_internal')""",
     "views": """
         SELECT oid::regclass::text, pg_get_viewdef(oid)

@@ -1,4 +1,4 @@
-"""Servers, databases and logins for the tests; which servers ran stands in the report's last lines."""
+"""Servers, databases and logins for the tests; the report's last lines say which servers ran."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -32,10 +32,26 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("source", found, ids=[s.name for s in found], scope="session")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse to run without the servers that ENTASIS_TEST_REQUIRE names."""
+    if missing := _required() - {s.name for s in sources()}:
+        pytest.exit(f"no server for {', '.join(sorted(missing))} on this machine", returncode=3)
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Fail a run in which a required server was there and no test ran on it."""
+    if exitstatus == 0 and not session.config.option.collectonly and _required() - set(_servers):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _required() -> set[str]:
+    return {name for name in os.environ.get("ENTASIS_TEST_REQUIRE", "").split(",") if name}
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Say which servers the tests ran on, and where those came from."""
     for source in sources():
-        state = "ran" if source.name in _servers else "was not needed"
+        state = "ran" if source.name in _servers else "DID NOT RUN"
         terminalreporter.write_line(f"{source.name}: {state}, {source.origin}")
 
 

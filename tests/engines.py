@@ -85,9 +85,11 @@ def sources() -> tuple[Source, ...]:
         )
     except EmbeddedServerError:
         pass
-    for engine in engines():
-        if dsn := os.environ.get(f"ENTASIS_TEST_DSN_{engine.upper()}"):
-            found.append(Source(f"{engine}-dsn", engine, "the DSN in the environment", dsn=dsn))
+    found.extend(
+        Source(f"{engine}-dsn", engine, "the DSN in the environment", dsn=dsn)
+        for engine in engines()
+        if (dsn := os.environ.get(f"ENTASIS_TEST_DSN_{engine.upper()}"))
+    )
     only = os.environ.get("ENTASIS_TEST_ONLY")
     return tuple(s for s in found if only is None or s.name in only.split(","))
 

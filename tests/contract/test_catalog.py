@@ -1,4 +1,4 @@
-"""What a DBA meets in psql: everything is explained, owned by nobody who can log in, and qualified."""
+"""What a DBA meets in psql: everything explained, qualified, and owned by no login."""
 
 from typing import Any
 
@@ -81,7 +81,8 @@ def test_no_routine_depends_on_its_callers_path(connection: psycopg.Connection[A
         f"""
         SELECT oid::regprocedure::text FROM pg_proc
         WHERE pronamespace::regnamespace::text {OURS}
-            AND prosecdef AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (proconfig), false)
+            AND prosecdef
+            AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (proconfig), false)
         """,
     )
 
@@ -140,7 +141,8 @@ def test_the_documents_indexes_exist(
         ("market_data", "id symbol exchange timestamp price volume created_at"),
         (
             "option_data",
-            "id underlying strike_price expiry_date option_type iv delta gamma theta vega timestamp",
+            "id underlying strike_price expiry_date option_type iv delta gamma theta vega"
+            " timestamp",
         ),
         (
             "predictions",

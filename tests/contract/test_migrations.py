@@ -1,4 +1,4 @@
-"""A database gets where schema/ says it is: from nothing, twice, with rows, cut short, side by side."""
+"""A database gets where schema/ says it is: from nothing, twice, with rows, cut short, at once."""
 
 import re
 import signal

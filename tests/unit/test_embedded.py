@@ -102,12 +102,15 @@ def template(bindir: Path) -> Iterator[Path]:
     """The home of a cluster that has been made and stopped: copying it is faster than initdb."""
     folder = reachable_folder()
     cluster = Cluster(bindir, folder / "home", SMALL)
-    cluster.start()
-    cluster.stop()
-    (cluster.home / "port").unlink()
-    (cluster.home / "log").unlink()
-    yield cluster.home
-    shutil.rmtree(folder)
+    try:
+        cluster.start()
+        cluster.stop()
+        (cluster.home / "port").unlink()
+        (cluster.home / "log").unlink()
+        yield cluster.home
+    finally:
+        cluster.destroy()
+        shutil.rmtree(folder)
 
 
 Make = Callable[..., Cluster]

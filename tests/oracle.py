@@ -1,0 +1,193 @@
+"""What the candles have to be, computed from the trades in plain Python, and what they are.
+
+Every level is computed from the trades themselves, not from the level below it, so a mistake in
+rolling candles up cannot be in both.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, localcontext
+from typing import Any, NamedTuple
+
+import psycopg
+
+STORED = ("1m", "1h", "1d")
+DERIVED = ("5m", "15m", "30m", "4h", "1w", "1mo")
+LEVELS = (*STORED, *DERIVED)
+
+COLUMNS = (
+    "symbol",
+    "exchange",
+    "bucket",
+    "open",
+    "high",
+    "low",
+    "close",
+    "volume",
+    "quote_volume",
+    "trades",
+    "opened_at",
+    "first_trade_id",
+    "closed_at",
+    "last_trade_id",
+)
+
+TradeKey = tuple[str, str, datetime, int]
+"""Symbol, exchange, timestamp, id."""
+Trades = Mapping[TradeKey, tuple[Decimal, Decimal]]
+"""Price and volume by key."""
+CandleKey = tuple[str, str, datetime]
+"""Symbol, exchange, bucket."""
+
+
+class Candle(NamedTuple):
+    """The columns of a candle that are not its key, in the order of COLUMNS."""
+
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+    quote_volume: Decimal
+    trades: int
+    opened_at: datetime
+    first_trade_id: int
+    closed_at: datetime
+    last_trade_id: int
+
+
+Candles = dict[CandleKey, Candle]
+
+
+def _whole(step: timedelta) -> Callable[[datetime], datetime]:
+    # a Monday, so that weeks begin on one; the shorter steps divide a day
+    origin = datetime(2001, 1, 1, tzinfo=UTC)
+    return lambda time: origin + (time - origin) // step * step
+
+
+def _month(time: datetime) -> datetime:
+    return datetime(time.year, time.month, 1, tzinfo=UTC)
+
+
+_BUCKET: dict[str, Callable[[datetime], datetime]] = {
+    "1m": _whole(timedelta(minutes=1)),
+    "5m": _whole(timedelta(minutes=5)),
+    "15m": _whole(timedelta(minutes=15)),
+    "30m": _whole(timedelta(minutes=30)),
+    "1h": _whole(timedelta(hours=1)),
+    "4h": _whole(timedelta(hours=4)),
+    "1d": _whole(timedelta(days=1)),
+    "1w": _whole(timedelta(days=7)),
+    "1mo": _month,
+}
+
+
+def bucket(level: str, time: datetime) -> datetime:
+    """Answer the beginning of the bucket that holds the time, in UTC."""
+    return _BUCKET[level](time.astimezone(UTC))
+
+
+def candles(trades: Trades, level: str) -> Candles:
+    """Compute all candles of one level."""
+    groups: dict[CandleKey, list[tuple[datetime, int, Decimal, Decimal]]] = {}
+    for (symbol, exchange, time, trade_id), (price, volume) in trades.items():
+        key = (symbol, exchange, bucket(level, time))
+        groups.setdefault(key, []).append((time.astimezone(UTC), trade_id, price, volume))
+    with localcontext() as context:
+        context.prec = 200  # Python would round to 28 digits
+        return {
+            key: Candle(
+                open=min(group)[2],
+                high=max(price for _, _, price, _ in group),
+                low=min(price for _, _, price, _ in group),
+                close=max(group)[2],
+                volume=sum((volume for *_, volume in group), Decimal(0)),
+                quote_volume=sum((price * volume for _, _, price, volume in group), Decimal(0)),
+                trades=len(group),
+                opened_at=min(group)[0],
+                first_trade_id=min(group)[1],
+                closed_at=max(group)[0],
+                last_trade_id=max(group)[1],
+            )
+            for key, group in groups.items()
+        }
+
+
+def stored_trades(connection: psycopg.Connection[Any]) -> dict[TradeKey, tuple[Decimal, Decimal]]:
+    """Read all trades."""
+    return {
+        (symbol, exchange, time.astimezone(UTC), trade_id): (price, volume)
+        for symbol, exchange, time, trade_id, price, volume in connection.execute(
+            "SELECT symbol, exchange, timestamp, id, price, volume FROM entasis.market_data"
+        )
+    }
+
+
+_ALL_LEVELS = " UNION ALL ".join(
+    f"SELECT '{level}' AS level, {', '.join(COLUMNS)} FROM entasis.ohlcv_{level}"
+    for level in LEVELS
+)
+
+
+def stored_candles(connection: psycopg.Connection[Any]) -> dict[str, Candles]:
+    """Read all candles of every level."""
+    found: dict[str, Candles] = {level: {} for level in LEVELS}
+    for level, symbol, exchange, start, *rest in connection.execute(_ALL_LEVELS):
+        # Times in the session's own zone may be ambiguous there, and Python takes such a time for
+        # unequal to every time of another zone.
+        rest = [v.astimezone(UTC) if isinstance(v, datetime) else v for v in rest]
+        key = (symbol, exchange, start.astimezone(UTC))
+        assert key not in found[level], f"two candles of ohlcv_{level} have the key {key}"
+        found[level][key] = Candle(*rest)
+    return found
+
+
+def refresh(
+    connection: psycopg.Connection[Any],
+    from_time: datetime = datetime(2009, 1, 1, tzinfo=UTC),
+    to_time: datetime = datetime(2100, 1, 1, tzinfo=UTC),
+) -> None:
+    """Make the candles show every committed trade; not every engine does so by itself."""
+    connection.execute("CALL entasis.refresh_candles(%s, %s)", [from_time, to_time])
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A candle that is not what the trades say; None where there is no candle."""
+
+    level: str
+    key: CandleKey
+    stored: Candle | None
+    expected: Candle | None
+
+
+def differences(connection: psycopg.Connection[Any], trades: Trades) -> list[Difference]:
+    """Compare the stored candles of all levels with those that the given trades make."""
+    stored = stored_candles(connection)
+    found = []
+    for level in LEVELS:
+        expected = candles(trades, level)
+        found += [
+            Difference(level, key, stored[level].get(key), expected.get(key))
+            for key in sorted({*stored[level], *expected})
+            if stored[level].get(key) != expected.get(key)
+        ]
+    return found
+
+
+def assert_candles_are_right(
+    connection: psycopg.Connection[Any], trades: Trades | None = None
+) -> None:
+    """Fail unless every candle is what the trades say, and check_candles() agrees.
+
+    ``trades`` are those that ought to be stored; without them, what is stored is believed.
+    """
+    refresh(connection)
+    stored = stored_trades(connection)
+    if trades is not None:
+        assert stored == dict(trades)
+    wrong = differences(connection, stored)
+    reported = connection.execute("SELECT * FROM entasis.check_candles()").fetchall()
+    assert not wrong, f"{len(wrong)} candles are wrong, the first: {wrong[0]}"
+    assert not reported, f"check_candles() reports {len(reported)}, the first: {reported[0]}"

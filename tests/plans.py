@@ -1,0 +1,126 @@
+"""What a server does to answer a query, read from EXPLAIN: properties, never the plan's text."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import psycopg
+from psycopg import sql
+
+from entasis_db.queries import Statement
+
+Mode = Literal["custom", "generic"]
+
+_PARAMETER = re.compile(r"%\((\w+)\)s")
+
+
+def numbered(text: str) -> tuple[str, list[str]]:
+    """Turn ``%(name)s`` into ``$1``, as PREPARE wants it; with the names in order."""
+    names: list[str] = []
+
+    def number(match: re.Match[str]) -> str:
+        if match[1] not in names:
+            names.append(match[1])
+        return f"${names.index(match[1]) + 1}"
+
+    return _PARAMETER.sub(number, text).replace("%%", "%"), names
+
+
+@dataclass(frozen=True)
+class Node:
+    """One node of a plan that was run."""
+
+    type: str
+    relation: str | None
+    """The table that it reads."""
+    index: str | None
+    """The index that it reads."""
+    loops: int
+    """How often it was run; 0 when the plan has it but never needed it."""
+    rows: float
+    """Rows that it returned, over all loops. PostgreSQL 15 gives a rounded average of the loops."""
+    read: float
+    """Rows that it looked at, over all loops: those returned and those that a filter took away."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A plan as it was run: nodes that were never executed are not in it."""
+
+    nodes: tuple[Node, ...]
+    roots: dict[str, str] = field(repr=False)
+    """The partitioned index that an index of a partition belongs to."""
+
+    def relations(self) -> set[str]:
+        """Name the tables that were opened, partitions by their own names."""
+        return {n.relation for n in self.nodes if n.relation is not None}
+
+    def indexes(self) -> set[str]:
+        """Name the indexes that were read, those of partitions by their partitioned index."""
+        return {self.roots.get(n.index, n.index) for n in self.nodes if n.index is not None}
+
+    def sorts(self) -> list[Node]:
+        """Return the nodes that put rows in order. A Sort that got no row did not."""
+        return [n for n in self.nodes if n.type in ("Sort", "Incremental Sort") and n.rows]
+
+    def seq_scans(self) -> set[str]:
+        """Name the tables that were read from end to end."""
+        return {n.relation for n in self.nodes if n.type == "Seq Scan" and n.relation is not None}
+
+    def rows_read(self) -> float:
+        """Count the rows and index entries that were looked at in tables."""
+        return sum(n.read for n in self.nodes if n.relation is not None)
+
+
+def explain(
+    connection: psycopg.Connection[Any], statement: Statement[Any], mode: Mode = "custom"
+) -> Plan:
+    """Run a statement as a prepared one with a custom or generic plan, and return what was done.
+
+    The plan mode of the session stays as it is set here.
+    """
+    text, names = numbered(statement.sql)
+    connection.execute(f"SET plan_cache_mode = force_{mode}_plan")
+    connection.execute(f"PREPARE explained AS {text}")
+    try:
+        values = sql.SQL(", ").join(sql.Literal(statement.params[name]) for name in names)
+        row = connection.execute(
+            sql.SQL("EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) EXECUTE explained{}").format(
+                sql.SQL("({})").format(values) if names else sql.SQL("")
+            )
+        ).fetchone()
+    finally:
+        connection.execute("DEALLOCATE explained")
+    assert row is not None
+    return Plan(tuple(_walk(row[0][0]["Plan"])), _roots(connection))
+
+
+def _walk(node: dict[str, Any]) -> Iterator[Node]:
+    loops = node["Actual Loops"]
+    if loops:
+        rows = node["Actual Rows"] * loops
+        removed = sum(value for key, value in node.items() if key.startswith("Rows Removed by"))
+        yield Node(
+            node["Node Type"],
+            node.get("Relation Name"),
+            node.get("Index Name"),
+            loops,
+            rows,
+            rows + removed * loops,
+        )
+    for child in node.get("Plans", ()):
+        yield from _walk(child)
+
+
+def _roots(connection: psycopg.Connection[Any]) -> dict[str, str]:
+    rows = connection.execute(
+        """
+        SELECT part.relname::text, whole.relname::text
+        FROM pg_inherits AS i
+        INNER JOIN pg_class AS part ON part.oid = i.inhrelid
+        INNER JOIN pg_class AS whole ON whole.oid = i.inhparent
+        WHERE part.relkind = 'i'
+        """
+    )
+    return dict(rows.fetchall())
