@@ -1,5 +1,6 @@
+-- VOLATILE: a STABLE trigger function would look at the rows as they were before the statement.
 CREATE OR REPLACE FUNCTION entasis_internal.refuse_short_candle_keep() RETURNS trigger
-LANGUAGE plpgsql STABLE
+LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE

@@ -1,0 +1,59 @@
+"""The SQL and Python that the documents show are run, and their links lead somewhere."""
+
+import re
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.engines import REPOSITORY, Database
+
+DOCUMENTS = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md")])
+# an opening fence with what it says, the block, the closing fence
+BLOCK = re.compile(r"^```(\w*) ?(.*?)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(document: Path, language: str) -> list[tuple[str, str]]:
+    found = BLOCK.findall(document.read_text(encoding="utf-8"))
+    return [(note, text) for name, note, text in found if name == language]
+
+
+def named(documents: list[Path]) -> list[str]:
+    return [str(d.relative_to(REPOSITORY)) for d in documents]
+
+
+WITH_SQL = [d for d in DOCUMENTS if blocks(d, "sql")]
+WITH_PYTHON = [d for d in DOCUMENTS if blocks(d, "python")]
+
+
+@pytest.mark.parametrize("document", WITH_SQL, ids=named(WITH_SQL))
+def test_sql_does_what_the_document_says(database: Database, document: Path) -> None:
+    """A block headed ``sql error: TEXT`` must fail with that text; any other must not fail."""
+    with database.connect() as connection:
+        for note, text in blocks(document, "sql"):
+            expected = note.removeprefix("error: ") if note else None
+            for statement in filter(str.strip, text.split(";\n")):
+                if expected is None:
+                    connection.execute(statement.encode())
+                else:
+                    with pytest.raises(psycopg.Error, match=re.escape(expected)):
+                        connection.execute(statement.encode())
+
+
+@pytest.mark.parametrize("document", WITH_PYTHON, ids=named(WITH_PYTHON))
+def test_python_does_what_the_document_says(database: Database, document: Path) -> None:
+    for _, text in blocks(document, "python"):
+        exec(compile(text, str(document), "exec"), {"dsn": database.dsn})
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=named(DOCUMENTS))
+def test_links_lead_somewhere(document: Path) -> None:
+    text = BLOCK.sub("", document.read_text(encoding="utf-8"))
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):
+        assert (document.parent / target).exists(), target
+
+
+def test_every_decision_is_listed() -> None:
+    folder = REPOSITORY / "docs" / "decisions"
+    listed = re.findall(r"\]\((\d{4}-[^)]+\.md)\)", (folder / "README.md").read_text())
+    assert listed == sorted(p.name for p in folder.glob("0*.md"))
