@@ -1,0 +1,26 @@
+-- As candles, with a flat candle for every bucket without a trade: what a chart or a model wants that
+-- cannot bear gaps. Nothing stands before the market's first trade, and nothing after now.
+SELECT
+    c.symbol,
+    c.exchange,
+    c.bucket,
+    c.open,
+    c.high,
+    c.low,
+    c.close,
+    c.volume,
+    c.quote_volume,
+    c.trades,
+    c.opened_at,
+    c.first_trade_id,
+    c.closed_at,
+    c.last_trade_id
+FROM
+    entasis.candles_filled(
+        %(symbol)s::text,
+        %(exchange)s::text,
+        %(interval)s::entasis.candle_interval,
+        %(from_time)s::timestamptz,
+        %(to_time)s::timestamptz
+    ) AS c
+ORDER BY c.bucket;

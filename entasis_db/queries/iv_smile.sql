@@ -1,0 +1,73 @@
+-- The smile of one expiry: for each strike and type the newest quote in (at - max_age, at] that has an
+-- implied volatility. Contracts are found as in option_chain: by jumping on the key's index within
+-- whole calendar months, with arithmetic on UTC's own clock.
+WITH RECURSIVE contracts AS (
+    (
+        SELECT
+            o.strike_price,
+            o.option_type
+        FROM entasis.option_data AS o
+        WHERE
+            o.underlying = %(underlying)s::text
+            AND o.expiry_date = %(expiry_date)s::timestamptz
+            AND o.timestamp >= date_trunc(
+                'month', %(at)s::timestamptz AT TIME ZONE 'UTC' - %(max_age)s::interval
+            ) AT TIME ZONE 'UTC'
+            AND o.timestamp < (
+                date_trunc('month', %(at)s::timestamptz AT TIME ZONE 'UTC') + interval '1 month'
+            ) AT TIME ZONE 'UTC'
+        ORDER BY o.strike_price, o.option_type
+        LIMIT 1
+    )
+    UNION ALL
+    SELECT
+        n.strike_price,
+        n.option_type
+    FROM contracts AS c
+    CROSS JOIN LATERAL (
+        SELECT
+            o.strike_price,
+            o.option_type
+        FROM entasis.option_data AS o
+        WHERE
+            o.underlying = %(underlying)s::text
+            AND o.expiry_date = %(expiry_date)s::timestamptz
+            AND (o.strike_price, o.option_type) > (c.strike_price, c.option_type)
+            AND o.timestamp >= date_trunc(
+                'month', %(at)s::timestamptz AT TIME ZONE 'UTC' - %(max_age)s::interval
+            ) AT TIME ZONE 'UTC'
+            AND o.timestamp < (
+                date_trunc('month', %(at)s::timestamptz AT TIME ZONE 'UTC') + interval '1 month'
+            ) AT TIME ZONE 'UTC'
+        ORDER BY o.strike_price, o.option_type
+        LIMIT 1
+    ) AS n
+)
+
+SELECT
+    c.strike_price,
+    c.option_type,
+    q.iv,
+    q.timestamp,
+    q.id
+FROM contracts AS c
+CROSS JOIN
+    LATERAL (
+        SELECT
+            o.iv,
+            o.timestamp,
+            o.id
+        FROM entasis.option_data AS o
+        WHERE
+            o.underlying = %(underlying)s::text
+            AND o.expiry_date = %(expiry_date)s::timestamptz
+            AND o.strike_price = c.strike_price
+            AND o.option_type = c.option_type
+            AND o.timestamp
+            > (%(at)s::timestamptz AT TIME ZONE 'UTC' - %(max_age)s::interval) AT TIME ZONE 'UTC'
+            AND o.timestamp <= %(at)s::timestamptz
+            AND o.iv IS NOT NULL
+        ORDER BY o.timestamp DESC, o.id DESC
+        LIMIT 1
+    ) AS q
+ORDER BY c.strike_price, c.option_type;

@@ -1,0 +1,15 @@
+-- The newest trade of one market: the last entry of the key's index in the newest partition that has
+-- one. Older partitions are not opened.
+SELECT
+    m.symbol,
+    m.exchange,
+    m.timestamp,
+    m.id,
+    m.price,
+    m.volume
+FROM entasis.market_data AS m
+WHERE
+    m.symbol = %(symbol)s::text
+    AND m.exchange = %(exchange)s::text
+ORDER BY m.timestamp DESC, m.id DESC
+LIMIT 1;

@@ -1,0 +1,80 @@
+-- The newest quote in (at - max_age, at] of every contract that has not expired at that moment.
+-- Contracts are found by jumping on the key's index from one to the next. Whole calendar months bound
+-- these jumps: that rules out the same partitions as the exact times would, and no entry of a partition
+-- that remains fails it, whereas an exact bound would be tried on every older quote on the way.
+-- Arithmetic is on UTC's own clock: in a zone with summer time a day may have 23 or 25 hours.
+WITH RECURSIVE contracts AS (
+    (
+        SELECT
+            o.expiry_date,
+            o.strike_price,
+            o.option_type
+        FROM entasis.option_data AS o
+        WHERE
+            o.underlying = %(underlying)s::text
+            AND o.expiry_date > %(at)s::timestamptz
+            AND o.timestamp >= date_trunc(
+                'month', %(at)s::timestamptz AT TIME ZONE 'UTC' - %(max_age)s::interval
+            ) AT TIME ZONE 'UTC'
+            AND o.timestamp < (
+                date_trunc('month', %(at)s::timestamptz AT TIME ZONE 'UTC') + interval '1 month'
+            ) AT TIME ZONE 'UTC'
+        ORDER BY o.expiry_date, o.strike_price, o.option_type
+        LIMIT 1
+    )
+    UNION ALL
+    SELECT
+        n.expiry_date,
+        n.strike_price,
+        n.option_type
+    FROM contracts AS c
+    CROSS JOIN LATERAL (
+        SELECT
+            o.expiry_date,
+            o.strike_price,
+            o.option_type
+        FROM entasis.option_data AS o
+        WHERE
+            o.underlying = %(underlying)s::text
+            AND (o.expiry_date, o.strike_price, o.option_type)
+            > (c.expiry_date, c.strike_price, c.option_type)
+            AND o.timestamp >= date_trunc(
+                'month', %(at)s::timestamptz AT TIME ZONE 'UTC' - %(max_age)s::interval
+            ) AT TIME ZONE 'UTC'
+            AND o.timestamp < (
+                date_trunc('month', %(at)s::timestamptz AT TIME ZONE 'UTC') + interval '1 month'
+            ) AT TIME ZONE 'UTC'
+        ORDER BY o.expiry_date, o.strike_price, o.option_type
+        LIMIT 1
+    ) AS n
+)
+
+SELECT
+    q.underlying,
+    q.expiry_date,
+    q.strike_price,
+    q.option_type,
+    q.timestamp,
+    q.id,
+    q.iv,
+    q.delta,
+    q.gamma,
+    q.theta,
+    q.vega
+FROM contracts AS c
+CROSS JOIN
+    LATERAL (
+        SELECT o.*
+        FROM entasis.option_data AS o
+        WHERE
+            o.underlying = %(underlying)s::text
+            AND o.expiry_date = c.expiry_date
+            AND o.strike_price = c.strike_price
+            AND o.option_type = c.option_type
+            AND o.timestamp
+            > (%(at)s::timestamptz AT TIME ZONE 'UTC' - %(max_age)s::interval) AT TIME ZONE 'UTC'
+            AND o.timestamp <= %(at)s::timestamptz
+        ORDER BY o.timestamp DESC, o.id DESC
+        LIMIT 1
+    ) AS q
+ORDER BY q.expiry_date, q.strike_price, q.option_type;

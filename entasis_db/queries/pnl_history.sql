@@ -1,0 +1,17 @@
+-- The snapshots of one user in [from_time, to_time), in order of time; snapshots of one moment are
+-- ordered by id. Row-level security decides whose positions are seen.
+SELECT
+    s.id,
+    s.user_id,
+    s.asset_type,
+    s.position_size,
+    s.entry_price,
+    s.current_price,
+    s.pnl,
+    s.timestamp
+FROM entasis.portfolio_status AS s
+WHERE
+    s.user_id = %(user_id)s::uuid
+    AND s.timestamp >= %(from_time)s::timestamptz
+    AND s.timestamp < %(to_time)s::timestamptz
+ORDER BY s.timestamp, s.id;

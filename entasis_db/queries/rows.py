@@ -1,0 +1,199 @@
+"""The rows that the named queries return.
+
+Times are timezone-aware and in UTC, numbers are exact (Decimal). Symbols, exchanges and models are
+in the spelling in which they were stored.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """One trade of one market. Symbol and exchange make a market."""
+
+    symbol: str
+    """Instrument, in the exchange's spelling."""
+    exchange: str
+    """Venue."""
+    timestamp: datetime
+    """When it was made, by the exchange's clock."""
+    id: int
+    """The source's own number of it; unique within (symbol, exchange, timestamp)."""
+    price: Decimal
+    """Quote units for one base unit; above 0."""
+    volume: Decimal
+    """Base units; above 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candle:
+    """What the trades of one market in [bucket, bucket + interval) came to."""
+
+    symbol: str
+    """Instrument, in the exchange's spelling."""
+    exchange: str
+    """Venue."""
+    bucket: datetime
+    """Beginning of the bucket. Days, weeks (from Monday) and months are those of UTC."""
+    open: Decimal
+    """Price of the trade with the smallest (timestamp, id); quote units."""
+    high: Decimal
+    """Highest price; quote units."""
+    low: Decimal
+    """Lowest price; quote units."""
+    close: Decimal
+    """Price of the trade with the largest (timestamp, id); quote units."""
+    volume: Decimal
+    """Sum of the volumes; base units. 0 in a filled gap."""
+    quote_volume: Decimal
+    """Sum of price * volume; quote units. 0 in a filled gap."""
+    trades: int
+    """How many trades. 0 in a filled gap, whose four prices are the close before it."""
+    opened_at: datetime | None
+    """When the opening trade was made. None in a filled gap."""
+    first_trade_id: int | None
+    """id of the opening trade. None in a filled gap."""
+    closed_at: datetime | None
+    """When the closing trade was made. None in a filled gap."""
+    last_trade_id: int | None
+    """id of the closing trade. None in a filled gap."""
+
+    @property
+    def vwap(self) -> Decimal | None:
+        """Average price weighted by volume: quote_volume / volume; quote units.
+
+        The only quotient here, so the only number that is rounded: to 34 significant digits, half
+        to even, whatever the caller's decimal context is. None in a filled gap: nothing was traded.
+        """
+        if not self.volume:
+            return None
+        context = Context(prec=34, rounding=ROUND_HALF_EVEN, traps=[])
+        return context.divide(self.quote_volume, self.volume)
+
+
+@dataclass(frozen=True, slots=True)
+class OptionQuote:
+    """One quote of one option contract."""
+
+    underlying: str
+    """What the option is on."""
+    expiry_date: datetime
+    """When the contract expires. Midnight where the source gives a date only."""
+    strike_price: Decimal
+    """Strike; quote units of the underlying."""
+    option_type: str
+    """``call`` or ``put``."""
+    timestamp: datetime
+    """When the quote was made. Midnight where the source gives a date only."""
+    id: int
+    """Tells quotes of one contract at one timestamp apart."""
+    iv: Decimal | None
+    """Implied volatility, a fraction per year (0.65, never 65). None: the source gave none."""
+    delta: Decimal | None
+    """Change of the option's price per unit of the underlying's. None: the source gave none."""
+    gamma: Decimal | None
+    """Change of delta per unit of the underlying's price. None: the source gave none."""
+    theta: Decimal | None
+    """Change of the option's price per day, as the source states it. None: it gave none."""
+    vega: Decimal | None
+    """Change of the option's price per point of volatility, as the source states it. None: it gave
+    none."""
+
+
+@dataclass(frozen=True, slots=True)
+class SmilePoint:
+    """The newest implied volatility of one contract of an expiry."""
+
+    strike_price: Decimal
+    """Strike; quote units of the underlying."""
+    option_type: str
+    """``call`` or ``put``."""
+    iv: Decimal
+    """Implied volatility, a fraction per year (0.65, never 65)."""
+    timestamp: datetime
+    """When the quote was made that it comes from."""
+    id: int
+    """id of that quote."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a model predicted."""
+
+    id: int
+    """Number of the prediction, unique within its symbol."""
+    model_id: str
+    """Model that made it."""
+    symbol: str
+    """Instrument that it is about."""
+    prediction_type: str
+    """What predicted_value is: ``price``, ``return``, ``direction`` or the model's own type."""
+    predicted_value: Decimal
+    """Quote units for price, a fraction for return, above 0 up and below 0 down for direction."""
+    confidence: Decimal
+    """The model's own certainty, from 0 to 1, both included."""
+    timestamp: datetime
+    """When it was made."""
+    target_time: datetime | None
+    """The moment that it is about, never before timestamp. None: none stated."""
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionScore:
+    """What a model predicted, and what then happened on one exchange."""
+
+    id: int
+    """Number of the prediction, unique within its symbol."""
+    model_id: str
+    """Model that made it."""
+    symbol: str
+    """Instrument that it is about."""
+    prediction_type: str
+    """What predicted_value is: ``price``, ``return``, ``direction`` or the model's own type."""
+    predicted_value: Decimal
+    """Quote units for price, a fraction for return, above 0 up and below 0 down for direction."""
+    confidence: Decimal
+    """The model's own certainty, from 0 to 1, both included."""
+    timestamp: datetime
+    """When it was made."""
+    target_time: datetime | None
+    """The moment that it is about, never before timestamp. None: none stated."""
+    base_price: Decimal | None
+    """Price at timestamp; quote units. None: no trade is known in the lookback before it."""
+    target_price: Decimal | None
+    """Price at target_time; quote units. None: no target_time, or it is still to come, or no trade
+    is known in the lookback before it."""
+    actual_value: Decimal | None
+    """What predicted_value should have been, in its unit. price: target_price. return:
+    target_price / base_price - 1, rounded by the server to at least 16 significant digits.
+    direction: 1, 0 or -1. None: a price that it takes is None, or the type is the model's own."""
+    error: Decimal | None
+    """predicted_value - actual_value, in their unit. None where actual_value is."""
+    hit: bool | None
+    """Whether the price moved from base_price to the side that was predicted; no move is a side of
+    its own. Decided on exact differences. None: a price is None, or the type is the model's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class PositionSnapshot:
+    """One position of one user at one moment."""
+
+    id: int
+    """Number of the snapshot."""
+    user_id: UUID
+    """Whose position it is."""
+    asset_type: str
+    """What is held."""
+    position_size: Decimal
+    """Units held; below 0 for a short position."""
+    entry_price: Decimal
+    """Average price paid; quote units for one unit."""
+    current_price: Decimal
+    """Price at the snapshot; quote units for one unit."""
+    pnl: Decimal
+    """Profit (above 0) or loss; quote units, as the writer reckons it."""
+    timestamp: datetime
+    """When the snapshot was taken."""

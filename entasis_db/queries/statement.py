@@ -1,0 +1,102 @@
+"""A named query with its parameters: what to run, and what comes back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from importlib.resources import files
+from struct import Struct
+from types import MappingProxyType
+from typing import Any, Generic, TypeVar
+
+from psycopg import AsyncConnection, AsyncCursor, Connection, Cursor, DataError
+from psycopg.abc import Buffer
+from psycopg.adapt import Loader
+from psycopg.pq import Format
+from psycopg.rows import class_row
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement(Generic[Row]):
+    """One named query, ready to run on any connection of the caller's.
+
+    It runs inside whatever transaction the connection is in, and never begins, commits or rolls
+    back one itself (a connection that is not in autocommit mode begins one, as psycopg always
+    does). No setting and no row factory of the connection is changed or minded: rows are instances
+    of ``row``, and their times are in UTC whatever the session's TimeZone is.
+
+    A statement is immutable and holds no connection: keep it, and run it as often as you like.
+    """
+
+    name: str
+    """Name of the query: that of its file, without ``.sql``."""
+    sql: str = field(repr=False)
+    """Text of the query with psycopg's ``%(name)s`` parameters."""
+    params: Mapping[str, object]
+    """A value for each parameter."""
+    row: type[Row]
+    """Class of the rows, whose fields are the query's columns."""
+
+    def fetch(self, connection: Connection[Any]) -> list[Row]:
+        """Return every row, in the query's order; all of them are held in memory.
+
+        Raises psycopg.Error when the server refuses or cannot be reached.
+        """
+        with Cursor(connection, row_factory=class_row(self.row)) as cursor:
+            cursor.adapters.register_loader("timestamptz", _UtcLoader)
+            cursor.execute(self.sql.encode(), self.params, binary=True)
+            return cursor.fetchall()
+
+    async def fetch_async(self, connection: AsyncConnection[Any]) -> list[Row]:
+        """Return every row, as ``fetch`` does."""
+        async with AsyncCursor(connection, row_factory=class_row(self.row)) as cursor:
+            cursor.adapters.register_loader("timestamptz", _UtcLoader)
+            await cursor.execute(self.sql.encode(), self.params, binary=True)
+            return await cursor.fetchall()
+
+    def one(self, connection: Connection[Any]) -> Row | None:
+        """Return the first row, or None when there is none."""
+        rows = self.fetch(connection)
+        return rows[0] if rows else None
+
+    async def one_async(self, connection: AsyncConnection[Any]) -> Row | None:
+        """Return the first row, or None when there is none."""
+        rows = await self.fetch_async(connection)
+        return rows[0] if rows else None
+
+
+def statement(name: str, row: type[Row], /, **params: object) -> Statement[Row]:
+    """Make the statement of ``<name>.sql``."""
+    return Statement(name, text(name), MappingProxyType(params), row)
+
+
+@cache
+def text(name: str) -> str:
+    """Return the text of ``<name>.sql``."""
+    return files(__package__).joinpath(f"{name}.sql").read_text(encoding="utf-8")
+
+
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_MICROSECONDS = Struct("!q")
+
+
+class _UtcLoader(Loader):
+    """Loads timestamptz in UTC.
+
+    psycopg's own gives times in the session's zone. Python takes two equal times of different zones
+    for unequal in the hour that a zone's clock goes through twice, so candles of that hour would be
+    found in no dictionary and equal nothing. (The binary format does not hang on DateStyle either.)
+    """
+
+    format = Format.BINARY
+
+    def load(self, data: Buffer) -> datetime:
+        (microseconds,) = _MICROSECONDS.unpack(data)
+        try:
+            return _EPOCH + timedelta(microseconds=microseconds)
+        except OverflowError:
+            raise DataError(
+                "a time lies outside the years 1 to 9999, which Python's datetime cannot hold"
+            ) from None
