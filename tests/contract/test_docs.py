@@ -1,11 +1,13 @@
 """The SQL and Python that the documents show are run, and their links lead somewhere."""
 
+import inspect
 import re
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from entasis_db import queries
 from tests.engines import REPOSITORY, Database
 
 DOCUMENTS = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md")])
@@ -57,3 +59,14 @@ def test_every_decision_is_listed() -> None:
     folder = REPOSITORY / "docs" / "decisions"
     listed = re.findall(r"\]\((\d{4}-[^)]+\.md)\)", (folder / "README.md").read_text())
     assert listed == sorted(p.name for p in folder.glob("0*.md"))
+
+
+def test_every_query_is_in_its_reference() -> None:
+    reference = (REPOSITORY / "docs" / "queries.md").read_text()
+    functions = [n for n in queries.__all__ if inspect.isfunction(getattr(queries, n))]
+    assert functions
+    for name in functions:
+        parameters = inspect.signature(getattr(queries, name)).parameters
+        shown = re.search(rf"^\| `{name}\((.*)\)`", reference, re.MULTILINE)
+        assert shown, name
+        assert [p.partition("=")[0] for p in shown[1].split(", ") if p] == list(parameters), name
