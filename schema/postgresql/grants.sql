@@ -4,6 +4,7 @@ entasis_internal.make_partitions_ahead(),
 entasis_internal.expired_partitions(),
 entasis_internal.drop_partition(text, name),
 entasis_internal.analyze_partitioned(text),
-entasis_internal.rebuild_day(timestamptz),
+entasis_internal.rebuild_market_day(text, text, timestamptz),
+entasis_internal.known_markets(),
 entasis_internal.days_with_data(timestamptz, timestamptz)
 TO entasis_admin;

@@ -1,4 +1,5 @@
--- Commits after each day; see maintain() for why every name in it is qualified.
+-- Commits after each market's day, which bounds its memory and how long a writer waits for it.
+-- See maintain() for why every name in it is qualified.
 CREATE OR REPLACE PROCEDURE entasis.rebuild_candles(
     from_time timestamptz, to_time timestamptz
 )
@@ -6,6 +7,7 @@ LANGUAGE plpgsql
 AS $$
 DECLARE
     d record;
+    m record;
     looked_at bigint := 0;
     days bigint := 0;
 BEGIN
@@ -15,13 +17,16 @@ BEGIN
             HINT = 'Use ''-infinity'' and ''infinity'' for all there is.';
     END IF;
     FOR d IN SELECT w.day FROM entasis_internal.days_with_data(from_time, to_time) AS w LOOP
-        looked_at := looked_at OPERATOR(pg_catalog.+) entasis_internal.rebuild_day(d.day);
+        FOR m IN SELECT w.symbol, w.exchange FROM entasis_internal.known_markets() AS w LOOP
+            looked_at := looked_at OPERATOR(pg_catalog.+)
+                entasis_internal.rebuild_market_day(m.symbol, m.exchange, d.day);
+            COMMIT;
+        END LOOP;
         days := days OPERATOR(pg_catalog.+) 1;
-        COMMIT;
     END LOOP;
     RAISE NOTICE 'rebuilt % minutes of % days', looked_at, days;
 END
 $$;
 
 COMMENT ON PROCEDURE entasis.rebuild_candles (timestamptz, timestamptz) IS
-'Computes the candles of the UTC days that touch [from_time, to_time) anew from their trades, beside running writers. Never reaches below the floor. Commits after each day, so it cannot run inside a transaction block.';
+'Computes the candles of the UTC days that touch [from_time, to_time) anew from their trades, beside running writers. Never reaches below the floor. Commits as it goes, so it cannot run inside a transaction block.';

@@ -1,0 +1,51 @@
+CREATE OR REPLACE FUNCTION entasis_internal.rebuild_market_day(
+    of_symbol text, on_exchange text, any_time timestamptz
+) RETURNS integer
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
+AS $$
+DECLARE
+    from_day timestamptz := date_trunc('day', any_time);
+    to_day timestamptz := from_day + interval '1 day';
+    touched entasis.ohlcv_1m[];
+BEGIN
+    PERFORM entasis_internal.refuse_below_floor('market_data', from_day);
+    -- Minutes with trades, and buckets with candles: an hour without minutes is touched through
+    -- its own first minute.
+    SELECT array_agg(
+        row(
+            of_symbol, on_exchange, k.bucket, 0, 0, 0, 0, 0, 0, 0, k.bucket, 0, k.bucket, 0
+        )::entasis.ohlcv_1m
+    ) INTO touched
+    FROM (
+        SELECT date_bin('1 minute', d.timestamp, '2000-01-01 00:00:00+00'::timestamptz) AS bucket
+        FROM entasis.market_data AS d
+        WHERE
+            d.symbol = of_symbol AND d.exchange = on_exchange
+            AND d.timestamp >= from_day AND d.timestamp < to_day
+        UNION
+        SELECT c.bucket FROM entasis.ohlcv_1m AS c
+        WHERE
+            c.symbol = of_symbol AND c.exchange = on_exchange
+            AND c.bucket >= from_day AND c.bucket < to_day
+        UNION
+        SELECT c.bucket FROM entasis.ohlcv_1h AS c
+        WHERE
+            c.symbol = of_symbol AND c.exchange = on_exchange
+            AND c.bucket >= from_day AND c.bucket < to_day
+        UNION
+        SELECT c.bucket FROM entasis.ohlcv_1d AS c
+        WHERE
+            c.symbol = of_symbol AND c.exchange = on_exchange
+            AND c.bucket >= from_day AND c.bucket < to_day
+    ) AS k;
+    IF touched IS NOT NULL THEN
+        PERFORM entasis_internal.recompute_candles(touched);
+    END IF;
+    RETURN coalesce(cardinality(touched), 0);
+END
+$$;
+
+COMMENT ON FUNCTION entasis_internal.rebuild_market_day(text, text, timestamptz) IS
+'Computes all candles of one market and the UTC day that holds the time given anew, and returns how many minutes it looked at. Refuses a day that begins below the floor.';
