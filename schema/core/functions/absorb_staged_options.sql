@@ -12,29 +12,33 @@ AS $$
 DECLARE
     staged bigint;
     refused bigint;
+    -- clocks differ a little
+    latest timestamptz := clock_timestamp() + interval '5 minutes';
+    lowest timestamptz;
     month timestamptz;
+    doubtful bigint[];
 BEGIN
     SELECT count(*) INTO staged FROM pg_temp.entasis_staged_options;
 
-    WITH judged AS (
-        SELECT s.ctid AS row_at, entasis_internal.option_fault(
-            s.underlying, s.strike_price, s.expiry_date, s.option_type, s.timestamp,
-            s.iv, s.delta, s.gamma, s.theta, s.vega, f.floor
-        ) AS fault
-        FROM pg_temp.entasis_staged_options AS s
-        CROSS JOIN entasis.floors AS f
-        WHERE f.relation = 'option_data'
-    ),
-    removed AS (
+    SELECT f.floor INTO lowest FROM entasis.floors AS f WHERE f.relation = 'option_data';
+
+    WITH faulty AS (
         DELETE FROM pg_temp.entasis_staged_options AS s
-        USING judged AS j
-        WHERE s.ctid = j.row_at AND j.fault IS NOT NULL
-        RETURNING s.*, j.fault
+        WHERE entasis_internal.option_fault(
+            s.underlying, s.strike_price, s.expiry_date, s.option_type, s.timestamp,
+            s.iv, s.delta, s.gamma, s.theta, s.vega, lowest, latest
+        ) IS NOT NULL
+        RETURNING s.*
     )
     INSERT INTO entasis.quarantine (relation, source, line, code, reason, payload)
-    SELECT 'option_data', named_source, r.line, r.fault[1], r.fault[2],
-        to_jsonb(r) - 'line' - 'fault'
-    FROM removed AS r
+    SELECT 'option_data', named_source, s.line, j.fault[1], j.fault[2], to_jsonb(s) - 'line'
+    FROM faulty AS s
+    CROSS JOIN LATERAL (
+        SELECT entasis_internal.option_fault(
+            s.underlying, s.strike_price, s.expiry_date, s.option_type, s.timestamp,
+            s.iv, s.delta, s.gamma, s.theta, s.vega, lowest, latest
+        ) AS fault
+    ) AS j
     ON CONFLICT DO NOTHING;
 
     FOR month IN
@@ -43,24 +47,34 @@ BEGIN
     LOOP
         -- the floor may lie within a month
         PERFORM entasis.ensure_partitions(
-            'option_data', greatest(month, f.floor), month + interval '1 month'
-        ) FROM entasis.floors AS f WHERE f.relation = 'option_data';
+            'option_data', greatest(month, lowest), month + interval '1 month'
+        );
     END LOOP;
 
-    INSERT INTO entasis.option_data (
-        underlying, strike_price, expiry_date, option_type, timestamp, id,
-        iv, delta, gamma, theta, vega
+    -- The first row of each key is tried. Whatever was not inserted by that is compared with what is
+    -- stored, by the next statement: its snapshot has also what others committed in the meantime.
+    WITH ranked AS (
+        SELECT s.*, row_number() OVER (
+            PARTITION BY s.underlying, s.expiry_date, s.strike_price, s.option_type, s.timestamp, s.id ORDER BY s.line
+        ) AS rank
+        FROM pg_temp.entasis_staged_options AS s
+    ),
+    put AS (
+        INSERT INTO entasis.option_data (
+            underlying, strike_price, expiry_date, option_type, timestamp, id,
+            iv, delta, gamma, theta, vega
+        )
+        SELECT r.underlying, r.strike_price, r.expiry_date, r.option_type, r.timestamp, r.id,
+            r.iv, r.delta, r.gamma, r.theta, r.vega
+        FROM ranked AS r WHERE r.rank = 1
+        ORDER BY r.underlying, r.expiry_date, r.strike_price, r.option_type, r.timestamp, r.id
+        ON CONFLICT (underlying, expiry_date, strike_price, option_type, timestamp, id) DO NOTHING
+        RETURNING underlying, expiry_date, strike_price, option_type, timestamp, id
     )
-    SELECT DISTINCT ON (
-        s.underlying, s.expiry_date, s.strike_price, s.option_type, s.timestamp, s.id
-    )
-        s.underlying, s.strike_price, s.expiry_date, s.option_type, s.timestamp, s.id,
-        s.iv, s.delta, s.gamma, s.theta, s.vega
-    FROM pg_temp.entasis_staged_options AS s
-    ORDER BY
-        s.underlying, s.expiry_date, s.strike_price, s.option_type, s.timestamp, s.id, s.line
-    ON CONFLICT (underlying, expiry_date, strike_price, option_type, timestamp, id) DO NOTHING;
-    GET DIAGNOSTICS inserted = ROW_COUNT;
+    SELECT (SELECT count(*) FROM put), array_agg(r.line) FILTER (WHERE p.id IS NULL OR r.rank > 1)
+    INTO inserted, doubtful
+    FROM ranked AS r
+    LEFT JOIN put AS p USING (underlying, expiry_date, strike_price, option_type, timestamp, id);
 
     WITH conflicts AS (
         SELECT s.*, to_jsonb(row(d.iv, d.delta, d.gamma, d.theta, d.vega)) AS stored
@@ -69,7 +83,7 @@ BEGIN
             ON s.underlying = d.underlying AND s.expiry_date = d.expiry_date
             AND s.strike_price = d.strike_price AND s.option_type = d.option_type
             AND s.timestamp = d.timestamp AND s.id = d.id
-        WHERE (s.iv, s.delta, s.gamma, s.theta, s.vega)
+        WHERE s.line = ANY (doubtful) AND (s.iv, s.delta, s.gamma, s.theta, s.vega)
             IS DISTINCT FROM (d.iv, d.delta, d.gamma, d.theta, d.vega)
     ),
     put AS (

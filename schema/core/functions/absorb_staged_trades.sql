@@ -13,28 +13,31 @@ AS $$
 DECLARE
     staged bigint;
     refused bigint;
+    -- clocks differ a little
+    latest timestamptz := clock_timestamp() + interval '5 minutes';
+    lowest timestamptz;
     month timestamptz;
+    doubtful bigint[];
 BEGIN
     SELECT count(*) INTO staged FROM pg_temp.entasis_staged_trades;
 
-    WITH judged AS (
-        SELECT s.ctid AS row_at, entasis_internal.trade_fault(
-            s.symbol, s.exchange, s.timestamp, s.price, s.volume, f.floor
-        ) AS fault
-        FROM pg_temp.entasis_staged_trades AS s
-        CROSS JOIN entasis.floors AS f
-        WHERE f.relation = 'market_data'
-    ),
-    removed AS (
+    SELECT f.floor INTO lowest FROM entasis.floors AS f WHERE f.relation = 'market_data';
+
+    WITH faulty AS (
         DELETE FROM pg_temp.entasis_staged_trades AS s
-        USING judged AS j
-        WHERE s.ctid = j.row_at AND j.fault IS NOT NULL
-        RETURNING s.*, j.fault
+        WHERE entasis_internal.trade_fault(
+            s.symbol, s.exchange, s.timestamp, s.price, s.volume, lowest, latest
+        ) IS NOT NULL
+        RETURNING s.*
     )
     INSERT INTO entasis.quarantine (relation, source, line, code, reason, payload)
-    SELECT 'market_data', named_source, r.line, r.fault[1], r.fault[2],
-        to_jsonb(r) - 'line' - 'fault'
-    FROM removed AS r
+    SELECT 'market_data', named_source, s.line, j.fault[1], j.fault[2], to_jsonb(s) - 'line'
+    FROM faulty AS s
+    CROSS JOIN LATERAL (
+        SELECT entasis_internal.trade_fault(
+            s.symbol, s.exchange, s.timestamp, s.price, s.volume, lowest, latest
+        ) AS fault
+    ) AS j
     ON CONFLICT DO NOTHING;
 
     FOR month IN
@@ -43,17 +46,31 @@ BEGIN
     LOOP
         -- the floor may lie within a month
         PERFORM entasis.ensure_partitions(
-            'market_data', greatest(month, f.floor), month + interval '1 month'
-        ) FROM entasis.floors AS f WHERE f.relation = 'market_data';
+            'market_data', greatest(month, lowest), month + interval '1 month'
+        );
     END LOOP;
 
-    INSERT INTO entasis.market_data (symbol, exchange, timestamp, id, price, volume)
-    SELECT DISTINCT ON (s.symbol, s.exchange, s.timestamp, s.id)
-        s.symbol, s.exchange, s.timestamp, s.id, s.price, s.volume
-    FROM pg_temp.entasis_staged_trades AS s
-    ORDER BY s.symbol, s.exchange, s.timestamp, s.id, s.line
-    ON CONFLICT (symbol, exchange, timestamp, id) DO NOTHING;
-    GET DIAGNOSTICS inserted = ROW_COUNT;
+    -- The first row of each key is tried. Whatever was not inserted by that is compared with what is
+    -- stored, by the next statement: its snapshot has also what others committed in the meantime.
+    WITH ranked AS (
+        SELECT s.*, row_number() OVER (
+            PARTITION BY s.symbol, s.exchange, s.timestamp, s.id ORDER BY s.line
+        ) AS rank
+        FROM pg_temp.entasis_staged_trades AS s
+    ),
+    put AS (
+        INSERT INTO entasis.market_data (symbol, exchange, timestamp, id, price, volume)
+        SELECT r.symbol, r.exchange, r.timestamp, r.id, r.price, r.volume
+        FROM ranked AS r WHERE r.rank = 1
+        -- every writer takes the keys in this order
+        ORDER BY r.symbol, r.exchange, r.timestamp, r.id
+        ON CONFLICT (symbol, exchange, timestamp, id) DO NOTHING
+        RETURNING symbol, exchange, timestamp, id
+    )
+    SELECT (SELECT count(*) FROM put), array_agg(r.line) FILTER (WHERE p.id IS NULL OR r.rank > 1)
+    INTO inserted, doubtful
+    FROM ranked AS r
+    LEFT JOIN put AS p USING (symbol, exchange, timestamp, id);
 
     WITH conflicts AS (
         SELECT s.*, d.price AS stored_price, d.volume AS stored_volume
@@ -61,7 +78,7 @@ BEGIN
         INNER JOIN entasis.market_data AS d
             ON s.symbol = d.symbol AND s.exchange = d.exchange
             AND s.timestamp = d.timestamp AND s.id = d.id
-        WHERE s.price <> d.price OR s.volume <> d.volume
+        WHERE s.line = ANY (doubtful) AND (s.price <> d.price OR s.volume <> d.volume)
     ),
     put AS (
         INSERT INTO entasis.quarantine (relation, source, line, code, reason, payload)

@@ -1,7 +1,7 @@
 CREATE OR REPLACE FUNCTION entasis_internal.option_fault(
     underlying text, strike_price numeric, expiry_date timestamptz, option_type text,
     quoted_at timestamptz, iv numeric, delta numeric, gamma numeric, theta numeric, vega numeric,
-    lowest timestamptz
+    lowest timestamptz, latest timestamptz
 ) RETURNS text[]
 LANGUAGE sql STABLE
 RETURN CASE
@@ -72,7 +72,7 @@ RETURN CASE
                     '%s lies before 2009; is the unit of time right?', quoted_at AT TIME ZONE 'UTC'
                 )
             ]
-    WHEN quoted_at > clock_timestamp() + interval '5 minutes'
+    WHEN quoted_at > latest
         THEN
             ARRAY[
                 'timestamp',
@@ -89,6 +89,7 @@ RETURN CASE
 END;
 
 COMMENT ON FUNCTION entasis_internal.option_fault(
-    text, numeric, timestamptz, text, timestamptz, numeric, numeric, numeric, numeric, numeric, timestamptz
+    text, numeric, timestamptz, text, timestamptz, numeric, numeric, numeric, numeric, numeric, timestamptz,
+    timestamptz
 ) IS
-'Why option_data cannot take a quote, as {code, reason}; NULL when it can. lowest is the floor of option_data.';
+'Why option_data cannot take a quote, as {code, reason}; NULL when it can. lowest is the floor of option_data, latest the last moment that is not the future.';

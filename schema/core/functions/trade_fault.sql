@@ -1,6 +1,7 @@
+-- Nothing in it changes within a statement, so that it is inlined and not called for each row.
 CREATE OR REPLACE FUNCTION entasis_internal.trade_fault(
     symbol text, exchange text, traded_at timestamptz, price numeric, volume numeric,
-    lowest timestamptz
+    lowest timestamptz, latest timestamptz
 ) RETURNS text[]
 LANGUAGE sql STABLE
 RETURN CASE
@@ -55,7 +56,7 @@ RETURN CASE
                     '%s lies before 2009; is the unit of time right?', traded_at AT TIME ZONE 'UTC'
                 )
             ]
-    WHEN traded_at > clock_timestamp() + interval '5 minutes'
+    WHEN traded_at > latest
         THEN
             ARRAY[
                 'timestamp',
@@ -71,5 +72,7 @@ RETURN CASE
         )]
 END;
 
-COMMENT ON FUNCTION entasis_internal.trade_fault(text, text, timestamptz, numeric, numeric, timestamptz) IS
-'Why market_data cannot take a trade, as {code, reason}; NULL when it can. lowest is the floor of market_data.';
+COMMENT ON FUNCTION entasis_internal.trade_fault(
+    text, text, timestamptz, numeric, numeric, timestamptz, timestamptz
+) IS
+'Why market_data cannot take a trade, as {code, reason}; NULL when it can. lowest is the floor of market_data, latest the last moment that is not the future.';

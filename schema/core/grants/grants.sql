@@ -62,7 +62,9 @@ entasis.record_id_space(text, text, text, text),
 entasis.ensure_partitions(text, timestamptz, timestamptz),
 entasis.stage_trades(),
 entasis.absorb_staged_trades(text),
-entasis_internal.trade_fault(text, text, timestamptz, numeric, numeric, timestamptz),
+entasis_internal.trade_fault(
+    text, text, timestamptz, numeric, numeric, timestamptz, timestamptz
+),
 entasis.stage_options(),
 entasis.absorb_staged_options(text),
 entasis_internal.option_fault(
@@ -76,6 +78,7 @@ entasis_internal.option_fault(
     numeric,
     numeric,
     numeric,
+    timestamptz,
     timestamptz
 )
 TO entasis_writer;

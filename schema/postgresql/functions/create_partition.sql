@@ -29,6 +29,18 @@ BEGIN
         RETURN false;
     END IF;
 
+    IF to_regclass(format('entasis.%I', partition_name)) IS NOT NULL THEN
+        IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
+            RAISE EXCEPTION '% was made by another session after this transaction began',
+                partition_name
+            USING ERRCODE = 'serialization_failure', HINT = 'Repeat the transaction.';
+        END IF;
+        RAISE EXCEPTION 'a table entasis.% exists, and is no partition of %',
+            partition_name, relation_name
+        USING ERRCODE = 'duplicate_table',
+            HINT = 'Attach it, rename it or drop it: the month needs its name.';
+    END IF;
+
     EXECUTE format(
         'CREATE TABLE entasis.%I (LIKE entasis.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE INCLUDING COMMENTS)',
         partition_name, relation_name
