@@ -11,8 +11,9 @@ from typing import Any, NoReturn
 
 import click
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -27,6 +28,8 @@ from entasis_db.maintenance import maintain
 _out = Console(highlight=False)
 _err = Console(stderr=True, highlight=False)
 _SHOWN_REASONS = 5
+_USAGE = 2  # the exit code of a command that was written wrongly
+_FIRST_MOMENT = datetime(2009, 1, 1, tzinfo=UTC)
 
 
 class _Group(click.Group):
@@ -39,15 +42,27 @@ class _Group(click.Group):
             _fail(str(error))
         except psycopg.errors.InsufficientPrivilege as error:
             _fail(f"this login may not do that: {error.diag.message_primary}")
-        except psycopg.errors.UndefinedTable as error:
+        except (
+            psycopg.errors.InvalidSchemaName,
+            psycopg.errors.UndefinedTable,
+            psycopg.errors.UndefinedFunction,
+            psycopg.errors.UndefinedObject,
+        ) as error:
             _fail(f"{error.diag.message_primary}. Has this database been migrated? entasis migrate")
         except psycopg.Error as error:
-            _fail(str(error))
+            said = [error.diag.message_primary, error.diag.message_detail, error.diag.message_hint]
+            _fail(". ".join(filter(None, said)) or str(error))
 
 
-def _fail(message: str) -> NoReturn:
-    _err.print(f"entasis: {message}", style="red", markup=False, soft_wrap=True)
-    sys.exit(1)
+def _fail(message: str, code: int = 1) -> NoReturn:
+    _complain(message)
+    sys.exit(code)
+
+
+def _complain(message: str) -> None:
+    # one line, also where a driver or a server says it in several
+    line = " ".join(message.split())
+    _err.print(f"entasis: {line}", style="red", markup=False, soft_wrap=True)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -67,12 +82,30 @@ def main(ctx: click.Context, dsn: str | None) -> None:
 def _dsn(ctx: click.Context) -> str:
     """Return what the user named, or start the embedded server."""
     if ctx.obj:
-        return str(ctx.obj)
+        return _checked(str(ctx.obj))
     cluster = embedded_cluster()
     if not cluster.is_running():
         _err.print("no DATABASE_URL: starting the embedded PostgreSQL of this checkout")
         cluster.start()
     return cluster.dsn()
+
+
+def _checked(dsn: str) -> str:
+    """Refuse a connection string that libpq would quote, with its password, in an error."""
+    try:
+        parts = conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError:
+        parts = {"host": "@"}
+    ports = str(parts.get("port") or "0").split(",")
+    # An @, : or / in a password that is not encoded shifts what comes after it, the rest of the
+    # password among it, into these.
+    names = f"{parts.get('host', '')}{parts.get('dbname', '') if '://' in dsn else ''}"
+    if "@" in names or not all(port.strip().isdecimal() for port in ports if port):
+        _fail(
+            "the connection string cannot be understood; write postgresql://user@host:port/name, "
+            "with every special character of a password encoded (@ is %40, : is %3A, / is %2F)"
+        )
+    return dsn
 
 
 @contextmanager
@@ -121,7 +154,7 @@ def status(ctx: click.Context) -> None:
     table = Table("migration", "applied")
     for item in found.migrations:
         table.add_row(item.id, _when(item.applied_at))
-    _out.print(table)
+    _print_whole(table)
     if found.pending:
         _fail(f"{len(found.pending)} migrations are pending. Apply them with: entasis migrate")
 
@@ -155,9 +188,9 @@ def psql(ctx: click.Context) -> None:
     names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD"}
     environment = {**os.environ, **{n: parts.pop(k) for k, n in names.items() if k in parts}}
     program = "psql" if ctx.obj else str(embedded_cluster().bindir / "psql")
-    rest = " ".join(f"{key}='{value}'" for key, value in parts.items())
+    command = [program, make_conninfo("", **parts)]
     try:
-        sys.exit(subprocess.run([program, rest], env=environment, check=False).returncode)  # noqa: S603
+        sys.exit(subprocess.run(command, env=environment, check=False).returncode)  # noqa: S603
     except FileNotFoundError:
         _fail("psql is not on the PATH; install PostgreSQL's client programs")
 
@@ -180,10 +213,11 @@ def check(ctx: click.Context, from_time: str | None, to_time: str | None) -> Non
 
     FROM_TIME and TO_TIME are dates or times in UTC; without them, all there is.
     """
+    start, end = _moment(from_time), _moment(to_time)
     with _connected(ctx) as connection:
         wrong = connection.execute(
             "SELECT relation, exchange, symbol, bucket, problem FROM entasis.check_candles(%s, %s)",
-            [_moment(from_time) or "-infinity", _moment(to_time) or "infinity"],
+            [start or "-infinity", end or "infinity"],
         ).fetchall()
     for relation, exchange, symbol, bucket, problem in wrong:
         _step(f"{relation} {exchange} {symbol} {_when(bucket)}: {problem}")
@@ -198,11 +232,10 @@ def check(ctx: click.Context, from_time: str | None, to_time: str | None) -> Non
 @click.pass_context
 def rebuild(ctx: click.Context, from_time: str, to_time: str) -> None:
     """Compute the candles of the UTC days from FROM_TIME up to TO_TIME anew."""
+    start, end = _moment(from_time), _moment(to_time)
     with _connected(ctx) as connection:
         connection.add_notice_handler(lambda d: _step(d.message_primary or ""))
-        connection.execute(
-            "CALL entasis.rebuild_candles(%s, %s)", [_moment(from_time), _moment(to_time)]
-        )
+        connection.execute("CALL entasis.rebuild_candles(%s, %s)", [start, end])
 
 
 def _moment(text: str | None) -> datetime | None:
@@ -210,11 +243,10 @@ def _moment(text: str | None) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise click.BadParameter(
-            f"{text!r} is no time; write 2024-08-08 or 2024-08-08T23:55"
-        ) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        # in UTC, for which the years 1 and 9999 may be too narrow
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        _fail(f"{text!r} is no time; write 2024-08-08 or 2024-08-08T23:55 (UTC)", _USAGE)
 
 
 # ------------------------------------------------------------------ loading
@@ -275,7 +307,7 @@ def _load_files(ctx: click.Context, files: tuple[str, ...], relation: str, loade
             try:
                 loaded = _with_progress(connection, file, loader)
             except EntasisError as error:
-                _err.print(f"entasis: {error}", style="red", markup=False, soft_wrap=True)
+                _complain(str(error))
                 failed = True
             else:
                 _summarise(connection, relation, loaded)
@@ -334,7 +366,13 @@ def _summarise(connection: psycopg.Connection[Any], relation: str, loaded: Loade
 @click.option("--interval", type=click.Choice(queries.INTERVALS), default="1h", show_default=True)
 @click.option("--from", "from_time", help="First bucket, UTC. Default: so that --last fit.")
 @click.option("--to", "to_time", help="End, not included, UTC. Default: after the newest trade.")
-@click.option("--last", default=60, show_default=True, help="How many buckets, without --from.")
+@click.option(
+    "--last",
+    type=click.IntRange(1, 100_000),
+    default=60,
+    show_default=True,
+    help="How many buckets, without --from.",
+)
 @click.option("--fill", is_flag=True, help="Show a flat candle where nothing was traded.")
 @click.option("--draw", "drawn", is_flag=True, help="Draw them instead of a table.")
 @click.pass_context
@@ -342,7 +380,7 @@ def candles(
     ctx: click.Context,
     symbol: str,
     exchange: str,
-    interval: str,
+    interval: queries.Interval,
     from_time: str | None,
     to_time: str | None,
     last: int,
@@ -350,22 +388,34 @@ def candles(
     drawn: bool,
 ) -> None:
     """Show the candles of a market, as a table or drawn."""
+    end, start = _moment(to_time), _moment(from_time)
     with _connected(ctx) as connection:
-        end, start = _moment(to_time), _moment(from_time)
         if end is None:
             newest = queries.latest_price(symbol, exchange).one(connection)
             if newest is None:
-                _fail(f"no trade of {symbol} on {exchange} is stored; entasis.markets lists markets")
+                _fail(
+                    f"no trade of {symbol} on {exchange} is stored; "
+                    "entasis.markets lists the markets there are"
+                )
             end = newest.timestamp + timedelta(microseconds=1)
+        if end <= _FIRST_MOMENT:
+            _fail(f"no trade of {symbol} on {exchange}: nothing from before 2009 is stored")
         if start is None:
-            start = end - last * _longest(interval)
+            # further back may be out of datetime's reach
+            start = end - min(last * _longest(interval), end - _FIRST_MOMENT)
+        if not start < end:
+            _fail(f"--to {_when(end)} is not after --from {_when(start)}", _USAGE)
         found = queries.candles(symbol, exchange, interval, start, end, fill_gaps=fill).fetch(
             connection
         )
     if not found:
         _fail(f"no trade of {symbol} on {exchange} from {_when(start)} to {_when(end)}")
+    if from_time is None:
+        found = found[-last:]  # months differ in length
     if drawn:
-        _out.print(draw(found, _out.width, max(8, min(24, _out.height - 4))))
+        _step(f"{exchange} {symbol} {interval}")
+        # below it, the prompt needs a line
+        _out.print(draw(found, _out.width, max(10, min(30, _out.height - 2))))
         return
     table = Table("bucket (UTC)", title=f"{exchange} {symbol} {interval}")
     for name in ("open", "high", "low", "close", "volume", "vwap", "trades"):
@@ -378,7 +428,13 @@ def candles(
             f"{candle.vwap:.8f}" if candle.vwap is not None else "",
             str(candle.trades),
         )
-    _out.print(table)
+    _print_whole(table)
+
+
+def _print_whole(table: Table) -> None:
+    """Print a table as wide as it is: a number that is cut to fit is a wrong number."""
+    whole = Measurement.get(_out, _out.options.update(width=10_000), table).maximum
+    Console(highlight=False, width=max(whole, _out.width)).print(table)
 
 
 def _longest(interval: str) -> timedelta:

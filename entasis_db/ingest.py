@@ -7,16 +7,20 @@ reason. So rules and reasons stand in one place, the database, and clean batches
 """
 
 import random
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal, InvalidOperation
+from itertools import count
 from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
 import psycopg
 from psycopg import errors, sql
+from psycopg.copy import AsyncLibpqWriter, LibpqWriter
+from psycopg.rows import tuple_row
 from psycopg.types.json import Jsonb
 
 from entasis_db.errors import IdSpaceError
@@ -29,15 +33,19 @@ _ZERO = Decimal(0)
 _PRICE_LIMIT = Decimal("1e12")
 _QUOTE_LIMIT = Decimal("1e14")
 _GREEK_LIMIT = Decimal("1e12")
+_IV_LIMIT = Decimal("1e6")
 _PRICE_DECIMALS = 12
 _GREEK_DECIMALS = 18
 _NAME_LENGTH = 20
 _FIRST_MOMENT = datetime(2009, 1, 1, tzinfo=UTC)
 _CLOCK_SKEW = timedelta(minutes=5)
 _INT64 = 2**63
+_SURROGATE = re.compile("[\ud800-\udfff]")
 # PostgreSQL's NUMERIC ends far beyond; a number like this is no price, and text of it is long
 _ABSURD_EXPONENT = 1000
 _CHUNK = 2000
+# The caller's own decimal context may round coarsely, or trap what it rounds
+_REFERENCE = Context(prec=28, traps=[])
 
 
 @dataclass(frozen=True)
@@ -181,6 +189,31 @@ class _CloserLook(Exception):  # noqa: N818 - a turn in the road, not an error
     """A row may not be what the table takes; SQL shall judge it."""
 
 
+class _Writer(LibpqWriter):
+    """Ends a COPY that is given up in silence: what the server had against it is of no interest.
+
+    psycopg would log it as a warning, the row with it, although the row is about to be judged.
+    """
+
+    def finish(self, exc: BaseException | None = None) -> None:
+        try:
+            super().finish(exc)
+        except psycopg.Error:
+            if exc is None:
+                raise
+
+
+class _AsyncWriter(AsyncLibpqWriter):
+    """Does what _Writer does."""
+
+    async def finish(self, exc: BaseException | None = None) -> None:
+        try:
+            await super().finish(exc)
+        except psycopg.Error:
+            if exc is None:
+                raise
+
+
 # ------------------------------------------------------------------ the two ways of a batch
 
 
@@ -192,17 +225,19 @@ def _ingest(
     lines: Sequence[int] | None,
     id_space: IdSpace | None,
 ) -> IngestReport:
+    _check_lines(rows, lines)
     if not rows:
         return IngestReport()
-    with connection.transaction(), connection.cursor() as cursor:
+    # the caller's own factories of cursors and rows are for the caller's statements
+    with connection.transaction(), psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
         if id_space is not None:
             cursor.execute(_RECORD_ID_SPACES, _id_space_parameters(rows, id_space, source))
             _check_id_spaces(cursor.fetchall(), rows, lines, source)
         try:
             with connection.transaction():
-                with cursor.copy(target.copy) as copy:
+                with cursor.copy(target.copy, writer=_Writer(cursor)) as copy:
                     # checked while the server is busy with what was sent before
-                    for chunk in target.clean_text(sorted(rows, key=target.key)):
+                    for chunk in target.clean_text(_in_key_order(target, rows)):
                         copy.write(chunk)
                 return IngestReport(inserted=cursor.rowcount)
         except (_CloserLook, errors.IntegrityError, errors.DataError):
@@ -227,16 +262,20 @@ async def _ingest_async(
     lines: Sequence[int] | None,
     id_space: IdSpace | None,
 ) -> IngestReport:
+    _check_lines(rows, lines)
     if not rows:
         return IngestReport()
-    async with connection.transaction(), connection.cursor() as cursor:
+    async with (
+        connection.transaction(),
+        psycopg.AsyncCursor(connection, row_factory=tuple_row) as cursor,
+    ):
         if id_space is not None:
             await cursor.execute(_RECORD_ID_SPACES, _id_space_parameters(rows, id_space, source))
             _check_id_spaces(await cursor.fetchall(), rows, lines, source)
         try:
             async with connection.transaction():
-                async with cursor.copy(target.copy) as copy:
-                    for chunk in target.clean_text(sorted(rows, key=target.key)):
+                async with cursor.copy(target.copy, writer=_AsyncWriter(cursor)) as copy:
+                    for chunk in target.clean_text(_in_key_order(target, rows)):
                         await copy.write(chunk)
                 return IngestReport(inserted=cursor.rowcount)
         except (_CloserLook, errors.IntegrityError, errors.DataError):
@@ -253,6 +292,19 @@ async def _ingest_async(
         await cursor.execute(target.absorb, [source])
         counts = await cursor.fetchone()
     return _report(counts, refusals)
+
+
+def _check_lines(rows: Sequence[object], lines: Sequence[int] | None) -> None:
+    if lines is not None and len(lines) != len(rows):
+        raise ValueError(f"{len(lines)} lines are given for {len(rows)} rows")
+
+
+def _in_key_order(target: _Target[R], rows: Sequence[R]) -> Sequence[R]:
+    try:
+        return sorted(rows, key=target.key)
+    except (TypeError, InvalidOperation):
+        # a time without a zone, or a strike that is NaN: whoever looks at that row says so
+        return rows
 
 
 def _report(counts: Any, refusals: Sequence[Refusal]) -> IngestReport:
@@ -285,6 +337,10 @@ def _id_space_parameters(
             if _is_name(row.symbol) and _is_name(row.exchange)
         }
     )
+    if not isinstance(id_space, str):
+        for market in markets:
+            if market not in id_space:
+                raise ValueError(f"id_space does not say how trades of {market} are numbered")
     return {
         "source": source,
         "symbols": [symbol for symbol, _ in markets],
@@ -322,47 +378,63 @@ def _check_id_spaces(
 # ------------------------------------------------------------------ text for COPY
 
 
-def _is_name(name: str) -> bool:
-    return 0 < len(name) <= _NAME_LENGTH and "\0" not in name
+def _is_name(name: object) -> bool:
+    return isinstance(name, str) and 0 < len(name) <= _NAME_LENGTH and _is_text(name)
+
+
+def _is_text(text: str) -> bool:
+    """Say whether PostgreSQL can hold it: no NUL, and no half of a surrogate pair."""
+    return "\0" not in text and (text.isascii() or not _SURROGATE.search(text))
 
 
 def _escape(text: str) -> str:
     return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
 
 
+def _plain(value: Decimal) -> str:
+    """Write a finite number so that its decimals can be counted, if it is of a sane size."""
+    text = str(value)
+    # str() writes 0.0000001 as 1E-7, and what normalize() made of 100 as 1E+2
+    if "E" in text and abs(value.adjusted()) <= _ABSURD_EXPONENT:
+        return f"{value:f}"
+    return text
+
+
 def _is_exact(text: str, decimals: int) -> bool:
-    """Say whether a finite number surely has no more decimals than fit, trailing zeros counted."""
-    if "E" in text:
-        return False
+    """Say whether a number surely has no more decimals than fit, trailing zeros counted."""
     dot = text.find(".")
-    return dot < 0 or len(text) - dot - 1 <= decimals
+    return (dot < 0 or len(text) - dot - 1 <= decimals) and "E" not in text
 
 
 def _clean_trades(trades: Iterable[Trade]) -> Iterator[str]:
     latest = datetime.now(UTC) + _CLOCK_SKEW
     names: dict[str, str] = {}
     lines = []
-    for symbol, exchange, timestamp, number, price, volume in trades:
-        if type(price) is not Decimal or type(volume) is not Decimal or type(number) is not int:
-            raise TypeError(
-                "price and volume must be Decimal and id an int: "
-                f"{price!r}, {volume!r}, {number!r} are not"
-            )
-        if timestamp.tzinfo is None:
-            raise ValueError(f"the timestamp {timestamp} has no time zone; trades are told in UTC")
+    for trade in trades:
+        symbol, exchange, timestamp, number, price, volume = trade
+        if (
+            type(price) is not Decimal
+            or type(volume) is not Decimal
+            or type(number) is not int
+            or type(timestamp) is not datetime
+            # most times are in UTC, and asking any other zone takes longer
+            or (timestamp.tzinfo is not UTC and timestamp.utcoffset() is None)
+        ):
+            _check_types(trade)
         for name in (symbol, exchange):
             if name not in names:
+                _check_types(trade)
                 if not _is_name(name):
                     raise _CloserLook
                 names[name] = _escape(name)
         # NaN compares with an exception, so it must not come so far
         if not (price.is_finite() and volume.is_finite()):
             raise _CloserLook
-        price_text, volume_text = str(price), str(volume)
+        price_text, volume_text = _plain(price), _plain(volume)
         if not (
             _ZERO < price < _PRICE_LIMIT
             and _ZERO < volume < _PRICE_LIMIT
-            and price * volume < _QUOTE_LIMIT
+            and _REFERENCE.multiply(price, volume) < _QUOTE_LIMIT
             and _FIRST_MOMENT <= timestamp <= latest
             and -_INT64 <= number < _INT64
             and _is_exact(price_text, _PRICE_DECIMALS)
@@ -370,7 +442,7 @@ def _clean_trades(trades: Iterable[Trade]) -> Iterator[str]:
         ):
             raise _CloserLook
         lines.append(
-            f"{names[symbol]}\t{names[exchange]}\t{timestamp.isoformat()}\t{number}"
+            f"{names[symbol]}\t{names[exchange]}\t{_time_text(timestamp)}\t{number}"
             f"\t{price_text}\t{volume_text}\n"
         )
         if len(lines) == _CHUNK:
@@ -390,19 +462,20 @@ def _clean_options(quotes: Iterable[OptionQuote]) -> Iterator[str]:
             and quote.option_type in ("call", "put")
             and _FIRST_MOMENT <= quote.timestamp <= latest
             and -_INT64 <= quote.id < _INT64
+            and _unstageable(quote) is None
             and quote.strike_price.is_finite()
             and _ZERO < quote.strike_price < _PRICE_LIMIT
-            and _is_exact(str(quote.strike_price), _PRICE_DECIMALS)
+            and _is_exact(_plain(quote.strike_price), _PRICE_DECIMALS)
             and all(
                 value is None
                 or (
                     value.is_finite()
                     and -_GREEK_LIMIT < value < _GREEK_LIMIT
-                    and _is_exact(f"{value:f}", _GREEK_DECIMALS)
+                    and _is_exact(_plain(value), _GREEK_DECIMALS)
                 )
                 for value in greeks
             )
-            and (quote.iv is None or _ZERO <= quote.iv < 1_000_000)
+            and (quote.iv is None or _ZERO <= quote.iv < _IV_LIMIT)
         ):
             raise _CloserLook
         lines.append(_fields_text(quote))
@@ -412,12 +485,30 @@ def _clean_options(quotes: Iterable[OptionQuote]) -> Iterator[str]:
     yield "".join(lines)
 
 
+_MUST_BE: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("symbol", "exchange", "underlying", "option_type"), (str,)),
+    **dict.fromkeys(("timestamp", "expiry_date"), (datetime,)),
+    "id": (int,),
+    **dict.fromkeys(("price", "volume", "strike_price"), (Decimal,)),
+    **dict.fromkeys(("iv", "delta", "gamma", "theta", "vega"), (Decimal, type(None))),
+}
+
+
 def _check_types(row: Trade | OptionQuote) -> None:
+    """Refuse what is a mistake in the caller's program, and not in the data."""
     for name, value in row._asdict().items():
-        if isinstance(value, float):
-            raise TypeError(f"{name} must be a Decimal, and {value!r} is a float")
-        if isinstance(value, datetime) and value.tzinfo is None:
+        if not isinstance(value, _MUST_BE[name]) or isinstance(value, bool):
+            wanted = " or ".join(kind.__name__ for kind in _MUST_BE[name])
+            raise TypeError(f"{name} must be {wanted}, and {value!r} is {type(value).__name__}")
+        if isinstance(value, datetime) and value.utcoffset() is None:
             raise ValueError(f"{name} {value} has no time zone; times are told in UTC")
+
+
+def _time_text(moment: datetime) -> str:
+    if moment.tzinfo is not UTC:
+        # PostgreSQL does not know all offsets that Python does
+        moment = moment.astimezone(UTC)
+    return moment.isoformat()
 
 
 def _fields_text(row: Iterable[object]) -> str:
@@ -430,9 +521,9 @@ def _field_text(value: object) -> str:
     if isinstance(value, str):
         return _escape(value)
     if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, Decimal) and value.is_snan():
-        return "NaN"
+        return _time_text(value)
+    if isinstance(value, Decimal) and value.is_nan():
+        return "NaN"  # signs and payloads of NaN are unknown to PostgreSQL
     return str(value)
 
 
@@ -441,11 +532,11 @@ def _staging_text(
 ) -> tuple[list[str], list[Refusal]]:
     chunks = []
     refusals = []
-    for line, row in zip(lines or range(1, len(rows) + 1), rows, strict=True):
+    for line, row in zip(lines if lines is not None else count(1), rows, strict=False):
         _check_types(row)
         if fault := _unstageable(row):
             payload = {
-                name: None if value is None else str(value).replace("\0", "\\0")
+                name: None if value is None else _storable(value)
                 for name, value in row._asdict().items()
             }
             refusals.append(Refusal(line, *fault, payload))
@@ -454,14 +545,31 @@ def _staging_text(
     return chunks, refusals
 
 
+def _storable(value: object) -> str:
+    """Write anything as text that PostgreSQL can hold."""
+    if isinstance(value, int) and not -_INT64 <= value < _INT64:
+        return hex(value) if value.bit_length() > _ABSURD_EXPONENT else str(value)
+    text = str(value).encode("utf-8", "backslashreplace").decode("utf-8")
+    return text.replace("\0", "\\0")
+
+
 def _unstageable(row: Trade | OptionQuote) -> tuple[str, str] | None:
     """Say what PostgreSQL's types cannot even hold long enough to be judged."""
     for name, value in row._asdict().items():
-        if isinstance(value, str) and "\0" in value:
-            return name, f"the {name} holds a NUL character, which PostgreSQL cannot store"
-        if isinstance(value, int) and not -_INT64 <= value < _INT64:
-            return name, f"the {name} {value} is not a 64-bit integer"
-        if (
+        if isinstance(value, str):
+            if "\0" in value:
+                return name, f"the {name} holds a NUL character, which PostgreSQL cannot store"
+            if not _is_text(value):
+                return name, f"the {name} holds half a character, which PostgreSQL cannot store"
+        elif isinstance(value, int):
+            if not -_INT64 <= value < _INT64:
+                return name, f"the {name} {_storable(value)} is not a 64-bit integer"
+        elif isinstance(value, datetime):
+            try:
+                value.astimezone(UTC)
+            except OverflowError:
+                return name, f"the {name} {value} is beyond the years 1 to 9999"
+        elif (
             isinstance(value, Decimal)
             and value.is_finite()
             and (

@@ -3,17 +3,19 @@
 A load may be stopped at any moment and started again: what is stored already changes nothing.
 """
 
+import os
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import psycopg
+from psycopg.rows import tuple_row
 
 from entasis_db.errors import LoadError
 from entasis_db.ingest import (
@@ -54,7 +56,8 @@ class Loaded:
     truncated_nanoseconds: int = 0
     """Timestamps whose digits below the microsecond were cut off, never rounded up."""
     past_keep: int = 0
-    """Rows stored although they are past their keep period: the next maintenance drops them."""
+    """Rows stored, now or before, although they are past their keep period: maintenance drops the
+    months that wholly are. Where a batch has rows in quarantine too, at most so many."""
 
 
 Progress = Callable[[Loaded], None]
@@ -82,9 +85,10 @@ def load_trades(
     """
     reader = read_trades(path, exchange=exchange, symbol=symbol, layout=layout)
 
-    def write(rows: Sequence[Trade], lines: Sequence[int]) -> IngestReport:
-        spaces = {(name, venue): space for (venue, name), space in reader.id_spaces.items()}
-        return ingest_trades(connection, rows, source=reader.source, id_space=spaces, lines=lines)
+    def write(batch: _Batch[Trade], source: str) -> IngestReport:
+        return ingest_trades(
+            connection, batch.rows, source=source, id_space=batch.id_spaces, lines=batch.lines
+        )
 
     return _load(connection, reader, "market_data", write, batch_rows, progress)
 
@@ -100,8 +104,8 @@ def load_options(
     """Load one file of option quotes, as :func:`load_trades` does trades."""
     reader = read_options(path, layout=layout)
 
-    def write(rows: Sequence[OptionQuote], lines: Sequence[int]) -> IngestReport:
-        return ingest_options(connection, rows, source=reader.source, lines=lines)
+    def write(batch: _Batch[OptionQuote], source: str) -> IngestReport:
+        return ingest_options(connection, batch.rows, source=source, lines=batch.lines)
 
     return _load(connection, reader, "option_data", write, batch_rows, progress)
 
@@ -113,63 +117,81 @@ class _Batch(Generic[Row]):
     refusals: list[Refusal] = field(default_factory=list)
     fault: LoadError | None = None
     """Why the file ends with this batch, if not because it is over."""
+    # How far the reader was at the end of the batch. It runs ahead, in a thread of its own, so
+    # nobody else may ask it.
+    id_spaces: dict[tuple[str, str], str] = field(default_factory=dict)
+    """By symbol and exchange."""
+    bytes_read: int = 0
+    truncated_nanoseconds: int = 0
 
 
 def _load(
     connection: psycopg.Connection[Any],
     reader: TradeReader | OptionReader,
     relation: str,
-    write: Callable[[Sequence[Row], Sequence[int]], IngestReport],
+    write: Callable[["_Batch[Row]", str], IngestReport],
     batch_rows: int,
     progress: Progress,
 ) -> Loaded:
     if not connection.autocommit:
         raise ValueError("load over a connection in autocommit mode: each batch is a transaction")
+    if batch_rows < 1:
+        raise ValueError(f"batch_rows is {batch_rows}: give 1 or more")
+    # a file's name may be bytes that are not UTF-8, which is all that the database takes
+    source = os.fsencode(reader.source).decode("utf-8", "backslashreplace")
     keep_from = _keep_from(connection, relation)
-    report = IngestReport()
-    past_keep = 0
-
-    def so_far() -> Loaded:
-        return Loaded(
-            reader.source,
-            reader.layout,
-            report,
-            reader.bytes_read,
-            reader.total_bytes,
-            reader.truncated_nanoseconds,
-            past_keep,
-        )
-
-    batches: Iterator[_Batch[Row]]
-    with _read_ahead(_batches(reader, batch_rows)) as batches:
+    loaded = Loaded(source, reader.layout, total_bytes=reader.total_bytes)
+    batches: Iterator[_Batch[Row]] = _batches(reader, batch_rows)
+    # A pipe is read in this thread: nothing could stop another one that waits for it to go on.
+    ahead = nullcontext(batches) if reader.total_bytes is None else _read_ahead(batches)
+    with ahead as batches:
         for batch in batches:
-            if batch.refusals:
-                quarantined = quarantine(connection, relation, batch.refusals, source=reader.source)
-                report += IngestReport(quarantined=quarantined)
-            if batch.rows:
-                report += retrying(partial(write, batch.rows, batch.lines))
-                if keep_from is not None:
-                    past_keep += sum(row.timestamp < keep_from for row in batch.rows)
-            progress(so_far())
+            quarantined = quarantine(connection, relation, batch.refusals, source=source)
+            written = retrying(partial(write, batch, source))
+            past_keep = 0
+            if keep_from is not None:
+                past_keep = min(
+                    sum(row.timestamp < keep_from for row in batch.rows),
+                    written.inserted + written.already_there,
+                )
+            loaded = replace(
+                loaded,
+                report=loaded.report + written + IngestReport(quarantined=quarantined),
+                bytes_read=batch.bytes_read,
+                truncated_nanoseconds=batch.truncated_nanoseconds,
+                past_keep=loaded.past_keep + past_keep,
+            )
+            progress(loaded)
             if batch.fault is not None:
+                report = loaded.report
                 raise LoadError(
                     f"{batch.fault} ({report.inserted} rows of it are stored now, "
                     f"{report.already_there} were before, {report.quarantined} are in quarantine)"
                 ) from batch.fault
-    return so_far()
+    return loaded
 
 
 def _keep_from(connection: psycopg.Connection[Any], relation: str) -> datetime | None:
-    row = connection.execute(
-        "SELECT now() - keep FROM entasis.keep_periods WHERE relation = %s", [relation]
-    ).fetchone()
+    # nothing older than 2009 is stored, and a keep period may reach back further than a datetime
+    with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
+        row = cursor.execute(
+            "SELECT greatest(now() - keep, '2009-01-01 00:00:00+00')"
+            " FROM entasis.keep_periods WHERE relation = %s AND keep IS NOT NULL",
+            [relation],
+        ).fetchone()
     return row[0] if row is not None else None
 
 
-def _batches(
-    reader: Iterable[TradeRow | OptionRow | Rejected], batch_rows: int
-) -> Iterator[_Batch[Any]]:
+def _batches(reader: TradeReader | OptionReader, batch_rows: int) -> Iterator[_Batch[Any]]:
     batch: _Batch[Any] = _Batch()
+
+    def finished() -> _Batch[Any]:
+        batch.bytes_read = reader.bytes_read
+        batch.truncated_nanoseconds = reader.truncated_nanoseconds
+        if isinstance(reader, TradeReader):
+            batch.id_spaces = {(s, e): space for (e, s), space in reader.id_spaces.items()}
+        return batch
+
     try:
         for item in reader:
             match item:
@@ -182,11 +204,11 @@ def _batches(
                     batch.rows.append(quote)
                     batch.lines.append(line)
             if len(batch.rows) + len(batch.refusals) >= batch_rows:
-                yield batch
+                yield finished()
                 batch = _Batch()
     except LoadError as fault:
         batch.fault = fault
-    yield batch
+    yield finished()
 
 
 T = TypeVar("T")

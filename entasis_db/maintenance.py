@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.rows import tuple_row
 
 Progress = Callable[[str], None]
 
@@ -36,22 +37,32 @@ def maintain(connection: psycopg.Connection[Any], progress: Progress = lambda _:
 
 
 def _may_act_as_owner(connection: psycopg.Connection[Any]) -> bool:
-    row = connection.execute(
-        "SELECT pg_has_role(session_user, 'entasis_owner', 'MEMBER')"
-        " AND to_regprocedure('entasis_internal.expired_partitions()') IS NOT NULL"
-    ).fetchone()
-    return row is not None and bool(row[0])
+    # since PostgreSQL 16, being a member does not always include acting as the role
+    right = "SET" if connection.info.server_version >= 160000 else "MEMBER"
+    rows = _rows(
+        connection,
+        "SELECT pg_has_role(session_user, 'entasis_owner', %s)"
+        " AND to_regprocedure('entasis_internal.expired_partitions()') IS NOT NULL",
+        right,
+    )
+    return bool(rows[0][0])
 
 
 def _drop_concurrently(connection: psycopg.Connection[Any], progress: Progress) -> None:
+    (acting_before,) = _rows(connection, "SELECT current_setting('role')")[0]
     connection.execute("SET ROLE entasis_owner")
     try:
-        for partition in _left_detached(connection):
+        # A partition may be left half detached, and until that is completed none other of its
+        # relation can be detached.
+        for relation, partition in _rows(connection, _PENDING):
+            progress(f"completing the detaching of {partition}")
+            _detach(connection, relation, partition, sql.SQL("FINALIZE"))
+        for relation, partition in _rows(connection, _LEFT_DETACHED):
             progress(f"dropping {partition}, which an earlier run detached")
-            _drop(connection, partition)
+            _drop(connection, relation, partition)
         # Asked anew after each drop: trades that have gone release their candles.
-        while (expired := _next_expired(connection)) is not None:
-            relation, partition, to_time, pending = expired
+        while expired := _rows(connection, _NEXT_EXPIRED):
+            relation, partition, to_time = expired[0]
             progress(f"detaching {partition}")
             # The floor first: from here on nobody writes below it, and if this run is killed, the
             # rows are merely there for longer.
@@ -60,51 +71,70 @@ def _drop_concurrently(connection: psycopg.Connection[Any], progress: Progress) 
                     "SELECT entasis_internal.raise_floor(%s, %s)", [relation, to_time]
                 )
                 _log(connection, "detach", relation, partition)
-            connection.execute(
-                sql.SQL("ALTER TABLE {} DETACH PARTITION {} {}").format(
-                    sql.Identifier("entasis", relation),
-                    sql.Identifier("entasis", partition),
-                    # a run that was killed in the middle has left it pending
-                    sql.SQL("FINALIZE" if pending else "CONCURRENTLY"),
-                )
-            )
-            _drop(connection, partition)
+            _detach(connection, relation, partition, sql.SQL("CONCURRENTLY"))
+            _drop(connection, relation, partition)
             progress(f"dropped {partition}")
     finally:
-        connection.execute("RESET ROLE")
+        if not connection.closed:
+            connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(acting_before)))
 
 
-def _next_expired(
-    connection: psycopg.Connection[Any],
-) -> tuple[str, str, object, bool] | None:
-    return connection.execute(
-        """
-        SELECT e.relation, e.partition_name, e.to_time, i.inhdetachpending
-        FROM entasis_internal.expired_partitions() AS e
-        INNER JOIN pg_catalog.pg_inherits AS i
-            ON i.inhrelid = to_regclass(format('entasis.%I', e.partition_name))
-        WHERE e.kept_because IS NULL
-        LIMIT 1
-        """
-    ).fetchone()
+_NEXT_EXPIRED = """
+    SELECT e.relation, e.partition_name, e.to_time
+    FROM entasis_internal.expired_partitions() AS e
+    WHERE e.kept_because IS NULL
+    -- in this order nothing is dropped before what lies below it
+    ORDER BY e.relation LIKE 'ohlcv%%', e.relation, e.from_time
+    LIMIT 1
+"""
+
+_PENDING = """
+    SELECT parent.relname, child.relname
+    FROM pg_catalog.pg_inherits AS i
+    INNER JOIN pg_catalog.pg_class AS child ON i.inhrelid = child.oid
+    INNER JOIN pg_catalog.pg_class AS parent ON i.inhparent = parent.oid
+    INNER JOIN entasis.keep_periods AS k
+        ON parent.oid = to_regclass(format('entasis.%%I', k.relation))
+    WHERE i.inhdetachpending
+    ORDER BY 1, 2
+"""
+
+# What this maintenance meant to drop, as the last thing that it noted about that name: a table of
+# that name which somebody made later, to restore history, is none of its business.
+_LEFT_DETACHED = """
+    SELECT l.relation, l.detail
+    FROM (
+        SELECT DISTINCT ON (split_part(m.detail, ' ', 1)) m.relation, m.action, m.detail
+        FROM entasis.maintenance_log AS m
+        ORDER BY split_part(m.detail, ' ', 1), m.id DESC
+    ) AS l
+    INNER JOIN entasis.keep_periods AS k ON l.relation = k.relation
+    INNER JOIN pg_catalog.pg_class AS c ON c.oid = to_regclass(format('entasis.%%I', l.detail))
+    WHERE l.action = 'detach' AND NOT c.relispartition AND NOT k.archived
+    ORDER BY l.relation LIKE 'ohlcv%%', l.relation, l.detail
+"""
 
 
-def _left_detached(connection: psycopg.Connection[Any]) -> list[str]:
-    rows = connection.execute(
-        """
-        SELECT DISTINCT l.detail
-        FROM entasis.maintenance_log AS l
-        INNER JOIN pg_catalog.pg_class AS c
-            ON c.oid = to_regclass(format('entasis.%I', l.detail))
-        WHERE l.action = 'detach' AND NOT c.relispartition
-        """
-    ).fetchall()
-    return [partition for (partition,) in rows]
+def _rows(connection: psycopg.Connection[Any], query: str, *values: object) -> list[Any]:
+    """Fetch rows as tuples, whatever the connection's own row factory is."""
+    with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
+        return cursor.execute(query.encode(), values).fetchall()
 
 
-def _drop(connection: psycopg.Connection[Any], partition: str) -> None:
+def _detach(
+    connection: psycopg.Connection[Any], relation: str, partition: str, how: sql.SQL
+) -> None:
+    connection.execute(
+        sql.SQL("ALTER TABLE {} DETACH PARTITION {} {}").format(
+            sql.Identifier("entasis", relation),
+            sql.Identifier("entasis", partition),
+            how,
+        )
+    )
+
+
+def _drop(connection: psycopg.Connection[Any], relation: str, partition: str) -> None:
     with connection.transaction():
-        relation = partition.rpartition("_")[0]
         connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier("entasis", partition)))
         _log(connection, "drop", relation, partition)
 

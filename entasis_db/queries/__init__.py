@@ -23,6 +23,7 @@ from entasis_db.errors import QueryError
 from entasis_db.queries.rows import (
     Candle,
     OptionQuote,
+    OptionType,
     PositionSnapshot,
     Prediction,
     PredictionScore,
@@ -57,7 +58,6 @@ __all__ = [
 ]
 
 Interval = Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w", "1mo"]
-OptionType = Literal["call", "put"]
 
 INTERVALS: tuple[Interval, ...] = get_args(Interval)
 """Every interval that there are candles of, from the shortest to the longest."""

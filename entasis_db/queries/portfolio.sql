@@ -1,23 +1,40 @@
--- The newest snapshot of each position of one user, found by jumping on the index from one asset type
--- to the next: older snapshots are not read. Row-level security decides whose positions are seen.
-WITH RECURSIVE held AS (
+-- The newest snapshot of each position of one user. The index holds the snapshots of an asset type from
+-- the newest on, so that one jump to the next asset type lands on the row that is wanted: older
+-- snapshots are not read, however many there are. Row-level security decides whose positions are seen.
+WITH RECURSIVE positions AS (
     (
-        SELECT s.asset_type
+        SELECT
+            s.id,
+            s.user_id,
+            s.asset_type,
+            s.position_size,
+            s.entry_price,
+            s.current_price,
+            s.pnl,
+            s.timestamp
         FROM entasis.portfolio_status AS s
         WHERE s.user_id = %(user_id)s::uuid
-        ORDER BY s.asset_type
+        ORDER BY s.asset_type ASC, s.timestamp DESC, s.id DESC
         LIMIT 1
     )
     UNION ALL
-    SELECT n.asset_type
-    FROM held AS h
+    SELECT n.*
+    FROM positions AS p
     CROSS JOIN LATERAL (
-        SELECT s.asset_type
+        SELECT
+            s.id,
+            s.user_id,
+            s.asset_type,
+            s.position_size,
+            s.entry_price,
+            s.current_price,
+            s.pnl,
+            s.timestamp
         FROM entasis.portfolio_status AS s
         WHERE
             s.user_id = %(user_id)s::uuid
-            AND s.asset_type > h.asset_type
-        ORDER BY s.asset_type
+            AND s.asset_type > p.asset_type
+        ORDER BY s.asset_type ASC, s.timestamp DESC, s.id DESC
         LIMIT 1
     ) AS n
 )
@@ -31,15 +48,5 @@ SELECT
     p.current_price,
     p.pnl,
     p.timestamp
-FROM held AS h
-CROSS JOIN
-    LATERAL (
-        SELECT s.*
-        FROM entasis.portfolio_status AS s
-        WHERE
-            s.user_id = %(user_id)s::uuid
-            AND s.asset_type = h.asset_type
-        ORDER BY s.timestamp DESC, s.id DESC
-        LIMIT 1
-    ) AS p
+FROM positions AS p
 ORDER BY p.asset_type;

@@ -7,7 +7,10 @@ in the spelling in which they were stored.
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Context, Decimal
+from typing import Literal
 from uuid import UUID
+
+OptionType = Literal["call", "put"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,7 @@ class OptionQuote:
     """When the contract expires. Midnight where the source gives a date only."""
     strike_price: Decimal
     """Strike; quote units of the underlying."""
-    option_type: str
+    option_type: OptionType
     """``call`` or ``put``."""
     timestamp: datetime
     """When the quote was made. Midnight where the source gives a date only."""
@@ -109,7 +112,7 @@ class SmilePoint:
 
     strike_price: Decimal
     """Strike; quote units of the underlying."""
-    option_type: str
+    option_type: OptionType
     """``call`` or ``put``."""
     iv: Decimal
     """Implied volatility, a fraction per year (0.65, never 65)."""

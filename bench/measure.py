@@ -1,0 +1,140 @@
+"""How things are timed, compared and written down."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from statistics import median
+from time import perf_counter
+from typing import Any, Literal, TypeVar
+
+import psycopg
+
+T = TypeVar("T")
+Samples = dict[str, list[float]]
+"""The seconds of each arm, round by round."""
+
+
+class MeasurementError(Exception):
+    """What was measured is not what was meant to be measured."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a ratio should come to."""
+
+    sign: Literal[">=", "<="]
+    bound: float
+
+    def met_by(self, value: float) -> bool:
+        """Say whether a value reaches it."""
+        return value >= self.bound if self.sign == ">=" else value <= self.bound
+
+    def __str__(self) -> str:
+        return f"{self.sign} {self.bound:g}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure: a ratio, unless it says bytes."""
+
+    label: str
+    value: float
+    lowest: float | None = None
+    highest: float | None = None
+    rounds: int | None = None
+    target: Target | None = None
+    unit: Literal["ratio", "bytes", "rows"] = "ratio"
+    remark: str = ""
+    samples: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """Seconds of each arm. They go into the JSON, for whoever wants to look behind a ratio."""
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the target was met; None when there is none."""
+        return None if self.target is None else self.target.met_by(self.value)
+
+
+@dataclass
+class Section:
+    """One line of the benchmark: what was compared, how it was taken, and its figures."""
+
+    number: int
+    title: str
+    how: str
+    rows: list[Row] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it in JSON's types."""
+        rows = [
+            {**asdict(row), "target": row.target and str(row.target), "met": row.met}
+            for row in self.rows
+        ]
+        return {"number": self.number, "title": self.title, "how": self.how, "rows": rows}
+
+
+def ratio(
+    label: str,
+    samples: Samples,
+    over: str,
+    under: str,
+    target: Target | None = None,
+    remark: str = "",
+) -> Row:
+    """Divide the seconds of one arm by those of another.
+
+    Each round gives one ratio, so that a machine that is slow for a while is slow for both; the
+    figure is their median, and the spread is from the lowest to the highest.
+    """
+    ratios = [a / b for a, b in zip(samples[over], samples[under], strict=True)]
+    return Row(
+        label,
+        median(ratios),
+        min(ratios),
+        max(ratios),
+        len(ratios),
+        target,
+        remark=remark,
+        samples={over: samples[over], under: samples[under]},
+    )
+
+
+def alternate(
+    arms: Mapping[str, Callable[[], T]], rounds: int, *, warm_up: int = 0
+) -> dict[str, list[T]]:
+    """Run the arms in turn, every other round in the opposite order; drop the first rounds."""
+    names = list(arms)
+    found: dict[str, list[T]] = {name: [] for name in arms}
+    for number in range(warm_up + rounds):
+        for name in names if number % 2 == 0 else reversed(names):
+            outcome = arms[name]()
+            if number >= warm_up:
+                found[name].append(outcome)
+    return found
+
+
+def timed(step: Callable[[], object]) -> float:
+    """Return the seconds that a step takes by this client's clock."""
+    began = perf_counter()
+    step()
+    return perf_counter() - began
+
+
+def explain(
+    connection: psycopg.Connection[Any],
+    statement: str,
+    params: Mapping[str, object] | None = None,
+    *,
+    timing: bool = False,
+) -> dict[str, Any]:
+    """Run a statement and return what the server measured, in milliseconds.
+
+    Without ``timing`` the clock is not read for every row, which would burden the arm with more.
+    """
+    # bound on the client: EXPLAIN then plans with the values, as it does for a statement that is
+    # run for the first time
+    with psycopg.ClientCursor(connection) as cursor:
+        switch = "ON" if timing else "OFF"
+        text = f"EXPLAIN (ANALYZE, TIMING {switch}, FORMAT JSON) {statement}"
+        row = cursor.execute(text.encode(), params).fetchone()
+    assert row is not None
+    plan: dict[str, Any] = row[0][0]
+    return plan

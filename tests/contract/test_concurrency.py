@@ -1,0 +1,606 @@
+"""Several writers at once: what is committed in the end has the candles that it should have.
+
+A conflict may end in an error that says "try again" (40001, 40P01), never in a wrong candle.
+"""
+
+import itertools
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from psycopg import IsolationLevel, errors
+
+from tests import oracle
+from tests.engines import Database
+
+pytestmark = pytest.mark.several_connections
+
+Connection = psycopg.Connection[Any]
+Parameters = Sequence[Any] | Mapping[str, Any]
+
+LEVELS = (
+    IsolationLevel.READ_COMMITTED,
+    IsolationLevel.REPEATABLE_READ,
+    IsolationLevel.SERIALIZABLE,
+)
+# what a caller answers by trying the transaction again
+AGAIN = (errors.SerializationFailure, errors.DeadlockDetected)
+
+MONTHS = (datetime(2025, 1, 1, tzinfo=UTC), datetime(2025, 4, 1, tzinfo=UTC))
+HOUR = datetime(2025, 2, 28, 23, tzinfo=UTC)
+
+INSERT = (
+    "INSERT INTO entasis.market_data AS t (id, symbol, exchange, timestamp, price, volume)"
+    " VALUES (%s, %s, 'one', %s, %s, %s)"
+)
+
+
+@pytest.fixture
+def trading(connection: Connection, database: Database) -> Connection:
+    """A connection to a database with partitions, in which deadlocks are found at once."""
+    connection.execute("SELECT entasis.ensure_partitions('market_data', %s, %s)", MONTHS)
+    (name,) = connection.execute("SELECT current_database()").fetchone() or ("",)
+    connection.execute(f"ALTER DATABASE {name} SET deadlock_timeout = '20ms'")
+    return connection
+
+
+def empty(connection: Connection, engine: str) -> None:
+    """Take away all trades, and whatever candles a failed example left behind."""
+    connection.execute("DELETE FROM entasis.market_data")
+    oracle.refresh(connection)
+    if engine == "postgresql":
+        for level in oracle.STORED:
+            connection.execute(f"DELETE FROM entasis.ohlcv_{level}")
+
+
+# Interleavings, step by step
+
+
+class Session:
+    """A connection whose statements run in a thread, so that one may wait for a lock."""
+
+    def __init__(self, database: Database, observer: Connection) -> None:
+        self.connection = database.connect(autocommit=False)
+        self._observer = observer
+        self._thread = ThreadPoolExecutor(1)
+        self._running: Future[None] | None = None
+        self.failed = False
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._running is not None and not self._running.done():
+            self.connection.cancel_safe()
+        self._thread.shutdown()
+        self.connection.close()
+
+    def begin(self, level: IsolationLevel) -> None:
+        self.connection.isolation_level = level
+        self.failed = False
+
+    def snapshot(self) -> None:
+        """Take the snapshot that a transaction above READ COMMITTED keeps."""
+        self.connection.execute("SELECT count(*) FROM entasis.market_data")
+
+    def start(self, query: str, parameters: Parameters = ()) -> bool:
+        """Start a statement; answer whether it waits for another session."""
+        self._running = self._thread.submit(self._run, query, parameters)
+        return self.waits()
+
+    def _run(self, query: str, parameters: Parameters) -> None:
+        self.connection.execute(query, parameters)
+
+    def waits(self) -> bool:
+        """Whether the statement is held up by a lock; when it has ended, take note of how."""
+        while self._running is not None:
+            done, _ = wait([self._running], timeout=0.003)
+            if done:
+                self.finish()
+            elif self._observer.execute(
+                "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = %s",
+                [self.connection.info.backend_pid],
+            ).fetchone() == (True,):
+                # one that has just been woken up, or found itself in a deadlock, is soon done
+                done, _ = wait([self._running], timeout=0.01)
+                if not done:
+                    return True
+        return False
+
+    def finish(self) -> None:
+        """Wait for the statement's end; only "try again" may come out of it."""
+        if self._running is None:
+            return
+        try:
+            self._running.result(timeout=30)
+        except (*AGAIN, errors.UniqueViolation):
+            # UniqueViolation: two sessions insert the same trade
+            self.connection.rollback()
+            self.failed = True
+        finally:
+            self._running = None
+
+    def end(self, *, commit: bool = True) -> bool:
+        """End the transaction; answer whether it was committed."""
+        self.finish()
+        if self.failed or not commit:
+            self.connection.rollback()
+            return False
+        try:
+            self.connection.commit()
+        except AGAIN:
+            self.connection.rollback()
+            return False
+        return True
+
+
+MINUTE = HOUR + timedelta(minutes=59)
+NEXT = HOUR + timedelta(hours=1)  # of another hour, day and month
+EARLIER = HOUR + timedelta(minutes=10)  # of the same hour
+S = timedelta(seconds=1)
+
+
+@dataclass(frozen=True)
+class Write:
+    """A statement about one symbol, with a name for the report."""
+
+    name: str
+    query: str
+    parameters: tuple[tuple[str, Any], ...] = ()
+
+    def of(self, symbol: str) -> tuple[str, dict[str, Any]]:
+        """Answer the statement and its parameters."""
+        return self.query, {"symbol": symbol, **dict(self.parameters)}
+
+
+def _insert(name: str, trade_id: int, when: datetime, price: int, conflict: str = "") -> Write:
+    return Write(
+        name,
+        "INSERT INTO entasis.market_data AS t (id, symbol, exchange, timestamp, price, volume)"
+        f" VALUES (%(id)s, %(symbol)s, 'one', %(when)s, %(price)s, 8) {conflict}",
+        (("id", trade_id), ("when", when), ("price", price)),
+    )
+
+
+def _write(name: str, what: str, where: str, when: datetime | None = None) -> Write:
+    return Write(name, f"{what} WHERE symbol = %(symbol)s AND {where}", (("when", when),))
+
+
+_UPSERT = "ON CONFLICT (symbol, exchange, timestamp, id) DO UPDATE SET"
+_DELETE = "DELETE FROM entasis.market_data"
+_UPDATE = "UPDATE entasis.market_data SET"
+_MOVE = f"{_UPDATE} timestamp = %(when)s"
+
+# MINUTE has trades 1 and 2 to begin with, EARLIER has 3, NEXT has none.
+WRITES = (
+    _insert("insert", 10, MINUTE, 7),
+    _insert("insert-empty", 12, NEXT, 7),
+    _insert("insert-existing", 1, MINUTE, 7, "ON CONFLICT DO NOTHING"),
+    _insert("upsert-1", 1, MINUTE, 20, f"{_UPSERT} price = excluded.price"),
+    _write("delete-1", _DELETE, "id = 1"),
+    _write("delete-minute", _DELETE, "timestamp >= %(when)s", MINUTE),
+    _write("delete-earlier", _DELETE, "id = 3"),
+    _write("delete-all", _DELETE, "true"),
+    _write("move-in", _MOVE, "id = 3", MINUTE + S),
+    _write("move-out", _MOVE, "id = 1", EARLIER + S),
+    _write("move-empty", _MOVE, "id = 2", NEXT + S),
+)
+
+
+def _start(connection: Connection, symbol: str = "BTC") -> None:
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            INSERT,
+            [
+                (1, symbol, MINUTE, 10, 1),
+                (2, symbol, MINUTE + S * 30, 11, 2),
+                (3, symbol, EARLIER, 12, 4),
+            ],
+        )
+
+
+@pytest.mark.parametrize(
+    ("level", "order"),
+    [
+        (IsolationLevel.READ_COMMITTED, "waits-for-commit"),
+        (IsolationLevel.READ_COMMITTED, "waits-for-rollback"),
+        (IsolationLevel.REPEATABLE_READ, "waits-for-commit"),
+        (IsolationLevel.REPEATABLE_READ, "waits-for-rollback"),
+        (IsolationLevel.REPEATABLE_READ, "old-snapshot"),
+        (IsolationLevel.REPEATABLE_READ, "old-snapshot-waits"),
+        (IsolationLevel.SERIALIZABLE, "waits-for-commit"),
+        (IsolationLevel.SERIALIZABLE, "old-snapshot"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.name.lower(),
+)
+def test_every_pair_of_writes(
+    trading: Connection, database: Database, level: IsolationLevel, order: str
+) -> None:
+    old_snapshot = order.startswith("old")
+    # each pair has a symbol of its own, which the report of a wrong candle names
+    pairs = {f"P{number}": pair for number, pair in enumerate(itertools.product(WRITES, repeat=2))}
+    committed: Counter[bool] = Counter()
+    with Session(database, trading) as one, Session(database, trading) as two:
+        for symbol, (first, second) in pairs.items():
+            _start(trading, symbol)
+            one.begin(level)
+            two.begin(level)
+            if old_snapshot:
+                two.snapshot()
+            assert not one.start(*first.of(symbol))
+            if order == "old-snapshot":
+                assert one.end()
+            two.start(*second.of(symbol))
+            one.end(commit=order != "waits-for-rollback")
+            committed[two.end()] += 1
+    wrong = oracle.differences(trading, oracle.stored_trades(trading))
+    assert not wrong, [(d, *(w.name for w in pairs[d.key[0]])) for d in wrong]
+    oracle.assert_candles_are_right(trading)
+    if level is IsolationLevel.READ_COMMITTED or order == "waits-for-rollback":
+        # two inserts of one trade are the only conflict
+        assert committed[False] <= 10, committed
+    else:
+        assert committed[True] >= 10, committed
+
+
+@pytest.mark.parametrize("level", LEVELS, ids=lambda level: level.name.lower())
+def test_insert_into_an_empty_minute_beside_its_recompute(
+    trading: Connection, database: Database, level: IsolationLevel
+) -> None:
+    for mover_first in (True, False):
+        empty(trading, database.engine)
+        _start(trading)
+        with Session(database, trading) as mover, Session(database, trading) as inserter:
+            mover.begin(level)
+            inserter.begin(level)
+            move = "UPDATE entasis.market_data SET timestamp = %s WHERE id = 3"
+            if mover_first:
+                assert not mover.start(move, [NEXT + S])
+                assert inserter.start(INSERT, [20, "BTC", NEXT, 7, 7])
+                assert mover.end()
+                inserted = inserter.end()
+            else:
+                assert not inserter.start(INSERT, [20, "BTC", NEXT, 7, 7])
+                assert mover.start(move, [NEXT + S])
+                assert inserter.end()
+                inserted = mover.end()
+        oracle.assert_candles_are_right(trading)
+        assert inserted == (level is IsolationLevel.READ_COMMITTED)
+        if inserted:
+            candle = oracle.stored_candles(trading)["1m"]["BTC", "one", NEXT]
+            assert (candle.trades, candle.volume) == (2, 11)
+
+
+@pytest.mark.parametrize("commit", [True, False], ids=["commit", "rollback"])
+@pytest.mark.parametrize("level", LEVELS, ids=lambda level: level.name.lower())
+def test_delete_of_the_last_trade_beside_an_insert(
+    trading: Connection, database: Database, level: IsolationLevel, commit: bool
+) -> None:
+    delete = "DELETE FROM entasis.market_data WHERE timestamp >= %s"
+    for deleter_first in (True, False):
+        empty(trading, database.engine)
+        _start(trading)
+        with Session(database, trading) as deleter, Session(database, trading) as inserter:
+            deleter.begin(level)
+            inserter.begin(level)
+            if deleter_first:
+                assert not deleter.start(delete, [MINUTE])
+                assert inserter.start(INSERT, [20, "BTC", MINUTE, 7, 7])
+                assert deleter.end(commit=commit) == commit
+                inserter.end()
+            else:
+                assert not inserter.start(INSERT, [20, "BTC", MINUTE, 7, 7])
+                assert deleter.start(delete, [MINUTE])
+                assert inserter.end(commit=commit) == commit
+                deleter.end()
+        oracle.assert_candles_are_right(trading)
+
+
+@pytest.mark.parametrize("level", LEVELS[1:], ids=lambda level: level.name.lower())
+@pytest.mark.parametrize("write", ["move", "insert", "update", "insert-then-update", "upsert"])
+def test_a_candle_gone_since_the_snapshot(
+    trading: Connection, database: Database, level: IsolationLevel, write: str
+) -> None:
+    upsert = " ON CONFLICT (symbol, exchange, timestamp, id) DO UPDATE SET price = 50"
+    statements: dict[str, list[tuple[str, list[Any]]]] = {
+        "move": [("UPDATE entasis.market_data SET timestamp = %s WHERE id = 3", [MINUTE + S])],
+        "insert": [(INSERT, [20, "BTC", MINUTE + S, 7, 7])],
+        "update": [("UPDATE entasis.market_data SET price = 9 WHERE id IN (2, 3)", [])],
+        "insert-then-update": [
+            (INSERT, [20, "BTC", MINUTE + S, 7, 7]),
+            ("UPDATE entasis.market_data SET price = 9 WHERE id = 20", []),
+        ],
+        "upsert": [(INSERT + upsert, [1, "BTC", MINUTE, 7, 7])],
+    }
+    # the minute empties, or also its hour, day and month
+    for gone in ("timestamp >= '2025-02-28 23:59:00+00'", "id > 0"):
+        empty(trading, database.engine)
+        _start(trading)
+        with Session(database, trading) as writer:
+            writer.begin(level)
+            writer.snapshot()
+            trading.execute(f"DELETE FROM entasis.market_data WHERE {gone}")
+            for query, parameters in statements[write]:
+                if not writer.failed:
+                    assert not writer.start(query, parameters)
+            committed = writer.end()
+        oracle.assert_candles_are_right(trading)
+        # an insert merges into whatever is there: it need not fail where nothing is left
+        if write == "move":
+            assert not committed
+
+
+@pytest.mark.parametrize("level", LEVELS, ids=lambda level: level.name.lower())
+def test_moves_in_opposite_directions(
+    trading: Connection, database: Database, level: IsolationLevel
+) -> None:
+    move = "UPDATE entasis.market_data SET timestamp = %s WHERE id = %s"
+    empty(trading, database.engine)
+    _start(trading)
+    with Session(database, trading) as one, Session(database, trading) as two:
+        one.begin(level)
+        two.begin(level)
+        # the second statement of each needs what the first one of the other holds
+        assert not one.start(move, [EARLIER + S, 1])
+        two.start(move, [MINUTE + S, 3])
+        one.start(move, [EARLIER + 2 * S, 2])
+        if not two.waits() and not two.failed:
+            two.start(move, [MINUTE + 2 * S, 3])
+        outcomes = [one.end(), two.end()]
+    oracle.assert_candles_are_right(trading)
+    assert any(outcomes)
+
+
+# Any interleaving. A session whose statement waits takes its next step when it has gone on.
+
+SCHEDULES = st.lists(
+    st.tuples(
+        st.integers(0, 2),
+        st.one_of(st.sampled_from(WRITES), st.sampled_from(["commit", "commit", "rollback"])),
+    ),
+    min_size=2,
+    max_size=14,
+)
+
+
+@given(
+    levels=st.lists(st.sampled_from(LEVELS), min_size=3, max_size=3),
+    snapshots=st.lists(st.booleans(), min_size=3, max_size=3),
+    schedule=SCHEDULES,
+)
+def test_any_interleaving(
+    trading: Connection,
+    database: Database,
+    levels: list[IsolationLevel],
+    snapshots: list[bool],
+    schedule: list[tuple[int, Write | str]],
+) -> None:
+    empty(trading, database.engine)
+    _start(trading)
+    with ExitStack() as stack:
+        sessions = [stack.enter_context(Session(database, trading)) for _ in levels]
+        for session, level, snapshot in zip(sessions, levels, snapshots, strict=True):
+            session.begin(level)
+            if snapshot:
+                session.snapshot()
+        for number, step in schedule:
+            session = sessions[number]
+            if session.waits():
+                continue
+            if isinstance(step, str):
+                session.end(commit=step == "commit")
+                session.begin(levels[number])
+            elif not session.failed:
+                session.start(*step.of("BTC"))
+        # those that hold the locks first
+        left = list(sessions)
+        while left:
+            free = [s for s in left if not s.waits()]
+            assert free, "all wait for each other"
+            for session in free:
+                session.end()
+                left.remove(session)
+    oracle.assert_candles_are_right(trading)
+
+
+# Threads
+
+
+@dataclass
+class Tally:
+    committed: int = 0
+    retried: int = 0
+
+
+@contextmanager
+def _joined(threads: list[threading.Thread]) -> Iterator[None]:
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        for thread in threads:
+            thread.join(60)
+        assert not any(thread.is_alive() for thread in threads), "a thread hangs"
+
+
+def _work(
+    database: Database,
+    level: IsolationLevel,
+    seed: str,
+    symbols: Sequence[str],
+    transactions: int,
+    tally: Tally,
+    failures: list[BaseException],
+) -> None:
+    """Write at random, each transaction until it succeeds."""
+    chance = random.Random(seed)
+    # 40 microseconds to 40 minutes around the end of an hour, day and month
+    times = [
+        NEXT + timedelta(microseconds=40 * 60**n * s) for n in (0, 3, 4, 5) for s in (-1, 0, 1)
+    ]
+    try:
+        with database.connect(autocommit=False) as connection:
+            connection.isolation_level = level
+            for _ in range(transactions):
+                statements = [_random(chance, symbols, times) for _ in range(chance.randint(1, 2))]
+                for _attempt in range(300):
+                    try:
+                        for query, rows in statements:
+                            for row in rows:
+                                connection.execute(query, row)
+                        connection.commit()
+                    except AGAIN:
+                        connection.rollback()
+                        tally.retried += 1
+                        time.sleep(chance.random() * 0.01)
+                    else:
+                        tally.committed += 1
+                        break
+                else:
+                    raise AssertionError("never succeeded")
+    except BaseException as error:  # noqa: BLE001 - the main thread raises it
+        failures.append(error)
+
+
+def _random(
+    chance: random.Random, symbols: Sequence[str], times: Sequence[datetime]
+) -> tuple[str, list[tuple[Any, ...]]]:
+    symbol, when, trade_id = chance.choice(symbols), chance.choice(times), chance.randint(1, 6)
+    rows = sorted(
+        (chance.randint(1, 6), symbol, chance.choice(times), Decimal(chance.randint(1, 99)), 1)
+        for _ in range(chance.randint(1, 4))
+    )
+    kind = chance.randrange(8)
+    if kind <= 1:
+        return INSERT + " ON CONFLICT DO NOTHING", [rows[0]]
+    if kind == 2:
+        many = {row[:3]: row for row in rows}.values()
+        values = ", ".join(["(%s, %s, 'one', %s::timestamptz, %s, %s)"] * len(many))
+        query = INSERT.partition("VALUES")[0] + f"VALUES {values} ON CONFLICT DO NOTHING"
+        return query, [tuple(value for row in many for value in row)]
+    if kind == 3:
+        how = "DO UPDATE SET price = excluded.price, volume = t.volume + 1"
+        return f"{INSERT} ON CONFLICT (symbol, exchange, timestamp, id) {how}", [rows[0]]
+    if kind == 4:
+        return "DELETE FROM entasis.market_data WHERE symbol = %s AND id = %s", [(symbol, trade_id)]
+    if kind == 5:
+        return (
+            "DELETE FROM entasis.market_data WHERE symbol = %s AND timestamp >= %s",
+            [(symbol, when)],
+        )
+    if kind == 6:
+        return (
+            "UPDATE entasis.market_data SET price = price + 1 WHERE symbol = %s AND timestamp = %s",
+            [(symbol, when)],
+        )
+    # to a time that nobody else writes to, so that keys do not collide
+    return (
+        "UPDATE entasis.market_data SET timestamp = timestamp"
+        " + interval '1 minute' * (1 + floor(random() * 3)) + interval '1 microsecond' * id,"
+        " id = nextval('entasis.market_data_id_seq') + 1000 WHERE symbol = %s AND id = %s",
+        [(symbol, trade_id)],
+    )
+
+
+@pytest.mark.parametrize("markets", ["same", "different"])
+@pytest.mark.parametrize("level", LEVELS, ids=lambda level: level.name.lower())
+def test_writers_at_once(
+    trading: Connection, database: Database, level: IsolationLevel, markets: str
+) -> None:
+    writers, transactions = 4, 30
+    tally, failures = Tally(), list[BaseException]()
+    threads = [
+        threading.Thread(
+            target=_work,
+            args=(
+                database,
+                level,
+                f"{level.name} {markets} {number}",
+                ["BTC", "ETH"] if markets == "same" else [f"S{number}"],
+                transactions,
+                tally,
+                failures,
+            ),
+        )
+        for number in range(writers)
+    ]
+    with _joined(threads):
+        pass
+    for failure in failures:
+        raise failure
+    assert tally.committed == writers * transactions
+    oracle.assert_candles_are_right(trading)
+
+
+@pytest.mark.parametrize("level", LEVELS, ids=lambda level: level.name.lower())
+def test_rebuild_beside_writers(
+    trading: Connection, database: Database, level: IsolationLevel
+) -> None:
+    if database.engine != "postgresql":
+        pytest.skip("candles are tables that one can damage on engine postgresql only")
+    tally, failures = Tally(), list[BaseException]()
+    threads = [
+        threading.Thread(
+            target=_work,
+            args=(database, level, f"rebuild {number}", ["BTC"], 30, tally, failures),
+        )
+        for number in range(2)
+    ]
+    rebuilt = 0
+    with _joined(threads), database.connect() as rebuilder:
+        while any(thread.is_alive() for thread in threads):
+            damaged = False
+            while True:
+                try:
+                    if not damaged:
+                        rebuilder.execute("UPDATE entasis.ohlcv_1h SET volume = volume + 1")
+                        damaged = True
+                    rebuilder.execute(
+                        "CALL entasis.rebuild_candles(%s, %s)",
+                        [NEXT - timedelta(days=1), NEXT + timedelta(days=1)],
+                    )
+                    break
+                except AGAIN:
+                    continue
+            rebuilt += 1
+    for failure in failures:
+        raise failure
+    assert rebuilt
+    assert tally.committed == 60
+    oracle.assert_candles_are_right(trading)
+
+
+@pytest.mark.parametrize("commit", [True, False], ids=["commit", "rollback"])
+def test_rebuild_waits_for_writers_of_the_same_candle(
+    trading: Connection, database: Database, commit: bool
+) -> None:
+    if database.engine != "postgresql":
+        pytest.skip("candles are tables that one can damage on engine postgresql only")
+    call = f"CALL entasis.rebuild_candles('{HOUR}', '{NEXT + timedelta(hours=1)}')"
+    for write in WRITES:
+        empty(trading, database.engine)
+        _start(trading)
+        trading.execute("UPDATE entasis.ohlcv_1m SET high = high + 1, trades = trades + 1")
+        trading.execute("UPDATE entasis.ohlcv_1h SET low = 1")
+        with Session(database, trading) as writer, Session(database, trading) as rebuilder:
+            rebuilder.connection.autocommit = True
+            writer.begin(IsolationLevel.READ_COMMITTED)
+            assert not writer.start(*write.of("BTC"))
+            rebuilder.start(call)
+            writer.end(commit=commit)
+            rebuilder.finish()
+            assert not rebuilder.failed
+        oracle.assert_candles_are_right(trading)

@@ -1,0 +1,374 @@
+"""Daily maintenance: what expired goes, whichever way, whoever reads, wherever it was killed."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from entasis_db.ingest import ingest_options, ingest_trades
+from entasis_db.maintenance import maintain
+from entasis_db.model import OptionQuote, Trade
+from tests.conftest import Login
+from tests.engines import Database, Server
+
+pytestmark = [pytest.mark.copy, pytest.mark.several_connections]
+
+THIS_MONTH = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+
+
+def month(back: int) -> datetime:
+    """The beginning of the month so many months ago."""
+    year, zero_based = divmod(THIS_MONTH.year * 12 + THIS_MONTH.month - 1 - back, 12)
+    return datetime(year, zero_based + 1, 1, tzinfo=UTC)
+
+
+def name(relation: str, back: int) -> str:
+    return f"{relation}{month(back):_y%Ym%m}"
+
+
+TRADES_OF = (14, 6, 5, 1)  # months ago; kept are 3 for trades and quotes, 12 for candles
+
+
+def fill(connection: psycopg.Connection[Any]) -> None:
+    trades = [
+        Trade("BTC", "x", month(back) + timedelta(days=day), day, Decimal(day + 1), Decimal(back))
+        for back in TRADES_OF
+        for day in range(3)
+    ]
+    ingest_trades(connection, trades, source="fill", id_space="trade")
+    quote = OptionQuote(
+        *("ETH", Decimal(1), THIS_MONTH, "put", month(5), 0),
+        *(Decimal("0.5"), None, None, None, None),
+    )
+    ingest_options(connection, [quote, quote._replace(timestamp=month(1))], source="fill")
+
+
+@pytest.fixture
+def filled(server: Server) -> Iterator[Database]:
+    with server.database() as lent:
+        with lent.connect() as connected:
+            fill(connected)
+        yield lent
+
+
+State = dict[str, Any]
+
+
+def state(connection: psycopg.Connection[Any]) -> State:
+    """Everything that maintenance may change."""
+    queries = {
+        "partitions": "SELECT relation, partition_name, from_time, to_time FROM entasis.partitions",
+        "tables": "SELECT relname FROM pg_class WHERE relnamespace = 'entasis'::regnamespace"
+        " AND relkind IN ('r', 'p')",
+        "pending": "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhdetachpending",
+        "floors": "SELECT relation, floor FROM entasis.floors WHERE isfinite(floor)",
+        "trades": "SELECT symbol, exchange, timestamp, id, price, volume FROM entasis.market_data",
+        "quotes": "SELECT * FROM entasis.option_data",
+        "minutes": "SELECT * FROM entasis.ohlcv_1m",
+        "hours": "SELECT * FROM entasis.ohlcv_1h",
+        "days": "SELECT * FROM entasis.ohlcv_1d",
+        "wrong": "SELECT relation FROM entasis.check_candles()",
+    }
+    return {
+        what: sorted(connection.execute(query + " ORDER BY 1").fetchall(), key=repr)
+        for what, query in queries.items()
+    }
+
+
+def assert_maintained(found: State, before: State) -> None:
+    assert {t[2] for t in found["trades"]} == {month(1) + timedelta(days=day) for day in range(3)}
+    assert [q[-1] for q in found["quotes"]] == [month(1)]
+    assert dict(found["floors"])["market_data"] == month(4)
+    assert dict(found["floors"])["option_data"] == month(4)
+    assert dict(found["floors"])["ohlcv_1m"] == month(13)
+    # the candles of trades that went are as they were, and those past their own year are gone
+    for candles in ("minutes", "hours", "days"):
+        assert found[candles] == [c for c in before[candles] if c[2] >= month(13)]
+        assert len(found[candles]) == 9
+    assert found["pending"] == []
+    assert found["wrong"] == []
+    expected = {t[:2] for t in before["partitions"]} - {
+        *(("market_data", name("market_data", back)) for back in (14, 6, 5)),
+        *((c, name(c, 14)) for c in ("ohlcv_1m", "ohlcv_1h", "ohlcv_1d")),
+        ("option_data", name("option_data", 5)),
+    }
+    assert {t[:2] for t in found["partitions"]} == expected
+    # and no table is left lying beside its parent
+    assert len(found["tables"]) == len(before["tables"]) - 7
+
+
+@pytest.mark.parametrize("roles", [("entasis_owner", "entasis_admin"), ("entasis_admin",), None])
+def test_every_way_comes_to_the_same(
+    filled: Database, login: Login, server: Server, roles: tuple[str, ...] | None
+) -> None:
+    said: list[str] = []
+    with filled.connect() as superuser:
+        before = state(superuser)
+        if roles is None:
+            maintain(superuser, said.append)
+            assert superuser.execute("SELECT current_user = session_user").fetchone() == (True,)
+        else:
+            with (
+                server.login(*roles) as (user, password),
+                psycopg.connect(
+                    filled.dsn, user=user, password=password, autocommit=True, row_factory=dict_row
+                ) as connected,
+            ):
+                maintain(connected, said.append)
+                row = connected.execute("SELECT current_user AS me").fetchone()
+                assert row == {"me": user}
+        after = state(superuser)
+        assert_maintained(after, before)
+        concurrently = any(line.startswith("detaching") for line in said)
+        assert concurrently is (roles != ("entasis_admin",))
+        for back in (14, 6, 5):
+            assert sum(line == f"dropped {name('market_data', back)}" for line in said) == 1
+        said.clear()
+        maintain(superuser, said.append)
+        assert state(superuser) == after
+        assert said == []
+
+
+def test_partitions_are_made_ahead(connection: psycopg.Connection[Any]) -> None:
+    connection.execute("UPDATE entasis.keep_periods SET months_ahead = 5")
+    maintain(connection)
+    found = connection.execute(
+        "SELECT relation, max(to_time) FROM entasis.partitions GROUP BY 1"
+    ).fetchall()
+    assert dict(found) == dict.fromkeys(
+        ("market_data", "option_data", "ohlcv_1m", "ohlcv_1h", "ohlcv_1d"), month(-6)
+    )
+
+
+def test_a_connection_that_does_not_commit_by_itself_is_refused(database: Database) -> None:
+    connected = database.connect(autocommit=False)
+    with connected, pytest.raises(ValueError, match="autocommit"):
+        maintain(connected)
+
+
+@pytest.mark.parametrize("roles", [("entasis_reader",), ("entasis_writer",)])
+def test_others_may_not(login: Login, roles: tuple[str, ...], database: Database) -> None:
+    with login(*roles) as connected, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        maintain(connected)
+
+
+def test_archived_relations_stay(filled: Database) -> None:
+    said: list[str] = []
+    with filled.connect() as connected:
+        before = state(connected)
+        connected.execute("UPDATE entasis.keep_periods SET archived = true")
+        maintain(connected, said.append)
+        assert state(connected) == before
+    assert any(name("market_data", 6) in line and "no verified archive" in line for line in said)
+
+
+# --- beside readers ----------------------------------------------------------------------------
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    for _ in range(1500):
+        if condition():
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError("it did not come to that")
+
+
+def pending(connection: psycopg.Connection[Any]) -> bool:
+    return bool(connection.execute("SELECT FROM pg_inherits WHERE inhdetachpending").fetchall())
+
+
+def test_a_running_reader_holds_nobody_else_up(filled: Database) -> None:
+    with filled.connect() as reader, filled.connect() as worker, filled.connect() as other:
+        before = state(other)
+        with ThreadPoolExecutor(1) as pool:
+            with reader.transaction():
+                reader.execute("SELECT count(*) FROM entasis.market_data")
+                running = pool.submit(maintain, worker)
+                wait_for(lambda: pending(other))
+                # everybody else goes on, and does not see what goes
+                other.execute("SET lock_timeout = '2s'")
+                assert other.execute(
+                    "SELECT count(*) FROM entasis.market_data WHERE timestamp < %s", [month(6)]
+                ).fetchone() == (0,)
+                late = Trade("BTC", "x", month(1), 99, Decimal(1), Decimal(1))
+                ingest_trades(other, [late], source="meanwhile", id_space="trade")
+                other.execute("DELETE FROM entasis.market_data WHERE id = 99")
+                assert not running.done()
+            running.result(60)
+        assert_maintained(state(other), before)
+
+
+def left_pending(database: Database, watching: psycopg.Connection[Any]) -> None:
+    """Kill the maintenance while it waits for a reader, with a partition half detached."""
+    with database.connect() as reader, database.connect() as worker:
+        pid = worker.info.backend_pid
+        with ThreadPoolExecutor(1) as pool, reader.transaction():
+            reader.execute("SELECT count(*) FROM entasis.market_data")
+            running = pool.submit(maintain, worker)
+            wait_for(lambda: pending(watching))
+            watching.execute("SELECT pg_terminate_backend(%s)", [pid])
+            with pytest.raises(psycopg.OperationalError):
+                running.result(60)
+    assert pending(watching)
+
+
+@pytest.mark.parametrize("as_owner", [True, False], ids=["owner", "admin"])
+def test_what_was_left_half_detached_is_completed(
+    filled: Database, server: Server, as_owner: bool
+) -> None:
+    said: list[str] = []
+    with filled.connect() as connected:
+        before = state(connected)
+        left_pending(filled, connected)
+        if as_owner:
+            maintain(connected, said.append)
+            assert said[0] == f"completing the detaching of {name('market_data', 14)}"
+        else:
+            with (
+                server.login("entasis_admin") as (user, password),
+                psycopg.connect(filled.dsn, user=user, password=password, autocommit=True) as admin,
+            ):
+                maintain(admin, said.append)
+        assert_maintained(state(connected), before)
+
+
+def test_what_somebody_else_left_half_detached_is_completed_and_kept(filled: Database) -> None:
+    """A detaching cannot be taken back, and blocks every other one of the relation."""
+    kept = name("market_data", 1)
+    with filled.connect() as connected:
+        with (
+            filled.connect() as reader,
+            filled.connect() as worker,
+            ThreadPoolExecutor(1) as pool,
+            reader.transaction(),
+        ):
+            reader.execute("SELECT count(*) FROM entasis.market_data")
+            running = pool.submit(
+                worker.execute,
+                f"ALTER TABLE entasis.market_data DETACH PARTITION entasis.{kept} CONCURRENTLY",
+            )
+            wait_for(lambda: pending(connected))
+            connected.execute("SELECT pg_terminate_backend(%s)", [worker.info.backend_pid])
+            with pytest.raises(psycopg.OperationalError):
+                running.result(60)
+        maintain(connected)
+        assert connected.execute(f"SELECT count(*) FROM entasis.{kept}").fetchone() == (3,)
+        assert connected.execute("SELECT count(*) FROM entasis.market_data").fetchone() == (0,)
+        assert not pending(connected)
+
+
+# --- killed anywhere ---------------------------------------------------------------------------
+
+
+class KilledError(Exception):
+    """The process ends here."""
+
+
+def mortal(kill_at: int) -> type[psycopg.Connection[Any]]:
+    """Make a connection that is lost right before its statement of that number."""
+    count = 0
+
+    class Mortal(psycopg.Connection[Any]):
+        def execute(self, *args: Any, **kwargs: Any) -> Any:
+            nonlocal count
+            count += 1
+            if count == kill_at:
+                self.close()
+                raise KilledError
+            return super().execute(*args, **kwargs)
+
+    return Mortal
+
+
+def killed(database: Database, kill_at: int) -> None:
+    doomed = mortal(kill_at).connect(database.dsn, autocommit=True)
+    with pytest.raises(KilledError), doomed:
+        maintain(doomed)
+
+
+def test_killed_between_any_two_statements_the_next_run_completes_it(server: Server) -> None:
+    # SET ROLE; raise the floor and note it; detach; drop and note it; and the same once more
+    for kill_at in range(1, 8):
+        with server.database() as lent, lent.connect() as connected:
+            fill(connected)
+            before = state(connected)
+            killed(lent, kill_at)
+            maintain(connected)
+            assert_maintained(state(connected), before)
+
+
+def test_a_failing_progress_callback_does_no_harm(filled: Database) -> None:
+    with filled.connect() as connected:
+        before = state(connected)
+        for stop_at in range(1, 40):
+            said: list[str] = []
+
+            def progress(line: str, said: list[str] = said, stop_at: int = stop_at) -> None:
+                said.append(line)
+                if len(said) == stop_at:
+                    raise KilledError
+
+            try:
+                maintain(connected, progress)
+            except KilledError:
+                # whom it acted for is as it was
+                assert connected.execute("SELECT current_user = session_user").fetchone() == (True,)
+            else:
+                break
+        assert_maintained(state(connected), before)
+
+
+def test_history_that_somebody_restores_under_an_old_name_is_left_alone(filled: Database) -> None:
+    restored = name("market_data", 6)
+    with filled.connect() as connected:
+        maintain(connected)
+        connected.execute(f"CREATE TABLE entasis.{restored} (LIKE entasis.market_data)")
+        maintain(connected)
+        assert connected.execute(
+            "SELECT to_regclass(%s)::text", [f"entasis.{restored}"]
+        ).fetchone() == (f"entasis.{restored}",)
+
+
+def test_history_restored_after_the_other_way_dropped_what_was_to_be_detached(
+    filled: Database, server: Server
+) -> None:
+    restored = name("market_data", 14)
+    with filled.connect() as connected:
+        # noted as to be detached, and killed there
+        killed(filled, 4)
+        assert connected.execute(
+            "SELECT detail FROM entasis.maintenance_log WHERE action = 'detach'"
+        ).fetchall() == [(restored,)]
+        connected.execute("CALL entasis.maintain()")
+        connected.execute(f"CREATE TABLE entasis.{restored} (LIKE entasis.market_data)")
+        maintain(connected)
+        assert connected.execute(
+            "SELECT to_regclass(%s)::text", [f"entasis.{restored}"]
+        ).fetchone() == (f"entasis.{restored}",)
+
+
+# --- rights ------------------------------------------------------------------------------------
+
+
+def test_an_administrator_checks_mends_and_maintains(
+    filled: Database, login: Login, server: Server
+) -> None:
+    with filled.connect() as superuser, server.login("entasis_admin") as (user, password):
+        superuser.execute("UPDATE entasis.ohlcv_1h SET volume = volume + 1 WHERE trades = 1")
+        with psycopg.connect(filled.dsn, user=user, password=password, autocommit=True) as admin:
+            assert len(admin.execute("SELECT * FROM entasis.check_candles()").fetchall()) > 0
+            admin.execute("CALL entasis.rebuild_candles('-infinity', 'infinity')")
+            assert admin.execute("SELECT * FROM entasis.check_candles()").fetchall() == []
+            admin.execute(
+                "UPDATE entasis.keep_periods SET keep = '2 years' WHERE relation LIKE 'ohlcv%'"
+            )
+            admin.execute("UPDATE entasis.keep_periods SET keep = '2 years'")
+            before = state(superuser)
+            maintain(admin)
+            assert state(superuser) == before
