@@ -181,8 +181,8 @@ class _Target(Generic[R]):
     copy_staged: sql.SQL
     absorb: sql.SQL
     key: Callable[[R], Any]
-    clean_text: Callable[[Iterable[R]], Iterator[str]]
-    """COPY text of rows that the table will surely take; raises _CloserLook at any other."""
+    writer: Callable[[], Callable[[R], str | None]]
+    """Makes what writes a row for COPY if the table will surely take it; None for any other."""
 
 
 class _CloserLook(Exception):  # noqa: N818 - a turn in the road, not an error
@@ -237,12 +237,12 @@ def _ingest(
             with connection.transaction():
                 with cursor.copy(target.copy, writer=_Writer(cursor)) as copy:
                     # checked while the server is busy with what was sent before
-                    for chunk in target.clean_text(_in_key_order(target, rows)):
+                    for chunk in _clean_text(target, _in_key_order(target, rows)):
                         copy.write(chunk)
                 return IngestReport(inserted=cursor.rowcount)
         except (_CloserLook, errors.IntegrityError, errors.DataError):
             pass  # the slow way finds out which row it was
-        staged, refusals = _staging_text(rows, lines)
+        staged, refusals = _staging_text(target, rows, lines)
         if refusals:
             cursor.executemany(_QUARANTINE, _quarantine_rows(target.relation, refusals, source))
         cursor.execute(target.stage)
@@ -275,12 +275,12 @@ async def _ingest_async(
         try:
             async with connection.transaction():
                 async with cursor.copy(target.copy, writer=_AsyncWriter(cursor)) as copy:
-                    for chunk in target.clean_text(_in_key_order(target, rows)):
+                    for chunk in _clean_text(target, _in_key_order(target, rows)):
                         await copy.write(chunk)
                 return IngestReport(inserted=cursor.rowcount)
         except (_CloserLook, errors.IntegrityError, errors.DataError):
             pass  # the slow way finds out which row it was
-        staged, refusals = _staging_text(rows, lines)
+        staged, refusals = _staging_text(target, rows, lines)
         if refusals:
             await cursor.executemany(
                 _QUARANTINE, _quarantine_rows(target.relation, refusals, source)
@@ -406,58 +406,65 @@ def _is_exact(text: str, decimals: int) -> bool:
     return (dot < 0 or len(text) - dot - 1 <= decimals) and "E" not in text
 
 
-def _clean_trades(trades: Iterable[Trade]) -> Iterator[str]:
+def _trade_writer() -> Callable[[Trade], str | None]:
+    """Return a function that writes a trade for COPY if the table will surely take it, else None.
+
+    It runs once for every trade there is, which is why it is one loop-free piece that asks for
+    nothing twice: a market's names are looked at once, and a repeated time is written once.
+    """
     latest = datetime.now(UTC) + _CLOCK_SKEW
-    names: dict[str, str] = {}
-    lines = []
-    for trade in trades:
+    markets: dict[tuple[str, str], str] = {}
+    last_moment: datetime | None = None
+    last_time = ""
+
+    def write(trade: Trade) -> str | None:
+        nonlocal last_moment, last_time
         symbol, exchange, timestamp, number, price, volume = trade
-        if (
-            type(price) is not Decimal
-            or type(volume) is not Decimal
-            or type(number) is not int
-            or type(timestamp) is not datetime
-            # most times are in UTC, and asking any other zone takes longer
-            or (timestamp.tzinfo is not UTC and timestamp.utcoffset() is None)
-        ):
+        if type(price) is not Decimal or type(volume) is not Decimal or type(number) is not int:
             _check_types(trade)
-        for name in (symbol, exchange):
-            if name not in names:
+        if timestamp != last_moment:
+            # most times are in UTC, and asking any other zone takes longer
+            if type(timestamp) is not datetime or (
+                timestamp.tzinfo is not UTC and timestamp.utcoffset() is None
+            ):
                 _check_types(trade)
-                if not _is_name(name):
-                    raise _CloserLook
-                names[name] = _escape(name)
+            if not _FIRST_MOMENT <= timestamp <= latest:
+                return None
+            last_moment, last_time = timestamp, _time_text(timestamp)
+        names = markets.get((symbol, exchange))
+        if names is None:
+            _check_types(trade)
+            if not (_is_name(symbol) and _is_name(exchange)):
+                return None
+            names = markets[symbol, exchange] = f"{_escape(symbol)}\t{_escape(exchange)}"
         # NaN compares with an exception, so it must not come so far
         if not (price.is_finite() and volume.is_finite()):
-            raise _CloserLook
-        price_text, volume_text = _plain(price), _plain(volume)
+            return None
+        price_text, volume_text = str(price), str(volume)
+        if "E" in price_text or "E" in volume_text:
+            price_text, volume_text = _plain(price), _plain(volume)
         if not (
             _ZERO < price < _PRICE_LIMIT
             and _ZERO < volume < _PRICE_LIMIT
             and _REFERENCE.multiply(price, volume) < _QUOTE_LIMIT
-            and _FIRST_MOMENT <= timestamp <= latest
             and -_INT64 <= number < _INT64
             and _is_exact(price_text, _PRICE_DECIMALS)
             and _is_exact(volume_text, _PRICE_DECIMALS)
         ):
-            raise _CloserLook
-        lines.append(
-            f"{names[symbol]}\t{names[exchange]}\t{_time_text(timestamp)}\t{number}"
-            f"\t{price_text}\t{volume_text}\n"
-        )
-        if len(lines) == _CHUNK:
-            yield "".join(lines)
-            lines.clear()
-    yield "".join(lines)
+            return None
+        return f"{names}\t{last_time}\t{number}\t{price_text}\t{volume_text}\n"
+
+    return write
 
 
-def _clean_options(quotes: Iterable[OptionQuote]) -> Iterator[str]:
+def _option_writer() -> Callable[[OptionQuote], str | None]:
+    """Return a function that writes a quote for COPY if the table surely takes it, else None."""
     latest = datetime.now(UTC) + _CLOCK_SKEW
-    lines = []
-    for quote in quotes:
+
+    def write(quote: OptionQuote) -> str | None:
         _check_types(quote)
         greeks = (quote.iv, quote.delta, quote.gamma, quote.theta, quote.vega)
-        if not (
+        if (
             _is_name(quote.underlying)
             and quote.option_type in ("call", "put")
             and _FIRST_MOMENT <= quote.timestamp <= latest
@@ -477,8 +484,21 @@ def _clean_options(quotes: Iterable[OptionQuote]) -> Iterator[str]:
             )
             and (quote.iv is None or _ZERO <= quote.iv < _IV_LIMIT)
         ):
+            return _fields_text(quote)
+        return None
+
+    return write
+
+
+def _clean_text(target: _Target[R], rows: Iterable[R]) -> Iterator[str]:
+    """Write rows that the table will surely take, in pieces; raise _CloserLook at any other."""
+    write = target.writer()
+    lines = []
+    for row in rows:
+        line = write(row)
+        if line is None:
             raise _CloserLook
-        lines.append(_fields_text(quote))
+        lines.append(line)
         if len(lines) == _CHUNK:
             yield "".join(lines)
             lines.clear()
@@ -528,21 +548,26 @@ def _field_text(value: object) -> str:
 
 
 def _staging_text(
-    rows: Sequence[R], lines: Sequence[int] | None
+    target: _Target[R], rows: Sequence[R], lines: Sequence[int] | None
 ) -> tuple[list[str], list[Refusal]]:
+    write = target.writer()
     chunks = []
     refusals = []
     for line, row in zip(lines if lines is not None else count(1), rows, strict=False):
-        _check_types(row)
-        if fault := _unstageable(row):
-            payload = {
-                name: None if value is None else _storable(value)
-                for name, value in row._asdict().items()
-            }
-            refusals.append(Refusal(line, *fault, payload))
-        else:
-            chunks.append(f"{line}\t{_fields_text(row)}")
-    return chunks, refusals
+        text = write(row)
+        if text is None:
+            _check_types(row)
+            if fault := _unstageable(row):
+                payload = {
+                    name: None if value is None else _storable(value)
+                    for name, value in row._asdict().items()
+                }
+                refusals.append(Refusal(line, *fault, payload))
+                continue
+            text = _fields_text(row)
+        chunks.append(f"{line}\t{text}")
+    # few large pieces: each one is a call into the driver
+    return ["".join(chunks[n : n + _CHUNK]) for n in range(0, len(chunks), _CHUNK)], refusals
 
 
 def _storable(value: object) -> str:
@@ -623,7 +648,7 @@ _TRADES: _Target[Trade] = _Target(
     ),
     # Trade's fields begin with the key: writers that lock in one order do not deadlock
     key=itemgetter(0, 1, 2, 3),
-    clean_text=_clean_trades,
+    writer=_trade_writer,
 )
 
 _OPTIONS: _Target[OptionQuote] = _Target(
@@ -642,5 +667,5 @@ _OPTIONS: _Target[OptionQuote] = _Target(
     ),
     # underlying, expiry_date, strike_price, option_type, timestamp, id
     key=itemgetter(0, 2, 1, 3, 4, 5),
-    clean_text=_clean_options,
+    writer=_option_writer,
 )

@@ -144,7 +144,8 @@ def _check_server(connection: psycopg.Connection[Any]) -> None:
     version = connection.info.server_version
     if version < OLDEST_SERVER * 10000:
         raise MigrationError(
-            f"this server is PostgreSQL {version // 10000}; Entasis DB needs {OLDEST_SERVER} or later"
+            f"this server is PostgreSQL {version // 10000}; "
+            f"Entasis DB needs {OLDEST_SERVER} or later"
         )
     row = connection.execute("SELECT pg_is_in_recovery()").fetchone()
     if row is not None and row[0]:

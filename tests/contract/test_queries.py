@@ -860,16 +860,16 @@ def test_a_prediction_is_scored_by_what_happened(
     with example(shared, session):
         insert_trades(shared, trades)
         insert_predictions(shared, [*made, *strangers])
-        # the range ends where a prediction lies
-        start, end = MARCH - 2 * MINUTE, max(p.timestamp for p in made)
-        expected = sorted(
-            (p for p in made if start <= p.timestamp < end), key=lambda p: (p.timestamp, p.id)
-        )
-        assert queries.predictions("m", MARKET[0], start, end).fetch(shared) == expected
-        scores = queries.prediction_scores("m", *MARKET, start, end, lookback).fetch(shared)
-        assert [score.id for score in scores] == [p.id for p in expected]
-        for score, p in zip(scores, expected, strict=True):
-            check_score(score, trades, p, lookback)
+        made.sort(key=lambda p: (p.timestamp, p.id))
+        first, last = made[0].timestamp, made[-1].timestamp
+        # ranges that begin and end where a prediction lies
+        for start, end in ((first - SECOND, last), (first, last + SECOND)):
+            expected = [p for p in made if start <= p.timestamp < end]
+            assert queries.predictions("m", MARKET[0], start, end).fetch(shared) == expected
+            scores = queries.prediction_scores("m", *MARKET, start, end, lookback).fetch(shared)
+            assert [score.id for score in scores] == [p.id for p in expected]
+            for score, p in zip(scores, expected, strict=True):
+                check_score(score, trades, p, lookback)
 
 
 @pytest.mark.parametrize(
