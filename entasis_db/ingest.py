@@ -422,7 +422,8 @@ def _trade_writer() -> Callable[[Trade], str | None]:
         symbol, exchange, timestamp, number, price, volume = trade
         if type(price) is not Decimal or type(volume) is not Decimal or type(number) is not int:
             _check_types(trade)
-        if timestamp != last_moment:
+        # of other zones, Python takes two times an hour apart for equal when the clock is put back
+        if timestamp != last_moment or timestamp.tzinfo is not UTC:
             # most times are in UTC, and asking any other zone takes longer
             if type(timestamp) is not datetime or (
                 timestamp.tzinfo is not UTC and timestamp.utcoffset() is None

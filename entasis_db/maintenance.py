@@ -82,6 +82,9 @@ def _drop_concurrently(connection: psycopg.Connection[Any], progress: Progress) 
 _NEXT_EXPIRED = """
     SELECT e.relation, e.partition_name, e.to_time
     FROM entasis_internal.expired_partitions() AS e
+    -- what a DBA has put into another schema is left to CALL entasis.maintain()
+    INNER JOIN pg_catalog.pg_class AS c
+        ON e.partition_oid = c.oid AND c.relnamespace = 'entasis'::regnamespace
     WHERE e.kept_because IS NULL
     -- in this order nothing is dropped before what lies below it
     ORDER BY e.relation LIKE 'ohlcv%%', e.relation, e.from_time

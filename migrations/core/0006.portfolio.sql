@@ -42,8 +42,9 @@ ALTER SEQUENCE entasis.portfolio_status_id_seq OWNED BY entasis.portfolio_status
 -- Nothing is shown until a policy says so: a database whose migration was cut short shows nothing.
 ALTER TABLE entasis.portfolio_status ENABLE ROW LEVEL SECURITY;
 
+-- the document's two columns, and then what makes the order of a history definite
 CREATE INDEX IF NOT EXISTS idx_portfolio_user_timestamp
-ON entasis.portfolio_status (user_id, timestamp DESC);
+ON entasis.portfolio_status (user_id, timestamp DESC, id DESC);
 
 -- finds the newest snapshot of each position without reading the older ones
 CREATE INDEX IF NOT EXISTS idx_portfolio_user_asset_timestamp

@@ -36,6 +36,18 @@ ON entasis.market_data (symbol, timestamp DESC);
 CREATE INDEX IF NOT EXISTS idx_market_data_exchange_timestamp
 ON entasis.market_data (exchange, timestamp DESC);
 
+-- MERGE reports wrongly what it moved: after an INSERT action, the new table of its UPDATE triggers
+-- holds the inserted row instead of the updated one, and a trade that it moves to another partition
+-- is in neither table. A row trigger notes here what moves, for the statement trigger to read. Rows
+-- never outlive their statement, so that nothing is lost with an unlogged table.
+CREATE UNLOGGED TABLE IF NOT EXISTS entasis_internal.moved_trades (
+    transaction_id xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    symbol varchar(20) COLLATE "C" NOT NULL,
+    exchange varchar(20) COLLATE "C" NOT NULL,
+    timestamp timestamptz NOT NULL,
+    CONSTRAINT moved_trades_pkey PRIMARY KEY (transaction_id, symbol, exchange, timestamp)
+);
+
 -- A row with trades = 0 is a placeholder: it holds a lock on a bucket while its candle is computed
 -- anew, and is filled or deleted before the statement ends. Nobody else ever sees one.
 CREATE TABLE IF NOT EXISTS entasis.ohlcv_1m (

@@ -6,5 +6,5 @@ entasis_internal.drop_partition(text, name),
 entasis_internal.analyze_partitioned(text),
 entasis_internal.rebuild_market_day(text, text, timestamptz),
 entasis_internal.known_markets(),
-entasis_internal.days_with_data(timestamptz, timestamptz)
+entasis_internal.days_of_market(text, text, timestamptz, timestamptz)
 TO entasis_admin;

@@ -448,9 +448,8 @@ def _work(
     """Write at random, each transaction until it succeeds."""
     chance = random.Random(seed)
     # 40 microseconds to 40 minutes around the end of an hour, day and month
-    times = [
-        NEXT + timedelta(microseconds=40 * 60**n * s) for n in (0, 3, 4, 5) for s in (-1, 0, 1)
-    ]
+    offsets = [timedelta(microseconds=40 * 60**n) for n in (0, 3, 4, 5)]
+    times = [NEXT + sign * offset for offset in offsets for sign in (-1, 0, 1)]
     try:
         with database.connect(autocommit=False) as connection:
             connection.isolation_level = level
@@ -470,7 +469,7 @@ def _work(
                         tally.committed += 1
                         break
                 else:
-                    raise AssertionError("never succeeded")
+                    pytest.fail("a transaction never succeeded")
     except BaseException as error:  # noqa: BLE001 - the main thread raises it
         failures.append(error)
 

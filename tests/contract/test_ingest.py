@@ -305,10 +305,12 @@ def test_twice_within_one_batch(connection: psycopg.Connection[Any]) -> None:
         first,
         first._replace(volume=D(9)),
         first._replace(price=D("61804.50")),
+        trade(3, price=D(1)),
+        trade(3, price=D(2)),
     ]
-    assert ingest(connection, *batch) == IngestReport(2, 2, 1)
-    assert quarantined(connection) == [("feed", 4, "conflict")]
-    oracle.assert_candles_are_right(connection, by_key(first, trade(2)))
+    assert ingest(connection, *batch) == IngestReport(3, 2, 2)
+    assert quarantined(connection) == [("feed", 4, "conflict"), ("feed", 7, "conflict")]
+    oracle.assert_candles_are_right(connection, by_key(first, trade(2), trade(3, price=D(1))))
 
 
 def test_the_lines_given_are_those_in_quarantine(connection: psycopg.Connection[Any]) -> None:
@@ -352,6 +354,31 @@ def test_every_digit_at_the_bounds(connection: psycopg.Connection[Any]) -> None:
     assert ingest(connection, *given_trades) == IngestReport(inserted=5)
     assert quarantined(connection) == []
     oracle.assert_candles_are_right(connection, by_key(*given_trades))
+
+
+class _AutumnZone(tzinfo):
+    """Its clock has just been put back by an hour: each of its times comes twice."""
+
+    def utcoffset(self, moment: datetime | None) -> timedelta:
+        return timedelta(hours=1 if moment and moment.fold else 2)
+
+
+def test_the_hour_that_a_clock_goes_through_twice(connection: psycopg.Connection[Any]) -> None:
+    with_months(connection)
+    early = datetime(2024, 8, 8, 2, 30, tzinfo=_AutumnZone())
+    late = early.replace(fold=1)
+    assert early == late  # as Python sees them
+    given_trades = [trade(1, timestamp=early), trade(1, timestamp=late)]
+    for rows in (given_trades, [*given_trades, trade(2, price=D(0))]):
+        ingest(connection, *rows)
+        oracle.assert_candles_are_right(
+            connection,
+            {
+                ("BTC", "x", datetime(2024, 8, 8, hour, 30, tzinfo=UTC), 1): given_trades[0][4:]
+                for hour in (0, 1)
+            },
+        )
+        wipe(connection)
 
 
 class _NowhereZone(tzinfo):
@@ -665,14 +692,33 @@ bad_fields: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     ]
 )
 bad_trades = st.builds(lambda t, bad: t._replace(**bad), good_trades, bad_fields)
-clean_batches = st.lists(good_trades, min_size=1, max_size=6)
-mixed_batches = st.lists(st.one_of(good_trades, good_trades, bad_trades), min_size=1, max_size=8)
 
 
 @st.composite
 def runs(draw: st.DrawFn) -> list[tuple[int, list[Trade]]]:
     """Some batches, each with its number; some of them are given more than once."""
-    batches = draw(st.lists(st.one_of(clean_batches, mixed_batches), min_size=1, max_size=4))
+    # of few keys, so that rows repeat and contradict one another within batches and between them
+    keys = draw(st.lists(good_trades, min_size=1, max_size=3))
+    few = st.sampled_from(keys)
+    other_values = st.builds(
+        lambda t, price, volume: t._replace(price=price, volume=volume),
+        few,
+        st.sampled_from([D(1), D("1.0"), D(2)]),
+        st.sampled_from([D(3), D(4)]),
+    )
+    batches = draw(
+        st.lists(
+            st.one_of(
+                st.lists(good_trades, min_size=1, max_size=6),
+                st.lists(st.one_of(few, other_values, good_trades), min_size=1, max_size=6),
+                st.lists(
+                    st.one_of(few, other_values, good_trades, bad_trades), min_size=1, max_size=8
+                ),
+            ),
+            min_size=1,
+            max_size=4,
+        )
+    )
     order = draw(st.lists(st.sampled_from(range(len(batches))), max_size=3))
     return [(n, batches[n]) for n in draw(st.permutations([*range(len(batches)), *order]))]
 

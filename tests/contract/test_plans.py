@@ -150,7 +150,6 @@ def test_candles_read_one_level_and_only_the_partitions_of_the_range(
     assert_proper(plan, partitions(relation, *months), {f"{relation}_pkey"})
 
 
-@pytest.mark.xfail(reason="entasis.candles() has no order of its own for the stored levels")
 @pytest.mark.parametrize("interval", ["1m", "1h", "1d"])
 def test_stored_candles_are_not_sorted(filled: psycopg.Connection[Any], interval: Interval) -> None:
     assert explain(filled, queries.candles(*MARKET, interval, FROM, TO)).sorts() == []
@@ -301,9 +300,6 @@ def test_a_pnl_history_reads_only_its_range(filled: psycopg.Connection[Any]) -> 
     assert plan.rows_read() == 4 * 4 * 4
 
 
-@pytest.mark.xfail(
-    reason="idx_portfolio_user_timestamp ends before id, which makes the order definite",
-)
 def test_a_pnl_history_is_not_sorted(filled: psycopg.Connection[Any]) -> None:
     assert explain(filled, queries.pnl_history(USER, FROM, TO)).sorts() == []
 

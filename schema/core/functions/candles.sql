@@ -2,6 +2,9 @@
 -- function has no settings of its own, so that it is inlined into the caller's query and the other
 -- branches fall away. A bucket belongs to the range that it begins in, so the parts of a derived
 -- candle are read up to the end of its bucket.
+-- The stored branches say their order, because a branch of a UNION ALL has none otherwise and would be
+-- sorted anew; the derived ones ask for the interval outside, because PostgreSQL drops a branch that
+-- groups only then.
 CREATE OR REPLACE FUNCTION entasis.candles(
     of_symbol text,
     on_exchange text,
@@ -26,152 +29,170 @@ CREATE OR REPLACE FUNCTION entasis.candles(
 )
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
 BEGIN ATOMIC
-    SELECT
-        c.symbol,
-        c.exchange,
-        c.bucket,
-        c.open,
-        c.high,
-        c.low,
-        c.close,
-        c.volume,
-        c.quote_volume,
-        c.trades,
-        c.opened_at,
-        c.first_trade_id,
-        c.closed_at,
-        c.last_trade_id
-    FROM entasis.ohlcv_1m AS c
-    WHERE
-        candles.of_interval = '1m'
-        AND c.symbol = candles.of_symbol
-        AND c.exchange = candles.on_exchange
-        AND c.bucket >= candles.from_time
-        AND c.bucket < candles.to_time
+    (
+        SELECT
+            c.symbol,
+            c.exchange,
+            c.bucket,
+            c.open,
+            c.high,
+            c.low,
+            c.close,
+            c.volume,
+            c.quote_volume,
+            c.trades,
+            c.opened_at,
+            c.first_trade_id,
+            c.closed_at,
+            c.last_trade_id
+        FROM entasis.ohlcv_1m AS c
+        WHERE
+            candles.of_interval = '1m'
+            AND c.symbol = candles.of_symbol
+            AND c.exchange = candles.on_exchange
+            AND c.bucket >= candles.from_time
+            AND c.bucket < candles.to_time
+        ORDER BY c.bucket
+    )
     UNION ALL
-    SELECT
-        c.symbol,
-        c.exchange,
-        c.bucket,
-        c.open,
-        c.high,
-        c.low,
-        c.close,
-        c.volume,
-        c.quote_volume,
-        c.trades,
-        c.opened_at,
-        c.first_trade_id,
-        c.closed_at,
-        c.last_trade_id
-    FROM entasis.ohlcv_1h AS c
-    WHERE
-        candles.of_interval = '1h'
-        AND c.symbol = candles.of_symbol
-        AND c.exchange = candles.on_exchange
-        AND c.bucket >= candles.from_time
-        AND c.bucket < candles.to_time
+    (
+        SELECT
+            c.symbol,
+            c.exchange,
+            c.bucket,
+            c.open,
+            c.high,
+            c.low,
+            c.close,
+            c.volume,
+            c.quote_volume,
+            c.trades,
+            c.opened_at,
+            c.first_trade_id,
+            c.closed_at,
+            c.last_trade_id
+        FROM entasis.ohlcv_1h AS c
+        WHERE
+            candles.of_interval = '1h'
+            AND c.symbol = candles.of_symbol
+            AND c.exchange = candles.on_exchange
+            AND c.bucket >= candles.from_time
+            AND c.bucket < candles.to_time
+        ORDER BY c.bucket
+    )
     UNION ALL
-    SELECT
-        c.symbol,
-        c.exchange,
-        c.bucket,
-        c.open,
-        c.high,
-        c.low,
-        c.close,
-        c.volume,
-        c.quote_volume,
-        c.trades,
-        c.opened_at,
-        c.first_trade_id,
-        c.closed_at,
-        c.last_trade_id
-    FROM entasis.ohlcv_1d AS c
-    WHERE
-        candles.of_interval = '1d'
-        AND c.symbol = candles.of_symbol
-        AND c.exchange = candles.on_exchange
-        AND c.bucket >= candles.from_time
-        AND c.bucket < candles.to_time
+    (
+        SELECT
+            c.symbol,
+            c.exchange,
+            c.bucket,
+            c.open,
+            c.high,
+            c.low,
+            c.close,
+            c.volume,
+            c.quote_volume,
+            c.trades,
+            c.opened_at,
+            c.first_trade_id,
+            c.closed_at,
+            c.last_trade_id
+        FROM entasis.ohlcv_1d AS c
+        WHERE
+            candles.of_interval = '1d'
+            AND c.symbol = candles.of_symbol
+            AND c.exchange = candles.on_exchange
+            AND c.bucket >= candles.from_time
+            AND c.bucket < candles.to_time
+        ORDER BY c.bucket
+    )
     UNION ALL
-    SELECT
-        c.symbol,
-        c.exchange,
-        entasis.candle_bucket(candles.of_interval, c.bucket) AS bucket,
-        (min(ARRAY[extract(EPOCH FROM c.opened_at), c.first_trade_id, c.open]))[3] AS open,
-        max(c.high) AS high,
-        min(c.low) AS low,
-        (max(ARRAY[extract(EPOCH FROM c.closed_at), c.last_trade_id, c.close]))[3] AS close,
-        sum(c.volume) AS volume,
-        sum(c.quote_volume) AS quote_volume,
-        sum(c.trades)::bigint AS trades,
-        min(c.opened_at) AS opened_at,
-        (min(ARRAY[extract(EPOCH FROM c.opened_at), c.first_trade_id, c.open]))[2]::bigint
-            AS first_trade_id,
-        max(c.closed_at) AS closed_at,
-        (max(ARRAY[extract(EPOCH FROM c.closed_at), c.last_trade_id, c.close]))[2]::bigint
-            AS last_trade_id
-    FROM entasis.ohlcv_1m AS c
-    WHERE
-        candles.of_interval IN ('5m', '15m', '30m')
-        AND c.symbol = candles.of_symbol
-        AND c.exchange = candles.on_exchange
-        AND c.bucket >= entasis.candle_bucket_from(candles.of_interval, candles.from_time)
-        AND c.bucket < entasis.candle_bucket_from(candles.of_interval, candles.to_time)
-    GROUP BY 1, 2, 3
+    SELECT g.*
+    FROM (
+        SELECT
+            c.symbol,
+            c.exchange,
+            entasis.candle_bucket(candles.of_interval, c.bucket) AS bucket,
+            (min(ARRAY[extract(EPOCH FROM c.opened_at), c.first_trade_id, c.open]))[3] AS open,
+            max(c.high) AS high,
+            min(c.low) AS low,
+            (max(ARRAY[extract(EPOCH FROM c.closed_at), c.last_trade_id, c.close]))[3] AS close,
+            sum(c.volume) AS volume,
+            sum(c.quote_volume) AS quote_volume,
+            sum(c.trades)::bigint AS trades,
+            min(c.opened_at) AS opened_at,
+            (min(ARRAY[extract(EPOCH FROM c.opened_at), c.first_trade_id, c.open]))[2]::bigint
+                AS first_trade_id,
+            max(c.closed_at) AS closed_at,
+            (max(ARRAY[extract(EPOCH FROM c.closed_at), c.last_trade_id, c.close]))[2]::bigint
+                AS last_trade_id
+        FROM entasis.ohlcv_1m AS c
+        WHERE
+            c.symbol = candles.of_symbol
+            AND c.exchange = candles.on_exchange
+            AND c.bucket >= entasis.candle_bucket_from(candles.of_interval, candles.from_time)
+            AND c.bucket < entasis.candle_bucket_from(candles.of_interval, candles.to_time)
+        GROUP BY c.symbol, c.exchange, entasis.candle_bucket(candles.of_interval, c.bucket)
+    ) AS g
+    WHERE candles.of_interval IN ('5m', '15m', '30m')
     UNION ALL
-    SELECT
-        c.symbol,
-        c.exchange,
-        entasis.candle_bucket(candles.of_interval, c.bucket) AS bucket,
-        (min(ARRAY[extract(EPOCH FROM c.opened_at), c.first_trade_id, c.open]))[3] AS open,
-        max(c.high) AS high,
-        min(c.low) AS low,
-        (max(ARRAY[extract(EPOCH FROM c.closed_at), c.last_trade_id, c.close]))[3] AS close,
-        sum(c.volume) AS volume,
-        sum(c.quote_volume) AS quote_volume,
-        sum(c.trades)::bigint AS trades,
-        min(c.opened_at) AS opened_at,
-        (min(ARRAY[extract(EPOCH FROM c.opened_at), c.first_trade_id, c.open]))[2]::bigint
-            AS first_trade_id,
-        max(c.closed_at) AS closed_at,
-        (max(ARRAY[extract(EPOCH FROM c.closed_at), c.last_trade_id, c.close]))[2]::bigint
-            AS last_trade_id
-    FROM entasis.ohlcv_1h AS c
-    WHERE
-        candles.of_interval = '4h'
-        AND c.symbol = candles.of_symbol
-        AND c.exchange = candles.on_exchange
-        AND c.bucket >= entasis.candle_bucket_from(candles.of_interval, candles.from_time)
-        AND c.bucket < entasis.candle_bucket_from(candles.of_interval, candles.to_time)
-    GROUP BY 1, 2, 3
+    SELECT g.*
+    FROM (
+        SELECT
+            c.symbol,
+            c.exchange,
+            entasis.candle_bucket(candles.of_interval, c.bucket) AS bucket,
+            (min(ARRAY[extract(EPOCH FROM c.opened_at), c.first_trade_id, c.open]))[3] AS open,
+            max(c.high) AS high,
+            min(c.low) AS low,
+            (max(ARRAY[extract(EPOCH FROM c.closed_at), c.last_trade_id, c.close]))[3] AS close,
+            sum(c.volume) AS volume,
+            sum(c.quote_volume) AS quote_volume,
+            sum(c.trades)::bigint AS trades,
+            min(c.opened_at) AS opened_at,
+            (min(ARRAY[extract(EPOCH FROM c.opened_at), c.first_trade_id, c.open]))[2]::bigint
+                AS first_trade_id,
+            max(c.closed_at) AS closed_at,
+            (max(ARRAY[extract(EPOCH FROM c.closed_at), c.last_trade_id, c.close]))[2]::bigint
+                AS last_trade_id
+        FROM entasis.ohlcv_1h AS c
+        WHERE
+            c.symbol = candles.of_symbol
+            AND c.exchange = candles.on_exchange
+            AND c.bucket >= entasis.candle_bucket_from(candles.of_interval, candles.from_time)
+            AND c.bucket < entasis.candle_bucket_from(candles.of_interval, candles.to_time)
+        GROUP BY c.symbol, c.exchange, entasis.candle_bucket(candles.of_interval, c.bucket)
+    ) AS g
+    WHERE candles.of_interval = '4h'
     UNION ALL
-    SELECT
-        c.symbol,
-        c.exchange,
-        entasis.candle_bucket(candles.of_interval, c.bucket) AS bucket,
-        (min(ARRAY[extract(EPOCH FROM c.opened_at), c.first_trade_id, c.open]))[3] AS open,
-        max(c.high) AS high,
-        min(c.low) AS low,
-        (max(ARRAY[extract(EPOCH FROM c.closed_at), c.last_trade_id, c.close]))[3] AS close,
-        sum(c.volume) AS volume,
-        sum(c.quote_volume) AS quote_volume,
-        sum(c.trades)::bigint AS trades,
-        min(c.opened_at) AS opened_at,
-        (min(ARRAY[extract(EPOCH FROM c.opened_at), c.first_trade_id, c.open]))[2]::bigint
-            AS first_trade_id,
-        max(c.closed_at) AS closed_at,
-        (max(ARRAY[extract(EPOCH FROM c.closed_at), c.last_trade_id, c.close]))[2]::bigint
-            AS last_trade_id
-    FROM entasis.ohlcv_1d AS c
-    WHERE
-        candles.of_interval IN ('1w', '1mo')
-        AND c.symbol = candles.of_symbol
-        AND c.exchange = candles.on_exchange
-        AND c.bucket >= entasis.candle_bucket_from(candles.of_interval, candles.from_time)
-        AND c.bucket < entasis.candle_bucket_from(candles.of_interval, candles.to_time)
-    GROUP BY 1, 2, 3;
+    SELECT g.*
+    FROM (
+        SELECT
+            c.symbol,
+            c.exchange,
+            entasis.candle_bucket(candles.of_interval, c.bucket) AS bucket,
+            (min(ARRAY[extract(EPOCH FROM c.opened_at), c.first_trade_id, c.open]))[3] AS open,
+            max(c.high) AS high,
+            min(c.low) AS low,
+            (max(ARRAY[extract(EPOCH FROM c.closed_at), c.last_trade_id, c.close]))[3] AS close,
+            sum(c.volume) AS volume,
+            sum(c.quote_volume) AS quote_volume,
+            sum(c.trades)::bigint AS trades,
+            min(c.opened_at) AS opened_at,
+            (min(ARRAY[extract(EPOCH FROM c.opened_at), c.first_trade_id, c.open]))[2]::bigint
+                AS first_trade_id,
+            max(c.closed_at) AS closed_at,
+            (max(ARRAY[extract(EPOCH FROM c.closed_at), c.last_trade_id, c.close]))[2]::bigint
+                AS last_trade_id
+        FROM entasis.ohlcv_1d AS c
+        WHERE
+            c.symbol = candles.of_symbol
+            AND c.exchange = candles.on_exchange
+            AND c.bucket >= entasis.candle_bucket_from(candles.of_interval, candles.from_time)
+            AND c.bucket < entasis.candle_bucket_from(candles.of_interval, candles.to_time)
+        GROUP BY c.symbol, c.exchange, entasis.candle_bucket(candles.of_interval, c.bucket)
+    ) AS g
+    WHERE candles.of_interval IN ('1w', '1mo');
 END;
 
 COMMENT ON FUNCTION entasis.candles(text, text, entasis.candle_interval, timestamptz, timestamptz) IS

@@ -36,6 +36,7 @@ TO entasis_reader;
 
 GRANT EXECUTE ON FUNCTION
 entasis.acting_user_id(),
+entasis.keep_from(interval),
 entasis.candle_step(entasis.candle_interval),
 entasis.candle_bucket(entasis.candle_interval, timestamptz),
 entasis.candle_bucket_from(entasis.candle_interval, timestamptz),

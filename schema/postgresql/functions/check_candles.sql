@@ -17,7 +17,7 @@ SET timezone = 'UTC'
 BEGIN ATOMIC
     WITH bounds AS (
         SELECT
-            greatest(f.floor, CASE
+            greatest(entasis_internal.first_whole_day(), CASE
                 WHEN isfinite(check_candles.from_time)
                     THEN date_trunc('day', check_candles.from_time)
                 ELSE check_candles.from_time
@@ -29,8 +29,7 @@ BEGIN ATOMIC
                     )
                 ELSE check_candles.to_time
             END AS to_day
-        FROM entasis.floors AS f
-        WHERE f.relation = 'market_data'
+        WHERE check_candles.from_time < check_candles.to_time
     ),
 
     stored_candles AS (
@@ -166,4 +165,4 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION entasis.check_candles(timestamptz, timestamptz) IS
-'Every stored candle of the UTC days that touch [from_time, to_time) that is not what its trades, minutes or hours say: missing, surplus or different. No row means that all is right. Days below the floor of market_data are not looked at: their trades are gone.';
+'Every stored candle of the UTC days that touch [from_time, to_time) that is not what its trades, minutes or hours say: missing, surplus or different. No row means that all is right. Days that begin below the floor of market_data are not looked at: their trades are gone.';

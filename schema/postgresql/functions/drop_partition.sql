@@ -9,7 +9,7 @@ AS $$
 DECLARE
     expired record;
 BEGIN
-    SELECT e.to_time, e.from_time, e.kept_because INTO expired
+    SELECT e.partition_oid, e.to_time, e.from_time, e.kept_because INTO expired
     FROM entasis_internal.expired_partitions() AS e
     WHERE e.relation = relation_name AND e.partition_name = dropped;
     IF NOT FOUND THEN
@@ -23,7 +23,8 @@ BEGIN
         USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
 
-    EXECUTE format('DROP TABLE entasis.%I', dropped);
+    -- a DBA may have put it into another schema; on this path, a regclass is written in full
+    EXECUTE format('DROP TABLE %s', expired.partition_oid::regclass);
     PERFORM entasis_internal.raise_floor(relation_name, expired.to_time);
     INSERT INTO entasis.maintenance_log (action, relation, detail)
     VALUES ('drop', relation_name, format('%s [%s, %s)', dropped, expired.from_time, expired.to_time));

@@ -1,6 +1,7 @@
 CREATE OR REPLACE FUNCTION entasis_internal.expired_partitions()
 RETURNS TABLE (
     relation text,
+    partition_oid oid,
     partition_name name,
     from_time timestamptz,
     to_time timestamptz,
@@ -12,6 +13,7 @@ SET timezone = 'UTC'
 BEGIN ATOMIC
     SELECT
         k.relation,
+        p.partition_oid,
         p.partition_name,
         p.from_time,
         p.to_time,
@@ -25,7 +27,7 @@ BEGIN ATOMIC
         END AS kept_because
     FROM entasis.keep_periods AS k
     CROSS JOIN LATERAL entasis_internal.partitions_of(k.relation) AS p
-    WHERE p.to_time <= now() - k.keep
+    WHERE p.to_time <= entasis.keep_from(k.keep)
     -- trades before their candles: a candle goes only when its trades have gone
     ORDER BY k.relation LIKE 'ohlcv%', k.relation, p.from_time;
 END;

@@ -37,6 +37,9 @@ BEGIN
                 EXIT;
             EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
                 RAISE NOTICE '% is in use; attempt % of 5', expired.partition_name, attempt;
+            WHEN undefined_table OR object_not_in_prerequisite_state THEN
+                RAISE NOTICE '% was dropped by another session', expired.partition_name;
+                EXIT;
             END;
             COMMIT;
             PERFORM pg_catalog.pg_sleep(1);

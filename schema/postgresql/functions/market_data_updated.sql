@@ -5,8 +5,20 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     touched entasis.ohlcv_1m[];
+    moved entasis_internal.moved_trades[];
     earliest timestamptz;
 BEGIN
+    -- see moved_trades for why the transition tables are not enough
+    IF current_setting('entasis.moved', true) = 'on' THEN
+        WITH taken AS (
+            DELETE FROM entasis_internal.moved_trades AS m
+            WHERE m.transaction_id = pg_current_xact_id()
+            RETURNING m
+        )
+        SELECT array_agg(t.m) INTO moved FROM taken AS t;
+        PERFORM set_config('entasis.moved', 'off', true);
+    END IF;
+
     SELECT
         array_agg(
             row(
@@ -26,6 +38,8 @@ BEGIN
         SELECT o.symbol, o.exchange, o.timestamp FROM old_trades AS o
         UNION ALL
         SELECT n.symbol, n.exchange, n.timestamp FROM new_trades AS n
+        UNION ALL
+        SELECT m.symbol, m.exchange, m.timestamp FROM unnest(moved) AS m
         ) AS t
         GROUP BY 1, 2, 3
     ) AS g;

@@ -16,15 +16,18 @@ BEGIN
         USING ERRCODE = 'null_value_not_allowed',
             HINT = 'Use ''-infinity'' and ''infinity'' for all there is.';
     END IF;
-    FOR d IN SELECT w.day FROM entasis_internal.days_with_data(from_time, to_time) AS w LOOP
-        FOR m IN SELECT w.symbol, w.exchange FROM entasis_internal.known_markets() AS w LOOP
+    FOR m IN SELECT w.symbol, w.exchange FROM entasis_internal.known_markets() AS w LOOP
+        FOR d IN
+            SELECT w.day
+            FROM entasis_internal.days_of_market(m.symbol, m.exchange, from_time, to_time) AS w
+        LOOP
             looked_at := looked_at OPERATOR(pg_catalog.+)
                 entasis_internal.rebuild_market_day(m.symbol, m.exchange, d.day);
+            days := days OPERATOR(pg_catalog.+) 1;
             COMMIT;
         END LOOP;
-        days := days OPERATOR(pg_catalog.+) 1;
     END LOOP;
-    RAISE NOTICE 'rebuilt % minutes of % days', looked_at, days;
+    RAISE NOTICE 'rebuilt % minutes in % days of markets', looked_at, days;
 END
 $$;
 

@@ -1,0 +1,58 @@
+-- From the first to the last trade or candle of the market, which its keys' indexes tell at once. A
+-- day that the floor lies in is left out: its candles know trades that are gone.
+CREATE OR REPLACE FUNCTION entasis_internal.days_of_market(
+    of_symbol text, on_exchange text, from_time timestamptz, to_time timestamptz
+) RETURNS TABLE (day timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
+BEGIN ATOMIC
+    WITH extremes AS (
+        SELECT
+            min(d.timestamp) AS first_time,
+            max(d.timestamp) AS last_time
+        FROM entasis.market_data AS d
+        WHERE d.symbol = of_symbol AND d.exchange = on_exchange
+        UNION ALL
+        SELECT
+            min(c.bucket) AS first_time,
+            max(c.bucket) AS last_time
+        FROM entasis.ohlcv_1m AS c
+        WHERE c.symbol = of_symbol AND c.exchange = on_exchange
+        UNION ALL
+        SELECT
+            min(c.bucket) AS first_time,
+            max(c.bucket) AS last_time
+        FROM entasis.ohlcv_1h AS c
+        WHERE c.symbol = of_symbol AND c.exchange = on_exchange
+        UNION ALL
+        SELECT
+            min(c.bucket) AS first_time,
+            max(c.bucket) AS last_time
+        FROM entasis.ohlcv_1d AS c
+        WHERE c.symbol = of_symbol AND c.exchange = on_exchange
+    )
+
+    SELECT s.each_day
+    FROM (
+        SELECT
+            min(e.first_time) AS first_time,
+            max(e.last_time) AS last_time
+        FROM extremes AS e
+    ) AS r
+    CROSS JOIN
+        LATERAL generate_series(
+            greatest(
+                date_trunc('day', r.first_time),
+                entasis_internal.first_whole_day(),
+                CASE WHEN isfinite(from_time) THEN date_trunc('day', from_time) END
+            ),
+            least(r.last_time, to_time - interval '1 microsecond'),
+            interval '1 day'
+        ) AS s (each_day)
+    WHERE from_time < to_time
+    ORDER BY s.each_day;
+END;
+
+COMMENT ON FUNCTION entasis_internal.days_of_market(text, text, timestamptz, timestamptz) IS
+'The UTC days that touch [from_time, to_time), from the market''s first to its last trade or candle, that lie wholly above the floor.';

@@ -1,0 +1,16 @@
+-- Owner's rights: a writer has none on moved_trades.
+CREATE OR REPLACE FUNCTION entasis_internal.note_moved_trade() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    INSERT INTO entasis_internal.moved_trades (symbol, exchange, timestamp)
+    VALUES (old.symbol, old.exchange, old.timestamp), (new.symbol, new.exchange, new.timestamp)
+    ON CONFLICT DO NOTHING;
+    PERFORM set_config('entasis.moved', 'on', true);
+    RETURN new;
+END
+$$;
+
+COMMENT ON FUNCTION entasis_internal.note_moved_trade() IS
+'Trigger of market_data: notes from where to where an UPDATE or MERGE moves a trade.';
