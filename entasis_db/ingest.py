@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import Context, Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation
 from itertools import count
 from operator import itemgetter
 from typing import Any, Generic, TypeVar
@@ -31,7 +31,6 @@ IdSpace = str | Mapping[tuple[str, str], str]
 
 _ZERO = Decimal(0)
 _PRICE_LIMIT = Decimal("1e12")
-_QUOTE_LIMIT = Decimal("1e14")
 _GREEK_LIMIT = Decimal("1e12")
 _IV_LIMIT = Decimal("1e6")
 _PRICE_DECIMALS = 12
@@ -44,8 +43,6 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 # PostgreSQL's NUMERIC ends far beyond; a number like this is no price, and text of it is long
 _ABSURD_EXPONENT = 1000
 _CHUNK = 2000
-# The caller's own decimal context may round coarsely, or trap what it rounds
-_REFERENCE = Context(prec=28, traps=[])
 
 
 @dataclass(frozen=True)
@@ -447,7 +444,6 @@ def _trade_writer() -> Callable[[Trade], str | None]:
         if not (
             _ZERO < price < _PRICE_LIMIT
             and _ZERO < volume < _PRICE_LIMIT
-            and _REFERENCE.multiply(price, volume) < _QUOTE_LIMIT
             and -_INT64 <= number < _INT64
             and _is_exact(price_text, _PRICE_DECIMALS)
             and _is_exact(volume_text, _PRICE_DECIMALS)

@@ -33,7 +33,8 @@ CREATE TABLE IF NOT EXISTS entasis.keep_periods (
     CONSTRAINT keep_periods_relation_known CHECK (
         relation IN ('market_data', 'option_data', 'ohlcv_1m', 'ohlcv_1h', 'ohlcv_1d')
     ),
-    CONSTRAINT keep_periods_keep_positive CHECK (keep > interval '0'),
+    -- further back than a thousand years, a timestamp cannot always go
+    CONSTRAINT keep_periods_keep_sane CHECK (keep > interval '0' AND keep <= interval '1000 years'),
     CONSTRAINT keep_periods_months_ahead_sane CHECK (months_ahead BETWEEN 1 AND 120)
 );
 

@@ -23,9 +23,7 @@ CREATE TABLE IF NOT EXISTS entasis.market_data (
     ),
     CONSTRAINT market_data_volume_exact CHECK (
         volume > 0 AND volume < 1e12 AND min_scale(volume) <= 12
-    ),
-    -- what the candles' quote_volume must hold with 24 decimals in 38 digits
-    CONSTRAINT market_data_quote_volume_fits CHECK (price * volume < 1e14)
+    )
 ) PARTITION BY RANGE (timestamp);
 
 ALTER SEQUENCE entasis.market_data_id_seq OWNED BY entasis.market_data.id;

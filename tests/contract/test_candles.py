@@ -376,24 +376,16 @@ def test_candles_follow_histories_with_copy(
         oracle.assert_candles_are_right(trading)
 
 
-_WRONG_ROWS = pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="PostgreSQL: after an INSERT action, the NEW TABLE of an UPDATE action has the inserted "
-    "row; a row moved to another partition stands in the tables of DELETE and INSERT",
-)
-
-
 @pytest.mark.parametrize(
     ("step", "deletes", "inserts"),
     [
         ("1 minute", False, False),
         ("1 minute", True, False),
-        pytest.param("1 minute", False, True, marks=_WRONG_ROWS),
-        pytest.param("1 minute", True, True, marks=_WRONG_ROWS),
-        pytest.param("31 days", False, False, marks=_WRONG_ROWS),
-        pytest.param("31 days", True, False, marks=_WRONG_ROWS),
-        pytest.param("31 days", False, True, marks=_WRONG_ROWS),
+        ("1 minute", False, True),
+        ("1 minute", True, True),
+        ("31 days", False, False),
+        ("31 days", True, False),
+        ("31 days", False, True),
         ("31 days", True, True),
     ],
 )
@@ -853,9 +845,6 @@ def test_a_range_means_the_utc_days_that_it_touches(
     oracle.assert_candles_are_right(damaged)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="check_candles() looks at the day, rebuild_candles() does not"
-)
 def test_a_reversed_range_within_a_day_is_empty(damaged: Connection) -> None:
     damaged.execute("DELETE FROM entasis.ohlcv_1m WHERE bucket = %s", [MINUTE])
     assert problems(damaged, HOUR + timedelta(hours=1), HOUR) == set()

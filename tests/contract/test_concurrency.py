@@ -149,6 +149,8 @@ class Session:
 MINUTE = HOUR + timedelta(minutes=59)
 NEXT = HOUR + timedelta(hours=1)  # of another hour, day and month
 EARLIER = HOUR + timedelta(minutes=10)  # of the same hour
+MORNING = HOUR - timedelta(hours=12)  # of the same day
+BEFORE = HOUR - timedelta(days=3)  # of another day
 S = timedelta(seconds=1)
 
 
@@ -183,17 +185,19 @@ _DELETE = "DELETE FROM entasis.market_data"
 _UPDATE = "UPDATE entasis.market_data SET"
 _MOVE = f"{_UPDATE} timestamp = %(when)s"
 
-# MINUTE has trades 1 and 2 to begin with, EARLIER has 3, NEXT has none.
+# MINUTE has trades 1 and 2 to begin with, EARLIER has 3, BEFORE has 4, NEXT and MORNING none.
 WRITES = (
     _insert("insert", 10, MINUTE, 7),
     _insert("insert-empty", 12, NEXT, 7),
-    _insert("insert-existing", 1, MINUTE, 7, "ON CONFLICT DO NOTHING"),
+    _insert("insert-morning", 13, MORNING, 7),
     _insert("upsert-1", 1, MINUTE, 20, f"{_UPSERT} price = excluded.price"),
     _write("delete-1", _DELETE, "id = 1"),
     _write("delete-minute", _DELETE, "timestamp >= %(when)s", MINUTE),
-    _write("delete-earlier", _DELETE, "id = 3"),
+    _write("delete-day", _DELETE, "timestamp >= %(when)s", MORNING),
     _write("delete-all", _DELETE, "true"),
     _write("move-in", _MOVE, "id = 3", MINUTE + S),
+    _write("move-in-from-before", _MOVE, "id = 4", MINUTE + 2 * S),
+    _write("move-to-morning", _MOVE, "id = 3", MORNING + S),
     _write("move-out", _MOVE, "id = 1", EARLIER + S),
     _write("move-empty", _MOVE, "id = 2", NEXT + S),
 )
@@ -207,6 +211,7 @@ def _start(connection: Connection, symbol: str = "BTC") -> None:
                 (1, symbol, MINUTE, 10, 1),
                 (2, symbol, MINUTE + S * 30, 11, 2),
                 (3, symbol, EARLIER, 12, 4),
+                (4, symbol, BEFORE, 13, 16),
             ],
         )
 
@@ -315,17 +320,17 @@ def test_a_candle_gone_since_the_snapshot(
 ) -> None:
     upsert = " ON CONFLICT (symbol, exchange, timestamp, id) DO UPDATE SET price = 50"
     statements: dict[str, list[tuple[str, list[Any]]]] = {
-        "move": [("UPDATE entasis.market_data SET timestamp = %s WHERE id = 3", [MINUTE + S])],
+        "move": [("UPDATE entasis.market_data SET timestamp = %s WHERE id = 4", [MINUTE + S])],
         "insert": [(INSERT, [20, "BTC", MINUTE + S, 7, 7])],
-        "update": [("UPDATE entasis.market_data SET price = 9 WHERE id IN (2, 3)", [])],
+        "update": [("UPDATE entasis.market_data SET price = 9 WHERE id IN (2, 4)", [])],
         "insert-then-update": [
             (INSERT, [20, "BTC", MINUTE + S, 7, 7]),
             ("UPDATE entasis.market_data SET price = 9 WHERE id = 20", []),
         ],
         "upsert": [(INSERT + upsert, [1, "BTC", MINUTE, 7, 7])],
     }
-    # the minute empties, or also its hour, day and month
-    for gone in ("timestamp >= '2025-02-28 23:59:00+00'", "id > 0"):
+    # the minute empties, or its day as well
+    for gone in ("id IN (1, 2)", "id IN (1, 2, 3)"):
         empty(trading, database.engine)
         _start(trading)
         with Session(database, trading) as writer:
@@ -588,7 +593,7 @@ def test_rebuild_waits_for_writers_of_the_same_candle(
 ) -> None:
     if database.engine != "postgresql":
         pytest.skip("candles are tables that one can damage on engine postgresql only")
-    call = f"CALL entasis.rebuild_candles('{HOUR}', '{NEXT + timedelta(hours=1)}')"
+    call = f"CALL entasis.rebuild_candles('{BEFORE}', '{NEXT + timedelta(hours=1)}')"
     for write in WRITES:
         empty(trading, database.engine)
         _start(trading)

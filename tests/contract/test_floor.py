@@ -255,9 +255,6 @@ def test_a_partition_is_past_its_keep_period_when_its_end_is(
             }
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the view subtracts the keep period in the session's own zone"
-)
 def test_the_view_says_the_same_in_every_zone(old: Connection) -> None:
     with old.transaction(force_rollback=True):
         old.execute("UPDATE entasis.keep_periods SET keep = now() - '2020-04-01 00:00:00+00'")
@@ -597,7 +594,6 @@ def _wait_for_waiters(connection: Connection, number: int) -> None:
 
 
 @pytest.mark.several_connections
-@pytest.mark.xfail(strict=True, reason="the second one finds no table to drop, and stops there")
 def test_two_sessions_maintain_at_once(old: Connection, database: Database) -> None:
     keep_from(old, month(2020, 3), "market_data")
     with (
@@ -779,7 +775,6 @@ def test_a_partition_made_by_hand_may_be_cut_otherwise(admin: Connection) -> Non
     assert oracle.stored_candles(admin)["1m"]["BTC", "one", month(2020, 1)].trades == 1
 
 
-@pytest.mark.xfail(strict=True, reason="drop_partition() takes every partition for one of entasis")
 def test_a_partition_of_another_schema_is_dropped_too(admin: Connection) -> None:
     keep(admin, **dict.fromkeys(RELATIONS))
     admin.execute("CREATE SCHEMA elsewhere AUTHORIZATION entasis_owner")
@@ -793,7 +788,6 @@ def test_a_partition_of_another_schema_is_dropped_too(admin: Connection) -> None
     assert min(partitions(admin, "market_data")) > month(2020, 2)
 
 
-@pytest.mark.xfail(strict=True, reason="the days of an unbounded partition never end")
 def test_rebuild_ends_where_a_partition_has_no_bound(admin: Connection) -> None:
     keep(admin, **dict.fromkeys(RELATIONS))
     admin.execute(
@@ -809,9 +803,6 @@ def test_rebuild_ends_where_a_partition_has_no_bound(admin: Connection) -> None:
     oracle.assert_candles_are_right(admin)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the floor may lie within a day, and a day is all or nothing"
-)
 def test_check_and_rebuild_work_with_a_floor_within_a_day(admin: Connection) -> None:
     keep(admin, **dict.fromkeys(RELATIONS))
     noon = datetime(2020, 1, 15, 12, tzinfo=UTC)
@@ -875,9 +866,6 @@ def test_several_sessions_make_the_same_partitions(admin: Connection, database: 
 
 
 @pytest.mark.several_connections
-@pytest.mark.xfail(
-    strict=True, reason="an old snapshot does not show the partition: DuplicateTable"
-)
 def test_a_partition_made_since_the_snapshot_is_no_error(
     admin: Connection, database: Database
 ) -> None:

@@ -18,7 +18,6 @@ import pytest
 from entasis_db import queries
 from entasis_db.ingest import IngestReport, ingest_trades, retrying
 from entasis_db.load import Loaded, load_options, load_trades
-from entasis_db.model import Trade
 from entasis_db.readers import TradeRow, read_trades
 from tests.engines import Database, Server
 
@@ -242,69 +241,21 @@ def test_shuffled_batches_over_four_connections_come_to_the_same(
 # --- Phemex: integers scaled by the exchange ----------------------------------------------------
 
 
-def is_spot(symbol: str) -> bool:
-    return symbol.startswith("s")
-
-
-def test_what_phemex_scales_beyond_the_bounds_is_not_lost(
-    sampled: Samples, sampled_connection: psycopg.Connection[Any], samples: Path
-) -> None:
-    # 1e8 times the price and 1e8 times the volume of its spot markets exceed what a price times a
-    # volume may be; the contracts' whole numbers do not.
-    with gzip.open(samples / PHEMEX, "rt") as file:
-        spot = [row for row in csv.DictReader(file) if is_spot(row["symbol"])]
+def test_every_phemex_trade_is_stored(sampled: Samples) -> None:
     loaded = sampled.loaded[PHEMEX]
-    assert loaded.report == IngestReport(10_025 - len(spot), 0, len(spot))
+    assert loaded.report == IngestReport(inserted=10_025)
     assert loaded.truncated_nanoseconds == 10_011
-    kept = sampled_connection.execute(
-        "SELECT code, payload ->> 'symbol', payload -> 'price', payload -> 'volume'"
-        " FROM entasis.quarantine WHERE source = %s ORDER BY line",
-        [PHEMEX],
-    ).fetchall()
-    assert [(s, Decimal(str(p)), Decimal(str(v))) for _, s, p, v in kept] == [
-        (row["symbol"], Decimal(row["price"]), Decimal(row["volume"])) for row in spot
-    ]
-    assert {code for code, *_ in kept} == {"volume"}
 
 
 def test_candles_equal_those_of_phemex(
     samples: Path, sampled_connection: psycopg.Connection[Any]
 ) -> None:
-    """The spot markets are loaded in their true unit, under another exchange's name."""
-
-    def true_unit(row: TradeRow) -> Trade:
-        t = row.trade
-        return t._replace(
-            exchange="phemex-true", price=t.price.scaleb(-8), volume=t.volume.scaleb(-8)
-        )
-
-    rows = [row for row in read_trades(samples / PHEMEX) if isinstance(row, TradeRow)]
-    report = ingest_trades(
-        sampled_connection,
-        [true_unit(row) for row in rows if is_spot(row.trade.symbol)],
-        source="phemex in its true unit",
-        id_space="ordinal",
-    )
-    assert (report.inserted + report.already_there, report.quarantined) == (5_017, 0)
-
+    # a minute without a trade stands there with volume 0, and here not at all
     theirs = [c for c in their_candles(samples / "candles_phemex_2021-07-03.csv") if c.ohlcv[4] > 0]
     assert len(theirs) == 2_121
-    contracts = our_candles(sampled_connection, [c for c in theirs if not is_spot(c.symbol)])
-    spot = our_candles(
-        sampled_connection,
-        [
-            TheirCandle("phemex-true", c.symbol, c.bucket, c.ohlcv, c.trades)
-            for c in theirs
-            if is_spot(c.symbol)
-        ],
-    )
+    ours = our_candles(sampled_connection, theirs)
     for candle in theirs:
-        if is_spot(candle.symbol):
-            own = ohlcv(spot["phemex-true", candle.symbol, candle.bucket])
-            own = tuple(value.scaleb(8) for value in own)
-        else:
-            own = ohlcv(contracts["phemex", candle.symbol, candle.bucket])
-        assert own == candle.ohlcv
+        assert ohlcv(ours[candle.exchange, candle.symbol, candle.bucket]) == candle.ohlcv
 
 
 # --- options ---------------------------------------------------------------------------------

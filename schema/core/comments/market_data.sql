@@ -11,7 +11,7 @@ COMMENT ON COLUMN entasis.market_data.timestamp IS
 COMMENT ON COLUMN entasis.market_data.price IS
 'Quote units for one base unit; above 0, below 1e12, at most 12 decimals.';
 COMMENT ON COLUMN entasis.market_data.volume IS
-'Base units traded; above 0, below 1e12, at most 12 decimals; price * volume is below 1e14.';
+'Base units traded; above 0, below 1e12, at most 12 decimals.';
 COMMENT ON COLUMN entasis.market_data.created_at IS
 'When the row was stored, by this server''s clock.';
 COMMENT ON SEQUENCE entasis.market_data_id_seq IS

@@ -13,7 +13,7 @@ COMMENT ON COLUMN entasis.portfolio_status.entry_price IS
 COMMENT ON COLUMN entasis.portfolio_status.current_price IS
 'Price at the snapshot, quote units for one unit; from 0 to below 1e12, at most 12 decimals.';
 COMMENT ON COLUMN entasis.portfolio_status.pnl IS
-'Profit (above 0) or loss in quote units, as the writer reckons it; between -1e14 and 1e14, at most 24 decimals.';
+'Profit (above 0) or loss in quote units, as the writer reckons it; between -1e24 and 1e24, at most 24 decimals.';
 COMMENT ON COLUMN entasis.portfolio_status.timestamp IS
 'When the snapshot was taken; UTC.';
 COMMENT ON SEQUENCE entasis.portfolio_status_id_seq IS

@@ -43,11 +43,6 @@ RETURN CASE
                     min_scale(volume)
                 )
             ]
-    WHEN price * volume >= 1e14
-        THEN
-            ARRAY[
-                'volume', format('price times volume is %s; it must be below 1e14', price * volume)
-            ]
     WHEN traded_at < '2009-01-01 00:00:00+00'
         THEN
             ARRAY[

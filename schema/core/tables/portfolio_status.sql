@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS entasis.portfolio_status (
         current_price >= 0 AND current_price < 1e12 AND min_scale(current_price) <= 12
     ),
     CONSTRAINT portfolio_status_pnl_exact CHECK (
-        pnl > -1e14 AND pnl < 1e14 AND min_scale(pnl) <= 24
+        pnl > -1e24 AND pnl < 1e24 AND min_scale(pnl) <= 24
     ),
     CONSTRAINT portfolio_status_timestamp_finite CHECK (isfinite(timestamp))
 );
