@@ -16,22 +16,9 @@ BEGIN
     -- counts that statement's new trades already: merging them after it would count them twice.
     PERFORM set_config('entasis.recompute', 'on', true);
 
-    IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
-        -- Here every statement reads one old snapshot. A candle that stands in it and was deleted
-        -- since leaves room for a placeholder, and what it would be filled with is out of date:
-        -- FOR UPDATE fails on such a row with 40001, as does the placeholder on a newer one.
-        PERFORM FROM entasis.ohlcv_1m AS c
-        INNER JOIN unnest(minutes) AS t USING (symbol, exchange, bucket)
-        ORDER BY c.symbol, c.exchange, c.bucket FOR UPDATE OF c;
-        PERFORM FROM entasis.ohlcv_1h AS c
-        INNER JOIN unnest(hours) AS t USING (symbol, exchange, bucket)
-        ORDER BY c.symbol, c.exchange, c.bucket FOR UPDATE OF c;
-        PERFORM FROM entasis.ohlcv_1d AS c
-        INNER JOIN unnest(days) AS t USING (symbol, exchange, bucket)
-        ORDER BY c.symbol, c.exchange, c.bucket FOR UPDATE OF c;
-    END IF;
-
-    -- DO UPDATE ... WHERE false locks the row that is there and changes nothing.
+    -- DO UPDATE ... WHERE false locks the row that is there and changes nothing. Above READ COMMITTED
+    -- every statement reads one old snapshot, and a candle that was changed or deleted since fails
+    -- here or in the UPDATE below with 40001.
     INSERT INTO entasis.ohlcv_1m AS c
     SELECT t.* FROM unnest(minutes) AS t ORDER BY t.symbol, t.exchange, t.bucket
     ON CONFLICT (symbol, exchange, bucket) DO UPDATE SET trades = c.trades WHERE false;
