@@ -172,11 +172,9 @@ def _load(
 
 
 def _keep_from(connection: psycopg.Connection[Any], relation: str) -> datetime | None:
-    # nothing older than 2009 is stored, and a keep period may reach back further than a datetime
     with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
         row = cursor.execute(
-            "SELECT greatest(now() - keep, '2009-01-01 00:00:00+00')"
-            " FROM entasis.keep_periods WHERE relation = %s AND keep IS NOT NULL",
+            "SELECT entasis.keep_from(keep) FROM entasis.keep_periods WHERE relation = %s",
             [relation],
         ).fetchone()
     return row[0] if row is not None else None

@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from click.testing import CliRunner, Result
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -204,9 +205,11 @@ def test_past_keep_counts_what_is_stored(database: Database, tmp_path: Path) -> 
         connected.execute("UPDATE entasis.floors SET floor = '2024-09-01'")
         loaded = load_trades(connected, path)
         assert (loaded.report, loaded.past_keep) == (IngestReport(0, 0, 5), 0)
-        # further back than a datetime, or PostgreSQL's own times, can tell
-        connected.execute("UPDATE entasis.keep_periods SET keep = '4000 years'")
+        connected.execute("UPDATE entasis.keep_periods SET keep = '1000 years'")
         assert load_trades(connected, path).past_keep == 0
+        # further back than a datetime, or PostgreSQL's own times, can tell
+        with pytest.raises(psycopg.errors.CheckViolation):
+            connected.execute("UPDATE entasis.keep_periods SET keep = '4000 years'")
 
 
 def test_what_cannot_be_asked_of_the_loader(database: Database, tmp_path: Path) -> None:
@@ -323,7 +326,7 @@ def test_check_and_rebuild(market: Database) -> None:
     assert "1 candles are wrong. Mend them with: entasis rebuild FROM TO" in result.stderr
     assert "every candle" in succeeds(market, "check", "2024-08-09")
     said = succeeds(market, "rebuild", "2024-08-08", "2024-08-09")
-    assert re.fullmatch(r"rebuilt \d+ minutes of 1 days\n", said)
+    assert re.fullmatch(r"rebuilt \d+ minutes in 1 market days\n", said)
     assert "every candle is what its trades say" in succeeds(market, "check")
 
 

@@ -27,7 +27,7 @@ BEGIN
             COMMIT;
         END LOOP;
     END LOOP;
-    RAISE NOTICE 'rebuilt % minutes in % days of markets', looked_at, days;
+    RAISE NOTICE 'rebuilt % minutes in % market days', looked_at, days;
 END
 $$;
 
