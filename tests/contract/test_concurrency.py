@@ -114,7 +114,7 @@ class Session:
                 [self.connection.info.backend_pid],
             ).fetchone() == (True,):
                 # one that has just been woken up, or found itself in a deadlock, is soon done
-                done, _ = wait([self._running], timeout=0.01)
+                done, _ = wait([self._running], timeout=0.005)
                 if not done:
                     return True
         return False
@@ -189,6 +189,7 @@ _MOVE = f"{_UPDATE} timestamp = %(when)s"
 WRITES = (
     _insert("insert", 10, MINUTE, 7),
     _insert("insert-empty", 12, NEXT, 7),
+    _insert("insert-earlier", 11, EARLIER + S * 60, 99),
     _insert("insert-morning", 13, MORNING, 7),
     _insert("upsert-1", 1, MINUTE, 20, f"{_UPSERT} price = excluded.price"),
     _write("delete-1", _DELETE, "id = 1"),
@@ -258,6 +259,81 @@ def test_every_pair_of_writes(
         assert committed[False] <= 10, committed
     else:
         assert committed[True] >= 10, committed
+
+
+# A write that is held up between two of its statements: the tables of engine postgresql get
+# triggers for it, which wait for an advisory lock that the test holds.
+
+PAUSES = (
+    ("INSERT", "1m"),
+    ("INSERT", "1h"),
+    ("INSERT", "1d"),
+    ("UPDATE", "1m"),
+    ("UPDATE", "1h"),
+    ("UPDATE", "1d"),
+    ("DELETE", "1m"),
+)
+PAUSED = ("insert", "delete-1", "delete-day", "move-in")
+BESIDE = (
+    "insert",
+    "insert-earlier",
+    "insert-morning",
+    "upsert-1",
+    "delete-minute",
+    "move-in-from-before",
+    "move-out",
+)
+
+
+def _pausable(connection: Connection) -> None:
+    connection.execute(
+        "CREATE FUNCTION public.pause() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " IF current_setting('test.pause', true) = format('%s %s', tg_op, tg_argv[0]) THEN"
+        " PERFORM pg_advisory_xact_lock_shared(1); END IF;"
+        " RETURN CASE WHEN tg_op = 'DELETE' THEN old ELSE new END; END $$"
+    )
+    for candles in oracle.STORED:
+        connection.execute(
+            f"CREATE TRIGGER pause BEFORE INSERT OR UPDATE OR DELETE ON entasis.ohlcv_{candles}"
+            f" FOR EACH ROW EXECUTE FUNCTION public.pause('{candles}')"
+        )
+
+
+@pytest.mark.parametrize("level", LEVELS[:2], ids=lambda level: level.name.lower())
+def test_every_write_beside_a_paused_one(
+    trading: Connection, database: Database, level: IsolationLevel
+) -> None:
+    if database.engine != "postgresql":
+        pytest.skip("candles are tables that can have triggers on engine postgresql only")
+    _pausable(trading)
+    first = [write for write in WRITES if write.name in PAUSED]
+    second = [write for write in WRITES if write.name in BESIDE]
+    cases = {
+        f"P{number}": case
+        for number, case in enumerate(itertools.product(PAUSES, first, second, [True, False]))
+    }
+    paused: Counter[tuple[str, str]] = Counter()
+    with Session(database, trading) as one, Session(database, trading) as two:
+        for symbol, (pause, first_write, second_write, commits_at_once) in cases.items():
+            _start(trading, symbol)
+            trading.execute("SELECT pg_advisory_lock(1)")
+            one.begin(level)
+            two.begin(level)
+            one.connection.execute("SELECT set_config('test.pause', %s, true)", [" ".join(pause)])
+            if one.start(*first_write.of(symbol)):
+                paused[pause] += 1
+                # while the first one is paused, or so that the first one has to wait for it
+                if not two.start(*second_write.of(symbol)) and commits_at_once:
+                    two.end()
+            trading.execute("SELECT pg_advisory_unlock(1)")
+            if one.waits():
+                two.end()
+            one.end()
+            two.end()
+    wrong = oracle.differences(trading, oracle.stored_trades(trading))
+    assert not wrong, [(d, cases[d.key[0]]) for d in wrong]
+    oracle.assert_candles_are_right(trading)
+    assert set(paused) == set(PAUSES)
 
 
 @pytest.mark.parametrize("level", LEVELS, ids=lambda level: level.name.lower())
