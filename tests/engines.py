@@ -124,6 +124,17 @@ class Server:
         self._made: list[str] = []
         self.create(self._template)
         migrate(self.dsn(self._template), engine=source.engine)
+        # no scheduler of jobs may be at work in it while it is copied
+        with self.admin() as connection:
+            connection.execute(
+                sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(
+                    sql.Identifier(self._template)
+                )
+            )
+            connection.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s",
+                [self._template],
+            )
 
     def dsn(self, database: str) -> str:
         """Return the superuser's DSN of one database of this server."""

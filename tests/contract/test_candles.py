@@ -299,7 +299,13 @@ def histories(
 
 
 # Two rows of a statement may want the same key, and then PostgreSQL refuses the whole statement.
-REFUSED = (errors.UniqueViolation, errors.CardinalityViolation)
+# A hypertable takes no MERGE that changes rows, and none of its rows goes to another chunk.
+REFUSED = (
+    errors.UniqueViolation,
+    errors.CardinalityViolation,
+    errors.FeatureNotSupported,
+    errors.CheckViolation,
+)
 
 
 def run(connection: Connection, transaction: Transaction) -> None:

@@ -24,8 +24,7 @@ BEGIN
 
     EXECUTE format('LOCK TABLE %s IN SHARE MODE', expired.partition_oid::regclass);
     IF relation_name = 'market_data' THEN
-        PERFORM FROM entasis.check_candles(expired.from_time, expired.to_time);
-        IF FOUND THEN
+        IF NOT entasis_internal.candles_are_stored(expired.from_time, expired.to_time) THEN
             RAISE EXCEPTION 'candles of % are not up to date', dropped
             USING ERRCODE = 'EN001',
                 HINT = 'CALL entasis.refresh_candles(from_time, to_time) brings them up to date.';
