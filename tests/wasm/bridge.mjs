@@ -1,6 +1,7 @@
 // Lends one database, TimescaleDB run as WebAssembly, to PostgreSQL clients on 127.0.0.1.
 //
-//   node bridge.mjs [DUMP]     prints {"port": N}; DUMP is a data directory that "dump" wrote
+//   node bridge.mjs [DUMP]     prints {"port": N, "password": P}, which is the superuser's;
+//                              DUMP is a data directory that "dump" wrote
 //
 // Lines on standard input: "dump PATH" writes the data directory (no client may be connected) and
 // prints {"dumped": PATH}. The end of the input ends the bridge.
@@ -14,6 +15,7 @@
 // login's, but the server would let any login change it again. So the bridge refuses that by the
 // statement's text, to whoever is no superuser: good against mistakes, not against an attacker who
 // hides it in a DO block. RESET ROLE gives the login itself, not a role named at the start.
+import { createHash, createHmac, pbkdf2Sync, randomBytes } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import net from "node:net";
 import readline from "node:readline";
@@ -164,7 +166,7 @@ class Client {
     const words = packet.toString("utf8", 8).split("\0");
     this.parameters = {};
     for (let i = 0; words[i]; i += 2) this.parameters[words[i]] = words[i + 1];
-    this.send(message("R", Buffer.from([0, 0, 0, 3]))); // a password, please; any will do
+    this.send(message("R", Buffer.from([0, 0, 0, 3]))); // a password, please
   }
 
   // What the client wants to have set from the start, in its order.
@@ -179,11 +181,15 @@ class Client {
     return Object.entries(wishes);
   }
 
-  async login() {
+  async login(whole) {
     const { user } = this.parameters;
-    const [may] = await query(
-      `SELECT rolcanlogin FROM pg_catalog.pg_roles WHERE rolname = ${literal(user)}`);
-    if (may?.[0] !== "t") throw new ServerError("28000", `role "${user}" may not log in`);
+    await unseat();
+    const [role] = await query(
+      `SELECT rolcanlogin, rolpassword FROM pg_catalog.pg_authid WHERE rolname = ${literal(user)}`);
+    if (role?.[0] !== "t") throw new ServerError("28000", `role "${user}" may not log in`);
+    if (!isPassword(whole.toString("utf8", 5, whole.length - 1), role[1])) {
+      throw new ServerError("28P01", `password authentication failed for user "${user}"`);
+    }
     this.user = this.authorization = user;
     await seat(this);
     await this.setWishes();
@@ -193,6 +199,7 @@ class Client {
 
   async setWishes() {
     for (const [name, value] of this.wishes()) {
+      if (name.includes(".")) customSettings.add(name);
       await query(`SELECT pg_catalog.set_config(${literal(name)}, ${literal(value)}, false)`);
     }
   }
@@ -209,9 +216,9 @@ class Client {
     if (type === "X") return this.leave();
     if (type !== "p" && !this.user) return this.fail("08P01", "a password was expected");
     try {
-      if (type === "p") await this.login();
+      if (type === "p") await this.login(whole);
       else if (this.copy) await this.serveCopy(type, whole);
-      else {
+      else if (type !== "H") { // all answers are sent at once
         await seat(this);
         this.open = true;
         const request = await this.rewrite(type, whole);
@@ -369,7 +376,10 @@ class Client {
     if (!clients.delete(this)) return;
     this.socket.end();
     if (holder === this) {
-      if (this.open) await run(message("S"));
+      if (this.open) {
+        await run(message("P", "", "fail", Buffer.alloc(2))); // else Sync would commit
+        await run(message("S"));
+      }
       if (status !== "I") await query("ROLLBACK");
       holder = null;
     }
@@ -379,6 +389,15 @@ class Client {
     if (seated === this) await unseat();
     if (!clients.size) await query("DISCARD ALL");
   }
+}
+
+// As RFC 5803 stores it: SCRAM-SHA-256$ITERATIONS:SALT$STORED_KEY:SERVER_KEY
+function isPassword(password, verifier) {
+  const [, rounds, salt, stored] = /^SCRAM-SHA-256\$(\d+):(.+)\$(.+):/.exec(verifier ?? "") ?? [];
+  if (!stored) return false;
+  const salted = pbkdf2Sync(password, Buffer.from(salt, "base64"), Number(rounds), 32, "sha256");
+  const key = createHmac("sha256", salted).update("Client Key").digest();
+  return createHash("sha256").update(key).digest("base64") === stored;
 }
 
 const ready = () => message("Z", Buffer.from(status));
@@ -446,9 +465,13 @@ setInterval(() => {
   }
 }, 500).unref();
 
+await query("LOAD 'timescaledb'"); // which shared_preload_libraries does elsewhere
 await unseat();
+const password = randomBytes(12).toString("hex");
+await query(`ALTER ROLE ${SUPERUSER} PASSWORD '${password}'`);
 const server = net.createServer((socket) => new Client(socket.setNoDelay()));
-server.listen(0, "127.0.0.1", () => console.log(JSON.stringify({ port: server.address().port })));
+server.listen(0, "127.0.0.1", () =>
+  console.log(JSON.stringify({ port: server.address().port, password })));
 
 for await (const line of readline.createInterface({ input: process.stdin })) {
   const path = line.replace(/^dump /, "");
