@@ -69,7 +69,11 @@ def who(connection: Connection) -> Any:
 
 def test_timescaledb_is_the_community_edition(connect: Connect) -> None:
     root = connect()
-    root.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
+    # what a program does that asks whether there is a TimescaleDB
+    with root.transaction(force_rollback=True):
+        root.execute("CREATE EXTENSION timescaledb")
+        assert one(root, "SHOW timescaledb.license") == "timescale"
+    root.execute("CREATE EXTENSION timescaledb")
     root.execute("CREATE TABLE ticks (at timestamptz NOT NULL, price numeric)")
     root.execute("SELECT create_hypertable('ticks', 'at')")
     root.execute("INSERT INTO ticks VALUES ('2024-01-01Z', 1), ('2024-01-02Z', 2)")

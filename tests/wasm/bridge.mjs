@@ -45,6 +45,8 @@ const CUSTOM_SETTING = /\bset(?:_config\s*\(\s*'|\s+(?:session\s+|local\s+)?)(\w
 const FORGETS_SETTINGS = /\b(discard|reset)\s+all\b/i;
 const CHANGES_LOGIN =
   /\bset\s+(session\s+|local\s+)?session\s+authorization\b|set_config\s*\(\s*'session_authorization'/i;
+const CREATES_TIMESCALEDB = /\bcreate\s+extension\b[^;]*\btimescaledb\b/i;
+const FIND_TIMESCALEDB = "SELECT FROM pg_catalog.pg_extension WHERE extname = 'timescaledb'";
 const COPY_IN = /^\s*copy\s[^;]*?\bfrom\s+stdin\b/i;
 const FROM_STDIN = /\bfrom\s+stdin\b/i;
 const COPY_PARTS = /^\s*copy\s+((?:"[^"]*"|[\w.])+)\s*(\([^)]*\))?\s*from\s+stdin\b(.*)$/is;
@@ -245,6 +247,9 @@ class Client {
         const text = this.texts.join(";");
         Object.assign(this, { open: false, texts: [] });
         if (status === "I" && FORGETS_SETTINGS.test(text)) await this.restart();
+        if (status !== "E" && CREATES_TIMESCALEDB.test(text)) {
+          await query("SET timescaledb.disable_load = off");
+        }
         if (status !== "E" && MAY_CHANGE_SETTINGS.test(text)) out.push(...(await this.changes()));
       }
       out.push(whole);
@@ -293,6 +298,11 @@ class Client {
     for (const [, name] of text.matchAll(CUSTOM_SETTING)) customSettings.add(name);
     if (COPY_LATER.test(text) || COPY_IN.test(text)) {
       return raise("0A000", "the WebAssembly server does COPY FROM STDIN only as a simple query");
+    }
+    if (CREATES_TIMESCALEDB.test(text) && status !== "E") {
+      // TimescaleDB's loader lets a session create it once, and here all sessions are one.
+      if (loaded) await query("SET timescaledb.disable_load = on");
+      loaded = true;
     }
     if (CHANGES_LOGIN.test(text) && (await this.mayNotChangeLogin())) {
       return raise("42501", "permission denied to set session authorization");
@@ -466,6 +476,7 @@ setInterval(() => {
 }, 500).unref();
 
 await query("LOAD 'timescaledb'"); // which shared_preload_libraries does elsewhere
+let loaded = (await query(FIND_TIMESCALEDB)).length > 0;
 await unseat();
 const password = randomBytes(12).toString("hex");
 await query(`ALTER ROLE ${SUPERUSER} PASSWORD '${password}'`);
