@@ -126,8 +126,11 @@ def test_each_client_has_settings_of_its_own(connect: Connect) -> None:
     assert one(ada, "SELECT current_setting('entasis.note', true)") != "a b"
     # and what is set later stays with whoever set it
     ada.execute("SELECT set_config('entasis.note', 'mine', false)")
+    ada.execute("SET entasis.other = 'too'")
     ada.execute("SET TimeZone = 'Europe/Paris'")
     root.execute("SET ROLE clerk")
+    assert one(root, "SELECT current_setting('entasis.other', true)") != "too"
+    assert one(ada, "SHOW entasis.other") == "too"
     assert one(ada, "SHOW entasis.note") == "mine"
     assert str(ada.info.timezone) == "Europe/Paris"
     assert one(root, "SHOW entasis.note") == "a b"
