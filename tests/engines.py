@@ -183,7 +183,7 @@ class Server:
         self._made: list[str] = []
         self.create(self._template)
         migrate(self.dsn(self._template), engine=source.engine)
-        # A template must have nobody connected, and TimescaleDB's scheduler goes wherever it may.
+        # no scheduler of jobs may be at work in it while it is copied
         with self.admin() as connection:
             connection.execute(
                 sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(
@@ -191,7 +191,7 @@ class Server:
                 )
             )
             connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s",
                 [self._template],
             )
 
