@@ -211,11 +211,14 @@ def test_pipelines(connect: Connect, root: Connection) -> None:
     with root.pipeline():
         cursors = [root.execute("SELECT %s::int", [i]) for i in range(10)]
         assert [c.fetchone() for c in cursors] == [(i,) for i in range(10)]
+    told: list[str | None] = []
+    root.add_notice_handler(lambda notice: told.append(notice.message_primary))
     with pytest.raises(psycopg.errors.CheckViolation), root.pipeline():
         root.execute("INSERT INTO kept VALUES (%s)", [1])
         root.execute("INSERT INTO kept VALUES (%s)", [-1])
         root.execute("INSERT INTO kept VALUES (%s)", [2])
     assert one(root, "SELECT count(*) FROM kept") == 0
+    assert told == []  # PGlite traces that a transaction is rolled back
     # the pipeline of an executemany ends with a Flush that asks for nothing
     with root.cursor() as cursor:
         cursor.executemany("INSERT INTO kept VALUES (%s)", [(1,), (2,)])
