@@ -28,7 +28,7 @@ from psycopg.conninfo import make_conninfo
 from entasis_db.embedded import Cluster, embedded_cluster
 from entasis_db.errors import EmbeddedServerError
 from entasis_db.migrate import migrate
-from entasis_db.resources import engines
+from entasis_db.resources import engines, schema_order
 from tests import wasm
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -295,18 +295,22 @@ class WasmServer(Server):
         self._instances: dict[str, wasm.Instance] = {}
         self._logins: dict[str, tuple[str, Sequence[str]]] = {}
         self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
-        self._template = "migrated"
-        self.create(self._template)
-        migrate(self.dsn(self._template), engine=source.engine)
-        with psycopg.connect(self.dsn(self._template), autocommit=True) as connection:
+        # Roles belong to the cluster: every database has them, an empty one too, by the same oids.
+        self.create("scratch")
+        with psycopg.connect(self.dsn("scratch"), autocommit=True) as connection:
+            for file in schema_order(source.engine).bootstrap:
+                connection.execute(file.read_bytes())
             roles = [text for (text,) in connection.execute(_ROLES).fetchall()]
-        self._dump(self._template)
-        # roles belong to the cluster: an empty database has them too
+        self.drop("scratch")
         self.create("template0")
         with psycopg.connect(self.dsn("template0"), autocommit=True) as connection:
             for statement in roles:
                 connection.execute(statement.encode())
         self._dump("template0")
+        self._template = "migrated"
+        self.create(self._template)
+        migrate(self.dsn(self._template), engine=source.engine)
+        self._dump(self._template)
 
     def _dump(self, name: str) -> None:
         self._instances[name].dump(self._folder / name)
@@ -322,7 +326,7 @@ class WasmServer(Server):
 
     def create(self, name: str, template: str = "template0") -> None:
         """Start an instance: an empty one, or a copy of the migrated one."""
-        dump = self._folder / template
+        dump = self._folder / template  # which "template0" is not yet when it is made itself
         self._instances[name] = wasm.Instance(dump if dump.exists() else None)
         with psycopg.connect(self.dsn(name), autocommit=True) as connection:
             for login, (password, roles) in self._logins.items():
