@@ -180,6 +180,10 @@ def _installation(connection: psycopg.Connection[Any]) -> _Installation | None:
 
 
 def _engine(connection: psycopg.Connection[Any], wanted: str | None, progress: Progress) -> str:
+    if wanted is not None and wanted not in engines():
+        raise MigrationError(
+            f"there is no engine {wanted!r} in this release; it has {', '.join(engines())}"
+        )
     installed = _installation(connection)
     if installed is None:
         return choose_engine(connection, wanted, progress)

@@ -18,6 +18,7 @@ CREATE TABLE IF NOT EXISTS entasis.market_data (
     CONSTRAINT market_data_pkey PRIMARY KEY (symbol, exchange, timestamp, id),
     CONSTRAINT market_data_symbol_not_empty CHECK (symbol <> ''),
     CONSTRAINT market_data_exchange_not_empty CHECK (exchange <> ''),
+    CONSTRAINT market_data_timestamp_finite CHECK (isfinite(timestamp)),
     CONSTRAINT market_data_price_exact CHECK (
         price > 0 AND price < 1e12 AND min_scale(price) <= 12
     ),

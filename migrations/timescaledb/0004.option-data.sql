@@ -25,6 +25,7 @@ CREATE TABLE IF NOT EXISTS entasis.option_data (
     CONSTRAINT option_data_underlying_not_empty CHECK (underlying <> ''),
     CONSTRAINT option_data_option_type_known CHECK (option_type IN ('call', 'put')),
     CONSTRAINT option_data_expiry_date_finite CHECK (isfinite(expiry_date)),
+    CONSTRAINT option_data_timestamp_finite CHECK (isfinite(timestamp)),
     CONSTRAINT option_data_strike_price_exact CHECK (
         strike_price > 0 AND strike_price < 1e12 AND min_scale(strike_price) <= 12
     ),

@@ -13,7 +13,7 @@ BEGIN
         CROSS JOIN LATERAL entasis_internal.hypertable_of(w.relation) AS h
     LOOP
         EXECUTE format(
-            'CREATE OR REPLACE TRIGGER keep_candle_below_floor BEFORE DELETE ON %I.%I
+            'CREATE OR REPLACE TRIGGER keep_candle_below_floor BEFORE INSERT OR DELETE ON %I.%I
             FOR EACH ROW EXECUTE FUNCTION entasis_internal.keep_candle_below_floor(%L)',
             guarded.schema_name, guarded.table_name, guarded.source
         );

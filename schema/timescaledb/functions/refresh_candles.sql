@@ -8,6 +8,7 @@ AS $$
 DECLARE
     w record;
     jit_before text := pg_catalog.current_setting('jit');
+    messages_before text := pg_catalog.current_setting('client_min_messages');
 BEGIN
     IF from_time IS NULL OR to_time IS NULL THEN
         RAISE EXCEPTION 'both from_time and to_time must be given'
@@ -20,6 +21,9 @@ BEGIN
     END IF;
     -- compiling these queries takes longer than running them
     PERFORM pg_catalog.set_config('jit', 'off', false);
+    -- that there was nothing to do is no news
+    PERFORM pg_catalog.set_config('client_min_messages', 'warning', false);
+    CALL entasis_internal.take_refresh_lock();
     FOR w IN SELECT * FROM entasis_internal.refresh_windows(from_time, to_time) LOOP
         -- a day of minutes at a time: by default it would be ten
         CALL public.refresh_continuous_aggregate(
@@ -27,7 +31,9 @@ BEGIN
             w.window_from, w.window_to, options => '{"buckets_per_batch": 1440}'
         );
     END LOOP;
+    PERFORM entasis_internal.release_refresh_lock();
     PERFORM pg_catalog.set_config('jit', jit_before, false);
+    PERFORM pg_catalog.set_config('client_min_messages', messages_before, false);
 END
 $$;
 
