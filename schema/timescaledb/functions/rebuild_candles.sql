@@ -29,7 +29,7 @@ BEGIN
         CALL public.refresh_continuous_aggregate(
             pg_catalog.format('entasis.%I', w.relation)::pg_catalog.regclass,
             w.window_from, w.window_to, force => true,
-            options => '{"buckets_per_batch": 1440}'
+            options => '{"buckets_per_batch": 0}'
         );
     END LOOP;
     PERFORM entasis_internal.release_refresh_lock();
