@@ -79,9 +79,7 @@ def check_extension(connection: psycopg.Connection[Any]) -> None:
             "this database has engine timescaledb, and its server no longer loads TimescaleDB. Set "
             "shared_preload_libraries = 'timescaledb' and restart it"
         )
-    version = _one(
-        connection, "SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'"
-    )
+    version = _one(connection, "SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'")
     if version is None:
         raise MigrationError(
             "this database has engine timescaledb, and its extension was dropped, with all that "
@@ -92,9 +90,7 @@ def check_extension(connection: psycopg.Connection[Any]) -> None:
 
 def _preloaded(connection: psycopg.Connection[Any]) -> bool:
     # Not everybody may read shared_preload_libraries. This setting is the loader's own.
-    return (
-        _one(connection, "SELECT current_setting('timescaledb.disable_load', true)") is not None
-    )
+    return _one(connection, "SELECT current_setting('timescaledb.disable_load', true)") is not None
 
 
 def _probe(connection: psycopg.Connection[Any]) -> tuple[str, str, str]:

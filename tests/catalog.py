@@ -88,7 +88,8 @@ _HYPERTABLE_FACTS = {
         SELECT h.hypertable_schema, h.hypertable_name, h.owner, h.compression_enabled,
             d.column_name, d.time_interval::text
         FROM timescaledb_information.hypertables AS h
-        INNER JOIN timescaledb_information.dimensions AS d USING (hypertable_schema, hypertable_name)""",
+        INNER JOIN timescaledb_information.dimensions AS d
+            USING (hypertable_schema, hypertable_name)""",
     "aggregates": """
         SELECT view_schema, view_name, view_owner, materialized_only, compression_enabled,
             materialization_hypertable_name, view_definition

@@ -132,8 +132,7 @@ def candle_table(connection: psycopg.Connection[Any], level: str) -> str:
     if not aggregates:
         return f"entasis.ohlcv_{level}"
     (table,) = connection.execute(
-        "SELECT format('%%I.%%I', schema_name, table_name)"
-        " FROM entasis_internal.hypertable_of(%s)",
+        "SELECT format('%%I.%%I', schema_name, table_name) FROM entasis_internal.hypertable_of(%s)",
         [f"ohlcv_{level}"],
     ).fetchone() or ("",)
     return str(table)

@@ -59,7 +59,7 @@ class Plan:
     def indexes(self) -> set[str]:
         """Name the indexes that were read, those of partitions by their partitioned index."""
         named = {self.roots.get(n.index, n.index) for n in self.nodes if n.index is not None}
-        return {_KEY.sub(r"\1_key", _OF_CHUNK.sub(r"\1", name)) for name in named}
+        return {_same_name(name) for name in named}
 
     def sorts(self) -> list[Node]:
         """Return the nodes that put rows in order. A Sort that got no row did not."""
@@ -118,8 +118,15 @@ def _walk(node: dict[str, Any]) -> Iterator[Node]:
 
 # TimescaleDB names the indexes of chunks after the chunk and the hypertable's index.
 _OF_CHUNK = re.compile(r"^(?:_hyper_\d+_\d+_chunk_|\d+_)(.*)$")
+# An aggregate's hypertable has an index on the bucket of its own.
+_BUCKET = re.compile(r"^_materialized_hypertable_\d+_bucket_idx$")
 # The key of stored candles is a primary key where they are tables, an index where aggregates.
 _KEY = re.compile(r"^(ohlcv_1[mhd])_pkey$")
+
+
+def _same_name(index: str) -> str:
+    """Name an index as it is named on every engine."""
+    return _KEY.sub(r"\1_key", _BUCKET.sub("bucket_idx", _OF_CHUNK.sub(r"\1", index)))
 
 
 def _roots(connection: psycopg.Connection[Any]) -> dict[str, str]:

@@ -651,9 +651,7 @@ def test_a_writer_needs_no_right_on_the_candles(trading: Connection, login: Logi
     )
     for level in oracle.STORED:
         # an aggregate is a view that nobody writes to
-        with pytest.raises(
-            (errors.InsufficientPrivilege, errors.ObjectNotInPrerequisiteState)
-        ):
+        with pytest.raises((errors.InsufficientPrivilege, errors.ObjectNotInPrerequisiteState)):
             writer.execute(f"DELETE FROM entasis.ohlcv_{level}")
 
 

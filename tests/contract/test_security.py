@@ -149,7 +149,7 @@ BACK_DOORS = {
     ),
     "timescaledb": (
         "CALL entasis_internal.refresh_job(1, NULL)",
-        "CALL entasis_internal.compress_job(1, '{\"compress_after\": \"1 day\"}')",
+        'CALL entasis_internal.compress_job(1, \'{"compress_after": "1 day"}\')',
         "CALL entasis_internal.maintain_job(1, NULL)",
         "SELECT entasis_internal.guard_candles()",
         "SELECT public.drop_chunks('entasis.market_data', older_than => now())",
@@ -158,9 +158,7 @@ BACK_DOORS = {
 }
 
 
-def test_a_reader_writes_nothing(
-    connection: Connection, database: Database, login: Login
-) -> None:
+def test_a_reader_writes_nothing(connection: Connection, database: Database, login: Login) -> None:
     reader = login("entasis_reader")
     for name, _ in public_relations(connection):
         for right in ("INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"):

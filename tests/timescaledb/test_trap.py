@@ -29,7 +29,7 @@ rows = st.lists(
         st.sampled_from(["BTC", "ETH"]),
         # kept are the last 90 days and what shares a chunk with them
         st.sampled_from([1, 3, 40, 88, 95, 99, 105, 120, 121, 200]),
-        st.sampled_from([timedelta(0), timedelta(seconds=59), timedelta(hours=5), timedelta(hours=23)]),
+        st.sampled_from([timedelta(0), timedelta(seconds=59), timedelta(hours=23)]),
         st.integers(1, 3),
         st.sampled_from([Decimal("10"), Decimal("10.000000000001"), Decimal("11.5")]),
         st.sampled_from([Decimal(1), Decimal("0.25")]),
@@ -44,7 +44,9 @@ def refresh_natively(connection: psycopg.Connection[Any], *, forced: bool) -> No
     """Refresh as a superuser who knows nothing of ours may."""
     for relation in ("ohlcv_1m", "ohlcv_1h", "ohlcv_1d"):
         connection.execute(
-            "CALL public.refresh_continuous_aggregate(%s::regclass, NULL, NULL, force => %s)",
+            # by default, a forced refresh goes through months of minutes in batches of ten
+            "CALL public.refresh_continuous_aggregate(%s::regclass, NULL, NULL, force => %s,"
+            " options => '{\"buckets_per_batch\": 0}')",
             [f"entasis.{relation}", forced],
         )
 
@@ -52,6 +54,13 @@ def refresh_natively(connection: psycopg.Connection[Any], *, forced: bool) -> No
 def run_jobs(connection: psycopg.Connection[Any]) -> None:
     for procedure in ("refresh_job", "compress_job", "maintain_job"):
         connection.execute("CALL public.run_job(%s)", [job(connection, procedure)])
+
+
+def floor_of(connection: psycopg.Connection[Any]) -> datetime:
+    (floor,) = connection.execute(
+        "SELECT greatest(floor, '2000-01-01') FROM entasis.floors WHERE relation = 'market_data'"
+    ).fetchone() or (TODAY,)
+    return floor
 
 
 @settings(max_examples=max(4, settings().max_examples // 4))
@@ -64,23 +73,21 @@ def test_no_candle_vanishes(
         for row in early:
             connection.execute(INSERT, row)
         connection.execute("CALL entasis.maintain()")
-        (floor,) = connection.execute(
-            "SELECT greatest(floor, '2000-01-01') FROM entasis.floors WHERE relation = 'market_data'"
-        ).fetchone() or (None,)
+        floor = floor_of(connection)
         # three months and a chunk
         dropped = [row for row in early if row[2] < TODAY - timedelta(days=100)]
         assert all(row[2] < floor for row in dropped)
 
         for row in late:
-            try:
-                connection.execute(INSERT, row)
-            except errors.CheckViolation as refused:
-                assert refused.diag.constraint_name == "market_data_floor"
-                assert row[2] < floor
-            except errors.UniqueViolation:
-                assert row[:4] in accepted
+            if row[2] < floor:
+                with pytest.raises(errors.CheckViolation) as refused:
+                    connection.execute(INSERT, row)
+                assert refused.value.diag.constraint_name == "market_data_floor"
+            elif row[:4] in accepted:
+                with pytest.raises(errors.UniqueViolation):
+                    connection.execute(INSERT, row)
             else:
-                assert row[2] >= floor
+                connection.execute(INSERT, row)
                 accepted[row[:4]] = row[4:]
 
         if merging:
@@ -93,7 +100,8 @@ def test_no_candle_vanishes(
             assert not oracle.differences(connection, accepted)
         stored = oracle.stored_trades(connection)
         assert stored.items() <= accepted.items()
-        assert {key for key in accepted if key[2] >= floor} == stored.keys()
+        # what came late and was past its keep period has gone the way of the others
+        assert {key for key in accepted if key[2] >= floor_of(connection)} == stored.keys()
 
 
 def test_without_the_guard_a_refresh_wipes(server: Server) -> None:
@@ -129,9 +137,7 @@ def test_candles_that_lag_behind_hold_their_trades_back(server: Server) -> None:
             " WHERE relation = 'market_data'"
         ).fetchone() or (None,)
         with pytest.raises(psycopg.Error) as refused:
-            connection.execute(
-                "SELECT entasis_internal.drop_partition('market_data', %s)", [chunk]
-            )
+            connection.execute("SELECT entasis_internal.drop_partition('market_data', %s)", [chunk])
         assert refused.value.sqlstate == "EN001"
         assert len(oracle.stored_trades(connection)) == 2
         # maintain brings them up to date by itself

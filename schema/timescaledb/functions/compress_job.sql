@@ -16,7 +16,10 @@ BEGIN
             PERFORM public.compress_chunk(chunk.partition_oid::pg_catalog.regclass);
             INSERT INTO entasis.maintenance_log (action, relation, detail)
             VALUES ('compress', chunk.relation, chunk.partition_name);
-        EXCEPTION WHEN lock_not_available OR deadlock_detected OR undefined_table THEN
+        -- also when another session has just compressed or dropped it
+        EXCEPTION WHEN lock_not_available OR deadlock_detected OR undefined_table
+            OR duplicate_object
+        THEN
             RAISE NOTICE '% is in use; the next run tries again', chunk.partition_name;
         END;
         COMMIT;

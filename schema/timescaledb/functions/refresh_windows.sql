@@ -49,7 +49,8 @@ BEGIN ATOMIC
             d.from_day AS window_from,
             least(d.to_day, date_trunc(l.unit, clock_timestamp())) AS window_to
         FROM days AS d
-        CROSS JOIN (VALUES
+        CROSS JOIN (
+            VALUES
             (2, 'ohlcv_1h', 'hour'),
             (3, 'ohlcv_1d', 'day')
         ) AS l (rank, relation, unit)

@@ -10,23 +10,31 @@ SELECT
     d.exchange,
     public.time_bucket('1 day', d.bucket) AS bucket,
     (min(ARRAY[
-        extract(EPOCH FROM d.opened_at - '2000-01-01 00:00:00+00'::timestamptz), d.first_trade_id, d.open
+        extract(EPOCH FROM d.opened_at - '2000-01-01 00:00:00+00'::timestamptz),
+        d.first_trade_id,
+        d.open
     ]))[3] AS open,
     max(d.high) AS high,
     min(d.low) AS low,
     (max(ARRAY[
-        extract(EPOCH FROM d.closed_at - '2000-01-01 00:00:00+00'::timestamptz), d.last_trade_id, d.close
+        extract(EPOCH FROM d.closed_at - '2000-01-01 00:00:00+00'::timestamptz),
+        d.last_trade_id,
+        d.close
     ]))[3] AS close,
     sum(d.volume) AS volume,
     sum(d.quote_volume) AS quote_volume,
     sum(d.trades)::bigint AS trades,
     min(d.opened_at) AS opened_at,
     (min(ARRAY[
-        extract(EPOCH FROM d.opened_at - '2000-01-01 00:00:00+00'::timestamptz), d.first_trade_id, d.open
+        extract(EPOCH FROM d.opened_at - '2000-01-01 00:00:00+00'::timestamptz),
+        d.first_trade_id,
+        d.open
     ]))[2]::bigint AS first_trade_id,
     max(d.closed_at) AS closed_at,
     (max(ARRAY[
-        extract(EPOCH FROM d.closed_at - '2000-01-01 00:00:00+00'::timestamptz), d.last_trade_id, d.close
+        extract(EPOCH FROM d.closed_at - '2000-01-01 00:00:00+00'::timestamptz),
+        d.last_trade_id,
+        d.close
     ]))[2]::bigint AS last_trade_id
 FROM entasis.ohlcv_1h AS d
 GROUP BY 1, 2, 3

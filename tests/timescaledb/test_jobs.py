@@ -1,0 +1,191 @@
+"""The jobs do their work when they are run, and do no harm when they are run again."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+import pytest
+
+from entasis_db.migrate import migrate
+from tests import oracle
+from tests.engines import Database
+from tests.timescaledb.conftest import job
+
+TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+ONE = (Decimal(10), Decimal(1))
+Connection = psycopg.Connection[Any]
+
+
+def insert(connection: Connection, *times: datetime, trade_id: int = 1) -> oracle.Trades:
+    for when in times:
+        connection.execute(
+            "INSERT INTO entasis.market_data (symbol, exchange, timestamp, id, price, volume)"
+            " VALUES ('BTC', 'x', %s, %s, 10, 1)",
+            [when, trade_id],
+        )
+    return {("BTC", "x", when, trade_id): ONE for when in times}
+
+
+@pytest.fixture
+def quiet(connection: Connection) -> Connection:
+    """A database whose scheduler leaves its jobs to the test."""
+    connection.execute(
+        "SELECT public.alter_job(job_id, scheduled => false)"
+        " FROM timescaledb_information.jobs WHERE proc_schema = 'entasis_internal'"
+    )
+    return connection
+
+
+def test_the_refresh_job_brings_late_data_into_the_candles(quiet: Connection) -> None:
+    refresh = job(quiet, "refresh_job")
+    first = TODAY - timedelta(days=3)
+    trades = dict(insert(quiet, first, first + timedelta(hours=30)))
+    for late in (first + timedelta(seconds=7), first + timedelta(hours=5)):
+        for _ in range(2):
+            quiet.execute("CALL public.run_job(%s)", [refresh])
+            assert not oracle.differences(quiet, trades)
+        trades |= insert(quiet, late, trade_id=2)
+        # below the watermark: not there before the next refresh
+        assert oracle.differences(quiet, trades)
+    quiet.execute("CALL public.run_job(%s)", [refresh])
+    assert not oracle.differences(quiet, trades)
+
+
+def test_what_is_open_is_not_materialized(quiet: Connection) -> None:
+    """A trade of the minute, hour and day of now shows at once, also after a refresh."""
+    now = datetime.now(UTC)
+    trades = dict(insert(quiet, now))
+    quiet.execute("CALL public.run_job(%s)", [job(quiet, "refresh_job")])
+    trades |= insert(quiet, datetime.now(UTC), trade_id=2)
+    assert not oracle.differences(quiet, trades)
+
+
+def compressed(connection: Connection) -> dict[str, list[int]]:
+    """How the chunks of each relation stand: 0 are rows, 1 columns, 9 columns and some rows."""
+    rows = connection.execute(
+        "SELECT k.relation, array_agg(_timescaledb_functions.chunk_status(p.partition_oid)"
+        " ORDER BY p.from_time)"
+        " FROM entasis.keep_periods AS k, entasis_internal.partitions_of(k.relation) AS p"
+        " GROUP BY 1"
+    ).fetchall()
+    return dict(rows)
+
+
+def test_the_compress_job_takes_what_is_old_and_what_came_late(quiet: Connection) -> None:
+    compress, refresh = job(quiet, "compress_job"), job(quiet, "refresh_job")
+    old, recent = TODAY - timedelta(days=60), TODAY
+    trades = dict(insert(quiet, old, recent))
+    quiet.execute(
+        "INSERT INTO entasis.option_data"
+        " (underlying, strike_price, expiry_date, option_type, timestamp, id, iv)"
+        " VALUES ('BTC', 1, now(), 'put', %s, 1, 0.5)",
+        [old],
+    )
+    quiet.execute("CALL public.run_job(%s)", [refresh])
+    for _ in range(2):
+        quiet.execute("CALL public.run_job(%s)", [compress])
+        assert compressed(quiet)["market_data"] == [1, 0]
+        assert compressed(quiet)["option_data"] == [1]
+        assert compressed(quiet)["ohlcv_1m"][0] == 1
+        oracle.assert_candles_are_right(quiet, trades)
+    trades |= insert(quiet, old + timedelta(seconds=1), trade_id=2)
+    assert compressed(quiet)["market_data"][0] & 8
+    oracle.assert_candles_are_right(quiet, trades)
+    for _ in range(2):
+        quiet.execute("CALL public.run_job(%s)", [compress])
+        assert compressed(quiet)["market_data"] == [1, 0]
+        assert compressed(quiet)["ohlcv_1m"][0] == 1
+        oracle.assert_candles_are_right(quiet, trades)
+    # corrected and deleted where they lie
+    quiet.execute("UPDATE entasis.market_data SET price = 12 WHERE id = 2")
+    oracle.assert_candles_are_right(quiet)
+    quiet.execute("DELETE FROM entasis.market_data WHERE id = 1 AND timestamp = %s", [old])
+    oracle.assert_candles_are_right(quiet)
+
+
+def test_a_compress_job_without_an_age_says_what_to_do(quiet: Connection) -> None:
+    compress = job(quiet, "compress_job")
+    quiet.execute("SELECT public.alter_job(%s, config => '{}')", [compress])
+    with pytest.raises(psycopg.errors.InvalidParameterValue, match="no compress_after") as refused:
+        quiet.execute("CALL public.run_job(%s)", [compress])
+    assert "alter_job" in str(refused.value.diag.message_hint)
+
+
+def test_the_maintain_job_drops_what_is_past_its_keep_period(quiet: Connection) -> None:
+    maintain = job(quiet, "maintain_job")
+    gone, kept = TODAY - timedelta(days=150), TODAY - timedelta(days=10)
+    trades = {**insert(quiet, gone), **insert(quiet, kept)}
+    for _ in range(2):
+        quiet.execute("CALL public.run_job(%s)", [maintain])
+        assert {key[2] for key in oracle.stored_trades(quiet)} == {kept}
+        oracle.refresh(quiet)
+        assert not oracle.differences(quiet, trades)
+    assert quiet.execute(
+        "SELECT count(*) FROM entasis.maintenance_log WHERE action = 'drop'"
+    ).fetchone() == (1,)
+    # a keep period is a row, which the job reads anew each time
+    quiet.execute("UPDATE entasis.keep_periods SET keep = '1 day' WHERE relation = 'market_data'")
+    quiet.execute("UPDATE entasis.keep_periods SET archived = true WHERE relation = 'market_data'")
+    quiet.execute("CALL public.run_job(%s)", [maintain])
+    assert {key[2] for key in oracle.stored_trades(quiet)} == {kept}
+
+
+def test_what_a_dba_changed_of_a_job_stays(quiet: Connection, database: Database) -> None:
+    compress = job(quiet, "compress_job")
+    quiet.execute(
+        'SELECT public.alter_job(%s, config => \'{"compress_after": "30 days"}\')', [compress]
+    )
+    migrate(database.dsn)
+    assert job(quiet, "compress_job") == compress
+    (config,) = quiet.execute(
+        "SELECT config FROM timescaledb_information.jobs WHERE job_id = %s", [compress]
+    ).fetchone() or (None,)
+    assert config == {"compress_after": "30 days"}
+
+
+@pytest.mark.several_connections
+def test_the_scheduler_runs_the_jobs_as_a_role_that_nobody_gets_in_as(
+    connection: Connection, database: Database
+) -> None:
+    refresh = job(connection, "refresh_job")
+    owner, can_login, limit = connection.execute(
+        "SELECT j.owner::text, r.rolcanlogin, r.rolconnlimit"
+        " FROM timescaledb_information.jobs AS j INNER JOIN pg_roles AS r ON r.oid = j.owner"
+        " WHERE job_id = %s",
+        [refresh],
+    ).fetchone() or ("", False, None)
+    assert (owner, can_login, limit) == ("entasis_jobs", True, 0)
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(psycopg.conninfo.make_conninfo(database.dsn, user="entasis_jobs"))
+    connection.execute("SELECT public.alter_job(%s, next_start => now())", [refresh])
+    for _ in range(600):
+        (runs,) = connection.execute(
+            "SELECT total_successes FROM timescaledb_information.job_stats WHERE job_id = %s",
+            [refresh],
+        ).fetchone() or (0,)
+        if runs:
+            break
+        time.sleep(0.1)
+    assert runs, "the scheduler has not run the job for a minute"
+
+
+@pytest.mark.several_connections
+def test_an_administrator_waits_for_the_job(
+    connection: Connection, database: Database, login: Any
+) -> None:
+    first = TODAY - timedelta(days=3)
+    trades = dict(insert(connection, first, first + timedelta(hours=30)))
+    oracle.refresh(connection)
+    trades |= insert(connection, first + timedelta(seconds=7), trade_id=2)
+    admin = login("entasis_admin")
+    refresh = job(connection, "refresh_job")
+    connection.execute(
+        "SELECT public.alter_job(%s, schedule_interval => '1 second', next_start => now())",
+        [refresh],
+    )
+    admin.execute("CALL entasis.refresh_candles('-infinity', 'infinity')")
+    assert not oracle.differences(connection, trades)
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="entasis_owner"):
+        admin.execute("CALL entasis.rebuild_candles('-infinity', 'infinity')")
