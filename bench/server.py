@@ -60,10 +60,10 @@ class Server:
         connection.execute("SET timezone = 'UTC'")
         return connection
 
-    def migrated(self) -> str:
+    def migrated(self, engine: str = "postgresql") -> str:
         """Make an empty database of this release, with the partitions of the made-up trades."""
         name = self._create("migrated", "template0")
-        migrate(self.dsn(name), engine="postgresql")
+        migrate(self.dsn(name), engine=engine)
         with self.connect(name) as connection:
             connection.execute(
                 "SELECT entasis.ensure_partitions('market_data', %s, %s)", [data.START, data.END]
