@@ -3,7 +3,7 @@
 ``CALL entasis.maintain()`` drops a partition under a short exclusive lock on its parent, and gives
 up when somebody reads it. A login that may act as entasis_owner need not: it detaches the partition
 beside running readers and writers first, and then drops what nobody can see any more. Of an
-archived relation it drops only what its archive holds, row for row; anything else it attaches again.
+archived relation it drops only what its archive holds, row for row; the rest it attaches again.
 """
 
 from collections.abc import Callable, Sequence

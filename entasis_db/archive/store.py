@@ -52,7 +52,7 @@ def open_store(url: str) -> Store:
         named = parts.hostname  # raises for some malformed ones
     except ValueError:
         raise StoreError(f"the URL of the archive cannot be understood: {_FORMS}") from None
-    if "@" in parts.netloc:
+    if any("@" in part for part in (parts.netloc, *options.get("endpoint_url", []))):
         raise StoreError(
             "the URL of the archive holds credentials: leave them out, and put them where the AWS "
             "tools look for them (the environment, a profile, or the role of the machine)"
@@ -215,8 +215,8 @@ class S3Store:
         try:
             return [upload for page in pages for upload in page.get("Uploads", [])]
         except ClientError as error:
-            # some compatible stores cannot tell, and clean up by themselves
-            if error.response.get("Error", {}).get("Code") in ("NotImplemented", "501", "405"):
+            # some compatible stores know of none, or of none at the moment, and say so in this way
+            if error.response.get("Error", {}).get("Code") in ("NotImplemented", "NoSuchUpload"):
                 return []
             raise
 
