@@ -108,18 +108,37 @@ def stored(connection: Connection, store: Store, folder: Path, where: str) -> Ro
 
 
 def all_rows(connection: Connection, store: Store, folder: Path) -> Rows:
-    """What is live, and what was archived and dropped and is not back."""
+    """Read what is live, and what was archived and dropped and is not back."""
     gone = stored(
         connection,
         store,
         folder,
         "a.dropped_at IS NOT NULL AND NOT EXISTS (SELECT FROM entasis_internal.partitions_of("
-        "a.relation) AS p WHERE p.from_time < a.to_time AND p.to_time > a.from_time)",
+        "a.relation) AS p LEFT JOIN pg_inherits AS i ON p.partition_oid = i.inhrelid"
+        " WHERE p.from_time < a.to_time AND p.to_time > a.from_time"
+        " AND i.inhdetachpending IS NOT TRUE)",
     )
-    return {
-        relation: sorted(rows + gone[relation], key=repr)
-        for relation, rows in everything(connection).items()
-    }
+    found = {r: rows + gone[r] for r, rows in everything(connection).items()}
+    for relation, table in connection.execute(LEFT_DETACHED).fetchall():
+        columns = ", ".join(layout.LAYOUTS[relation].stored)
+        found[relation] += connection.execute(f"SELECT {columns} FROM entasis.{table}").fetchall()
+    return {relation: sorted(rows, key=repr) for relation, rows in found.items()}
+
+
+# What a run that was killed detached and did not drop yet: the next one will, or attach it again.
+# (Were its archive the record of an earlier drop, it would be counted there.)
+LEFT_DETACHED = """
+    SELECT s.relation, s.partition_name
+    FROM entasis_internal.seen_partitions AS s
+    JOIN pg_class AS c
+        ON c.relnamespace = 'entasis'::regnamespace AND c.relname = s.partition_name
+    LEFT JOIN pg_inherits AS i ON c.oid = i.inhrelid
+    WHERE i.inhdetachpending IS NOT FALSE AND NOT EXISTS (
+        SELECT FROM entasis.archives AS a
+        WHERE a.relation = s.relation AND a.from_time = s.from_time AND a.to_time = s.to_time
+            AND a.dropped_at IS NOT NULL
+    )
+"""
 
 
 def normal(rows: Rows) -> Rows:
@@ -644,6 +663,19 @@ def mortal(kill_at: int) -> type[Connection]:
     return Mortal
 
 
+def wait_for_the_dead(connection: Connection) -> None:
+    """Wait until the server has noticed that the other connection is gone."""
+    for _ in range(1500):
+        if not one(
+            connection,
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            " AND backend_type = 'client backend' AND pid <> pg_backend_pid()",
+        ):
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError("the server still has the dead connection")
+
+
 @dataclasses.dataclass
 class Faulty:
     """A real store that fails once, at its call of that number."""
@@ -766,6 +798,8 @@ def test_two_runs_at_once_are_refused(connection: Connection, database: Database
     refused: list[str] = []
 
     def other(_: object) -> None:
+        if refused:
+            return
         with database.connect() as second, pytest.raises(ArchiveError, match="another") as caught:
             archive(second, open_store(url))
         refused.append(str(caught.value))
@@ -863,6 +897,7 @@ def test_killed_anywhere_the_next_run_completes_it(
                 try:
                     step(doomed)
                 except KilledError:
+                    wait_for_the_dead(connected)
                     assert normal(all_rows(connected, store, tmp_path)) == before
                 else:
                     doomed.close()
@@ -982,16 +1017,7 @@ class World:
                 step(connected)
         finally:
             connected.pgconn.finish()
-        # the server may not have noticed yet
-        for _ in range(1500):
-            if not one(
-                self.connection,
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-                " AND backend_type = 'client backend' AND pid <> pg_backend_pid()",
-            ):
-                return
-            threading.Event().wait(0.01)
-        raise AssertionError("the server still has the dead connection")
+        wait_for_the_dead(self.connection)
 
     def archive(self, fault: Any, kill_at: int | None, arriving: list[Trade]) -> None:
         store: Any = self.store
@@ -1084,10 +1110,7 @@ def test_every_row_that_was_accepted_is_there_exactly_once(
                     connected.execute("UPDATE entasis.restores SET held_until = now()")
                     connected.execute("DELETE FROM entasis.restores WHERE attached_at IS NULL")
             if step in ("archive", "maintain", "restore"):
-                detached = attach_leftovers(lent, connected)
-                world.check(
-                    all_rows(connected, store, world.folder) if not detached else world.expected()
-                )
+                world.check(all_rows(connected, store, world.folder))
 
         # undisturbed, everything that is past its keep period goes, and all of it comes back
         world.archive(None, None, [])
@@ -1102,19 +1125,6 @@ def test_every_row_that_was_accepted_is_there_exactly_once(
             assert health(connected, relation)["gone_without_archive"] == []
             world.restore(relation, None)
         world.check(everything(connected))
-
-
-def attach_leftovers(database: Database, connection: Connection) -> bool:
-    """Say whether a killed run left a partition detached, where a reader does not see it."""
-    return bool(
-        one(
-            connection,
-            "SELECT count(*) FROM pg_class AS c WHERE c.relnamespace = 'entasis'::regnamespace"
-            " AND c.relkind = 'r' AND (NOT c.relispartition OR EXISTS (SELECT FROM pg_inherits AS i"
-            " WHERE i.inhrelid = c.oid AND i.inhdetachpending))"
-            " AND c.relname ~ '^(market_data|option_data|ohlcv_1.)_y'",
-        )
-    )
 
 
 # --- content and layout ------------------------------------------------------------------------

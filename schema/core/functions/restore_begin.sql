@@ -7,8 +7,9 @@ SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 AS $$
 DECLARE
-    wanted name := format('%s_restored_%s_%s', relation_name,
-        to_char(range_from, 'YYYYMMDD"T"HH24MISS'), to_char(range_to, 'YYYYMMDD"T"HH24MISS'));
+    wanted name := replace(format('%s_restored_%s_%s', relation_name,
+        to_char(range_from, 'YYYYMMDD"t"HH24MISS'), to_char(range_to, 'YYYYMMDD"t"HH24MISS')
+    ), 't000000', '');
 BEGIN
     IF NOT EXISTS (SELECT FROM entasis.keep_periods AS k WHERE k.relation = relation_name) THEN
         RAISE EXCEPTION '% is not a partitioned relation of Entasis DB', relation_name
