@@ -5,22 +5,28 @@ import dataclasses
 import http.server
 import secrets
 import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
+import polars as pl
 import psycopg
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from psycopg import errors
 
 from entasis_db.archive import Store, archive, export, layout, open_store, restore
+from entasis_db.cli import main
 from entasis_db.errors import ArchiveError, StoreError
 from entasis_db.ingest import ingest_options, ingest_trades
+from entasis_db.load import load_options, load_trades
 from entasis_db.maintenance import maintain
 from entasis_db.model import OptionQuote, Trade
 from tests import oracle
@@ -1212,3 +1218,126 @@ def test_the_checksum_is_that_of_the_rows_and_parquet_holds_every_digit(
             ).fetchall()
             assert (content.rows, content.checksum) == expected
             assert content.rows == len(found)
+
+
+def test_a_reader_of_one_market_and_one_day_reads_little(tmp_path: Path) -> None:
+    """Row groups tell by their statistics that they hold none of it."""
+    form = layout.LAYOUTS["market_data"]
+    file = tmp_path / "object.parquet"
+    writer = layout.ObjectWriter(form, file, {})
+    days, markets = 30, 20
+    rows = layout.ROW_GROUP * 8
+    a_market = rows // markets
+    step = timedelta(days=days) / a_market
+    lines = [
+        f"S{n // a_market:02},x,{month(6) + n % a_market * step:%Y-%m-%d %H:%M:%S.%f}+00,{n},1,1,"
+        "2026-01-01 00:00:00+00\n".encode()
+        for n in range(rows)
+    ]
+    for begin in range(0, rows, layout.ROW_GROUP):
+        writer.write(layout.parsed(form, lines[begin : begin + layout.ROW_GROUP]))
+    writer.close()
+    day = (month(6) + timedelta(days=10), month(6) + timedelta(days=11))
+    metadata = pq.ParquetFile(file).metadata
+    touched = 0
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        symbol, _, time = (group.column(n).statistics for n in range(3))
+        touched += symbol.min <= "S07" <= symbol.max and time.min < day[1] and time.max >= day[0]
+    assert metadata.num_row_groups == 8
+    # its trades of that day may stand on both sides of one boundary, and its symbol too
+    assert 1 <= touched <= 2
+
+
+# --- real data ---------------------------------------------------------------------------------
+
+
+@pytest.mark.samples
+def test_real_trades_and_quotes_there_and_back(
+    connection: Connection, s3: S3Server, url: str, samples: Path
+) -> None:
+    store = open_store(url)
+    for name in ("trades_binance_2024-08-08.csv.gz", "trades_phemex_2021-07-03.csv.gz"):
+        load_trades(connection, samples / name)
+    load_options(connection, samples / "options_spy_2021.csv.gz")
+    mark(connection)
+    before = everything(connection)
+    candles = oracle.stored_candles(connection)
+    expected = connection.execute(
+        "SELECT symbol, count(*), sum(volume), min(price), max(price) FROM entasis.market_data"
+        " WHERE exchange ILIKE 'binance%' AND timestamp >= '2024-08-08Z'"
+        " AND timestamp < '2024-08-09Z' GROUP BY symbol ORDER BY symbol"
+    ).fetchall()
+    deltas = connection.execute(
+        "SELECT count(*), sum(delta), sum(iv), sum(vega) FROM entasis.option_data"
+    ).fetchall()
+    assert len(expected) > 1
+
+    archive(connection, store)
+    maintain(connection)
+    assert not any(everything(connection).values())
+
+    def files(relation: str) -> list[str]:
+        return [str(f) for k, f in s3.objects(prefix(store)).items() if k.startswith(relation)]
+
+    duckdb.execute("SET timezone = 'UTC'")
+    found = duckdb.execute(
+        "SELECT symbol, count(*), sum(volume), min(price), max(price)"
+        " FROM read_parquet($files, hive_partitioning = true) WHERE exchange ILIKE 'binance%'"
+        " AND year = 2024 AND month = 8 AND timestamp >= '2024-08-08 00:00:00+00'"
+        " AND timestamp < '2024-08-09 00:00:00+00' GROUP BY symbol ORDER BY symbol",
+        {"files": files("market_data")},
+    ).fetchall()
+    assert found == expected
+    found = duckdb.execute(
+        "SELECT count(*), sum(delta), sum(iv), sum(vega) FROM read_parquet($files)",
+        {"files": files("option_data")},
+    ).fetchall()
+    assert found == deltas
+    lazy = pl.scan_parquet(files("market_data")).group_by("symbol").agg(pl.len())
+    counts = Counter(row[0] for row in before["market_data"])
+    assert Counter(dict(lazy.collect().iter_rows())) == counts
+
+    for relation in RELATIONS:
+        restore(connection, store, relation, FIRST, NOW, attach=True)
+    assert normal(everything(connection)) == normal(before)
+    assert oracle.stored_candles(connection) == candles
+    assert oracle.differences(connection, oracle.stored_trades(connection)) == []
+
+
+# --- the command line --------------------------------------------------------------------------
+
+
+def test_the_command_line(
+    database: Database, connection: Connection, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(*arguments: str) -> tuple[int, str]:
+        result = CliRunner().invoke(main, ["--database", database.dsn, *arguments])
+        return result.exit_code, result.output
+
+    monkeypatch.delenv("ENTASIS_ARCHIVE_URL", raising=False)
+    fill(connection)
+    code, said = run("archive")
+    assert (code, "ENTASIS_ARCHIVE_URL" in said) == (2, True)
+    monkeypatch.setenv("ENTASIS_ARCHIVE_URL", url)
+    code, said = run("archive")
+    assert (code, "SET archived = true" in said) == (0, True)
+    assert run("archive", "list") == (0, "nothing is archived\n")
+    mark(connection)
+    code, said = run("archive")
+    assert code == 0
+    # on no terminal, one line a result
+    assert len(said.splitlines()) == 8
+    assert "market_data from" in said
+    assert "7 ranges archived" in said
+    assert run("maintain")[0] == 0
+    code, said = run("archive", "list")
+    assert (code, said.count("dropped")) == (0, 7)
+    code, said = run("restore", "market_data", f"{month(6):%Y-%m-%d}", f"{month(5):%Y-%m-%d}")
+    assert (code, "6 rows are back" in said) == (0, True)
+    code, said = run("restore", "market_data", "2009-01-01", f"{month(4):%Y-%m-%d}", "--attach")
+    assert (code, "21 rows are back" in said) == (0, True)
+    code, said = run("restore", "nothing", "2009-01-01", "2010-01-01")
+    assert (code, "is not archived" in said) == (1, True)
+    code, said = run("archive", "--to", "s3://key:secret@bucket/x")
+    assert (code, "secret" in said.replace("credentials", "")) == (1, False)
