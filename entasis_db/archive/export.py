@@ -95,16 +95,30 @@ def archive(
             except psycopg.errors.ObjectNotInPrerequisiteState as error:
                 progress(of.event(f"left alone: {error.diag.message_primary}", final=True))
         _clean(connection, store, progress)
+        failures += [
+            f"{name} has no lower bound; attach it again with one"
+            for (name,) in _rows(connection, _UNBOUNDED)
+        ]
     if failures:
         raise ArchiveError(f"{len(failures)} ranges could not be archived; {failures[0]}")
     return found
 
 
+# Of a partition that a killed maintenance left half detached, its relation shows no rows: the next
+# maintenance completes that.
 _EXPIRED = """
     SELECT e.relation, e.from_time, e.to_time
     FROM entasis_internal.expired_partitions() AS e
     INNER JOIN entasis.keep_periods AS k ON e.relation = k.relation
-    WHERE k.archived AND isfinite(e.from_time)
+    LEFT OUTER JOIN pg_catalog.pg_inherits AS i ON e.partition_oid = i.inhrelid
+    WHERE k.archived AND isfinite(e.from_time) AND i.inhdetachpending IS NOT TRUE
+"""
+
+_UNBOUNDED = """
+    SELECT e.partition_name
+    FROM entasis_internal.expired_partitions() AS e
+    INNER JOIN entasis.keep_periods AS k ON e.relation = k.relation
+    WHERE k.archived AND NOT isfinite(e.from_time)
 """
 
 

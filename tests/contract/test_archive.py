@@ -3,7 +3,10 @@
 import contextlib
 import dataclasses
 import http.server
+import os
 import secrets
+import subprocess
+import sys
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -395,8 +398,9 @@ def test_rows_that_an_old_snapshot_does_not_show_are_not_dropped(
         old.rollback()
 
 
+@pytest.mark.parametrize("as_owner", [False, True], ids=["admin", "owner"])
 def test_a_writer_who_has_not_committed_yet_is_not_passed_over(
-    connection: Connection, database: Database, url: str, tmp_path: Path
+    connection: Connection, database: Database, url: str, tmp_path: Path, as_owner: bool
 ) -> None:
     store = open_store(url)
     fill(connection)
@@ -405,7 +409,10 @@ def test_a_writer_who_has_not_committed_yet_is_not_passed_over(
     with database.connect() as writer, database.connect() as worker, ThreadPoolExecutor(1) as pool:
         with writer.transaction():
             writer.execute(CHANGES["inserted"].encode(), [month(14)])
-            running = pool.submit(maintain, worker)
+            if as_owner:
+                running = pool.submit(maintain, worker)
+            else:
+                running = pool.submit(lambda: worker.execute("CALL entasis.maintain()"))
             for _ in range(1500):
                 if one(connection, "SELECT count(*) FROM pg_locks WHERE NOT granted"):
                     break
@@ -885,6 +892,51 @@ def test_a_value_without_an_exact_form_keeps_its_range_and_no_other(
     assert_no_orphans(connection, s3, store)
     assert health(connection, "market_data")["past_keep"] == 1
     assert health(connection, "option_data")["past_keep"] == 0
+
+
+def test_a_partition_without_a_lower_bound_is_said_and_stays(
+    connection: Connection, database: Database, url: str
+) -> None:
+    if database.engine != "postgresql":
+        pytest.skip("such partitions belong to engine postgresql")
+    mark(connection)
+    connection.execute(
+        "CREATE TABLE entasis.oldest PARTITION OF entasis.market_data"
+        " FOR VALUES FROM (MINVALUE) TO ('2010-01-01Z')"
+    )
+    with pytest.raises(ArchiveError, match="oldest has no lower bound"):
+        archive(connection, open_store(url))
+    maintain(connection)
+    assert one(connection, "SELECT to_regclass('entasis.oldest')::text") == "entasis.oldest"
+
+
+def test_a_process_that_is_killed(
+    connection: Connection, database: Database, s3: S3Server, url: str, tmp_path: Path
+) -> None:
+    store = open_store(url)
+    fill(connection)
+    mark(connection)
+    before = normal(everything(connection))
+    verified = 0
+    while True:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "entasis_db.cli", "archive", "--to", url],
+            env={**os.environ, "DATABASE_URL": database.dsn},
+            stdout=subprocess.DEVNULL,
+        )
+        # killed with something written that nobody vouches for yet
+        while process.poll() is None:
+            done = one(connection, "SELECT count(verified_at) FROM entasis.archives")
+            if done > verified:
+                process.kill()
+        if process.wait() == 0:
+            break
+        verified = one(connection, "SELECT count(verified_at) FROM entasis.archives")
+        wait_for_the_dead(connection)
+    maintain(connection)
+    assert_no_orphans(connection, s3, store)
+    assert all(health(connection, r)["past_keep"] == 0 for r in RELATIONS)
+    assert normal(all_rows(connection, store, tmp_path)) == before
 
 
 def test_killed_anywhere_the_next_run_completes_it(
