@@ -10,14 +10,14 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import psycopg
 from psycopg import sql
-from psycopg.rows import tuple_row
 
 from entasis_db.archive import layout
+from entasis_db.archive.database import rows
 from entasis_db.archive.progress import Event, Progress
 from entasis_db.archive.store import Store
 from entasis_db.errors import ArchiveError, StoreError
@@ -39,17 +39,13 @@ class Archived:
     """Size of its objects in the store."""
 
 
-@dataclass(frozen=True)
-class _Range:
+class _Range(NamedTuple):
     relation: str
     from_time: datetime
     to_time: datetime
 
     def event(self, step: str, rows: int = 0, *, final: bool = False) -> Event:
-        return Event(self.relation, self.from_time, self.to_time, step, rows, final)
-
-    def __iter__(self) -> Iterator[object]:
-        return iter((self.relation, self.from_time, self.to_time))
+        return Event(*self, step, rows, final)
 
 
 @dataclass(frozen=True)
@@ -80,8 +76,8 @@ def archive(
     failures: list[str] = []
     with _alone(connection):
         _clean(connection, store, progress)
-        _rows(connection, "SELECT entasis_internal.note_partitions()")
-        for relation, start, end in _rows(connection, _EXPIRED):
+        rows(connection, "SELECT entasis_internal.note_partitions()")
+        for relation, start, end in rows(connection, _EXPIRED):
             of = _Range(relation, start, end)
             try:
                 if _needed(connection, of, progress):
@@ -97,7 +93,7 @@ def archive(
         _clean(connection, store, progress)
         failures += [
             f"{name} has no lower bound; attach it again with one"
-            for (name,) in _rows(connection, _UNBOUNDED)
+            for (name,) in rows(connection, _UNBOUNDED)
         ]
     if failures:
         raise ArchiveError(f"{len(failures)} ranges could not be archived; {failures[0]}")
@@ -122,27 +118,21 @@ _UNBOUNDED = """
 """
 
 
-def _rows(connection: psycopg.Connection[Any], query: str, *values: object) -> list[Any]:
-    """Fetch rows as tuples, whatever the connection's own row factory is."""
-    with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
-        return cursor.execute(query.encode(), values or None).fetchall()
-
-
 @contextmanager
 def _alone(connection: psycopg.Connection[Any]) -> Iterator[None]:
     """Let one archive run go on at a time: another would take its objects for a dead one's."""
-    if not _rows(connection, "SELECT pg_try_advisory_lock(%s, %s)", *_LOCK)[0][0]:
+    if not rows(connection, "SELECT pg_try_advisory_lock(%s, %s)", *_LOCK)[0][0]:
         raise ArchiveError("another archive run of this database is going on; wait for its end")
     try:
         yield
     finally:
         if not connection.closed:
-            _rows(connection, "SELECT pg_advisory_unlock(%s, %s)", *_LOCK)
+            rows(connection, "SELECT pg_advisory_unlock(%s, %s)", *_LOCK)
 
 
 def _clean(connection: psycopg.Connection[Any], store: Store, progress: Progress) -> None:
     """Remove what killed runs left, and archives whose successors are verified."""
-    for number, relation, start, end, version in _rows(
+    for number, relation, start, end, version in rows(
         connection,
         "SELECT id, relation, from_time, to_time, version FROM entasis.archives"
         " WHERE location = %s AND (verified_at IS NULL OR superseded_at IS NOT NULL) ORDER BY id",
@@ -156,12 +146,12 @@ def _forget(
     connection: psycopg.Connection[Any], store: Store, number: int, of: _Range, version: UUID
 ) -> None:
     store.discard(layout.key_prefix(of.relation, of.from_time, of.to_time, version))
-    _rows(connection, "SELECT entasis_internal.archive_forget(%s)", number)
+    rows(connection, "SELECT entasis_internal.archive_forget(%s)", number)
 
 
 def _needed(connection: psycopg.Connection[Any], of: _Range, progress: Progress) -> bool:
     """Say whether a range has to be archived, for the first time or again."""
-    current = _rows(
+    current = rows(
         connection,
         "SELECT row_count, checksum, stale_at IS NOT NULL FROM entasis.archives"
         " WHERE relation = %s AND from_time = %s AND to_time = %s"
@@ -170,20 +160,20 @@ def _needed(connection: psycopg.Connection[Any], of: _Range, progress: Progress)
     )
     if not current:
         return True
-    ((rows, checksum, stale),) = current
+    ((count, checksum, stale),) = current
     if stale:
         return True
-    now = _rows(
+    now = rows(
         connection,
         "SELECT row_count, checksum FROM entasis_internal.content_of("
         "to_regclass(format('entasis.%%I', %s::text)), %s, %s, %s)",
         of.relation,
         *of,
     )
-    if now == [(rows, checksum)]:
+    if now == [(count, checksum)]:
         return False
     progress(of.event("rows changed since it was archived", final=True))
-    _rows(connection, "SELECT entasis_internal.mark_stale(%s, %s, %s)", *of)
+    rows(connection, "SELECT entasis_internal.mark_stale(%s, %s, %s)", *of)
     return True
 
 
@@ -192,7 +182,7 @@ def _archive(
 ) -> Archived:
     for _ in range(_ATTEMPTS):
         # on record before anything is written, so that nothing is left in the store unknown
-        ((number, version),) = _rows(
+        ((number, version),) = rows(
             connection,
             "SELECT id, version FROM entasis_internal.archive_begin(%s, %s, %s, %s)",
             *of,
@@ -201,8 +191,7 @@ def _archive(
         objects = []
         content = layout.Content()
         with tempfile.TemporaryDirectory(prefix="entasis-archive-") as folder:
-            for written in _written(connection, of, version, Path(folder), progress):
-                object_, file = written
+            for object_, file in _written(connection, of, version, Path(folder), progress):
                 store.put(object_.key, file)
                 file.unlink()
                 objects.append(object_)
@@ -210,7 +199,7 @@ def _archive(
                 _read_back(store, of, object_, content, Path(folder) / "read.parquet")
                 progress(of.event("reading back", content.rows))
         progress(of.event("comparing with the database", content.rows))
-        ((verified,),) = _rows(
+        ((verified,),) = rows(
             connection,
             "SELECT entasis_internal.archive_verified(%s, %s, %s, %s)",
             number,
@@ -221,16 +210,12 @@ def _archive(
         if verified:
             size = sum(o.bytes for o in objects)
             progress(of.event(f"archived, {size:,} bytes", content.rows, final=True))
-            return Archived(*_key(of), rows=content.rows, bytes=size)
+            return Archived(*of, rows=content.rows, bytes=size)
         _forget(connection, store, number, of, version)
         progress(of.event("rows changed while it was written; once more", final=True))
     raise ArchiveError(
         f"its rows changed while it was written, {_ATTEMPTS} times; the next run tries again"
     )
-
-
-def _key(of: _Range) -> tuple[str, datetime, datetime]:
-    return of.relation, of.from_time, of.to_time
 
 
 def _written(

@@ -11,7 +11,8 @@ import psycopg
 from psycopg import sql
 
 from entasis_db.archive import layout
-from entasis_db.archive.export import _rows, fetch
+from entasis_db.archive.database import rows
+from entasis_db.archive.export import fetch
 from entasis_db.archive.progress import Event, Progress
 from entasis_db.archive.store import Store
 from entasis_db.errors import ArchiveError
@@ -72,7 +73,7 @@ def restore(
         raise ArchiveError("the beginning of the range must lie before its end")
     archives = [
         _Archive(*row)
-        for row in _rows(
+        for row in rows(
             connection,
             "SELECT id, from_time, to_time, row_count, checksum, dropped_at IS NOT NULL"
             " FROM entasis.archives WHERE relation = %s AND from_time < %s AND to_time > %s"
@@ -126,7 +127,7 @@ def _attached(
 ) -> Restored:
     bounds = (archive.from_time, archive.to_time)
     # a restore that was killed before its last step, or that was made beside the relation
-    ready = _rows(
+    ready = rows(
         connection,
         "SELECT table_name FROM entasis.restores WHERE relation = %s AND from_time = %s"
         " AND to_time = %s AND verified_at IS NOT NULL AND attached_at IS NULL"
@@ -142,7 +143,7 @@ def _attached(
         _proven(connection, relation, bounds, table, content, progress)
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            _rows(connection, "SELECT entasis_internal.attach_restored(%s, %s)", table, hold)
+            rows(connection, "SELECT entasis_internal.attach_restored(%s, %s)", table, hold)
             break
         except psycopg.errors.LockNotAvailable:
             progress(Event(relation, *bounds, f"{relation} is in use; attempt {attempt}"))
@@ -157,7 +158,7 @@ def _is_there(
     connection: psycopg.Connection[Any], relation: str, bounds: tuple[datetime, datetime]
 ) -> bool:
     return bool(
-        _rows(
+        rows(
             connection,
             "SELECT 1 FROM entasis_internal.partitions_of(%s)"
             " WHERE from_time < %s AND to_time > %s",
@@ -171,7 +172,7 @@ def _is_there(
 def _new_table(
     connection: psycopg.Connection[Any], relation: str, from_time: datetime, to_time: datetime
 ) -> str:
-    ((table,),) = _rows(
+    ((table,),) = rows(
         connection,
         "SELECT entasis_internal.restore_begin(%s, %s, %s)",
         relation,
@@ -207,7 +208,7 @@ def _fill(
             # what does not come to the manifest's checksum is not committed
             with connection.transaction():
                 connection.execute("SET LOCAL client_encoding = 'UTF8'")
-                for key, sha256 in _rows(
+                for key, sha256 in rows(
                     connection,
                     "SELECT key, sha256 FROM entasis.archive_objects WHERE archive_id = %s"
                     " ORDER BY part",
@@ -215,12 +216,12 @@ def _fill(
                 ):
                     fetch(store, key, sha256, file)
                     with connection.cursor() as cursor, cursor.copy(statement) as copy:
-                        for rows in layout.row_groups(form, file):
-                            whole.add(form, rows)
+                        for group in layout.row_groups(form, file):
+                            whole.add(form, group)
                             if not within:
-                                rows = layout.between(form, rows, *bounds)
-                                copied.add(form, rows)
-                            copy.write(layout.as_csv(form, rows))
+                                group = layout.between(form, group, *bounds)
+                                copied.add(form, group)
+                            copy.write(layout.as_csv(form, group))
                             progress(Event(relation, *bounds, "restoring", whole.rows))
                 if (whole.rows, whole.checksum) != (archive.row_count, archive.checksum):
                     raise ArchiveError(
@@ -242,7 +243,7 @@ def _proven(
     content: layout.Content,
     progress: Progress,
 ) -> Restored:
-    ((verified,),) = _rows(
+    ((verified,),) = rows(
         connection,
         "SELECT entasis_internal.restore_verified(%s, %s, %s)",
         table,

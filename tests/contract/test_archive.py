@@ -769,6 +769,18 @@ def test_a_store_that_fails_costs_nothing(
     assert normal(all_rows(connection, store, tmp_path)) == before
 
 
+def test_what_killed_runs_leave_does_not_pile_up(
+    connection: Connection, s3: S3Server, url: str
+) -> None:
+    store = open_store(url)
+    fill(connection)
+    mark(connection)
+    for _ in range(3):
+        with pytest.raises(KilledError):
+            archive(connection, Faulty(store, "put", "kill after"))
+        assert len(s3.objects(prefix(store))) == 1
+
+
 def test_an_archive_that_rotted_is_not_restored(
     connection: Connection, s3: S3Server, url: str
 ) -> None:
