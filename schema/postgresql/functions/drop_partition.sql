@@ -26,7 +26,13 @@ BEGIN
     -- Late writers wait while their range is compared with its archive; readers go on. A writer that
     -- waits here while this waits for the parent may be told of a deadlock: repeating, it is told
     -- of the floor.
-    EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', expired.partition_oid::regclass);
+    IF EXISTS (
+        SELECT FROM entasis.keep_periods AS k WHERE k.relation = relation_name AND k.archived
+    ) THEN
+        EXECUTE format(
+            'LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', expired.partition_oid::regclass
+        );
+    END IF;
     PERFORM entasis_internal.claim_drop(
         expired.partition_oid, relation_name, expired.from_time, expired.to_time
     );
