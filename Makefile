@@ -9,7 +9,17 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 DEV    := $(VENV)/.installed-dev
 
-.PHONY: help migrate status psql stop test lint format bench maintain clean
+COMPOSE := docker compose --file docker/compose.yaml
+# `make migrate DATABASE=docker`, and psql, status, maintain: on the server of `make up`.
+ifeq ($(DATABASE),docker)
+include docker/.env
+export PGPASSWORD := $(POSTGRES_PASSWORD)
+export DATABASE_URL := postgresql://postgres@127.0.0.1:$(or $(ENTASIS_PORT),5432)/entasis
+else ifneq ($(DATABASE),)
+$(error DATABASE=$(DATABASE) is unknown: it is docker, or leave it out and set DATABASE_URL)
+endif
+
+.PHONY: help migrate status psql stop up down test lint format bench maintain clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -29,6 +39,19 @@ maintain: $(STAMP) ## Do the daily maintenance once
 stop: $(STAMP) ## Stop the embedded server; its data stays
 	@$(BIN)/entasis stop
 
+up: docker/.env ## Start TimescaleDB in Docker and wait until it is healthy
+	@$(COMPOSE) up --detach --wait
+	@echo "TimescaleDB is up. make migrate DATABASE=docker; make psql DATABASE=docker"
+	@echo "Elsewhere: DATABASE_URL=postgresql://postgres:PASSWORD@$$($(COMPOSE) port timescaledb 5432)/entasis, PASSWORD from docker/.env"
+
+down: ## Stop TimescaleDB in Docker; its data stays
+	@$(COMPOSE) down
+	@echo "its data stays; to delete that too: $(COMPOSE) down --volumes"
+
+docker/.env:
+	@(umask 077 && sed "s/^POSTGRES_PASSWORD=$$/&$$($(PYTHON) -c 'import secrets; print(secrets.token_hex(24))')/" \
+	  docker/.env.example > $@)
+
 test: $(DEV) ## Run the linters, the type checker and every test, on every server of this machine
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/python -m pytest $(ARGS)
@@ -47,7 +70,7 @@ bench: $(DEV) ## Measure: ratios taken side by side in one run (SIZES="1000000 5
 	@$(BIN)/python -m bench $(if $(SIZES),--sizes $(SIZES))
 
 clean: ## Delete the virtual environment and what tools left behind; never data
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) tests/wasm/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 
 $(BIN)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -62,7 +85,8 @@ $(STAMP): pyproject.toml | $(BIN)/pip
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded]'
 	@touch $@
 
-$(DEV): pyproject.toml | $(BIN)/pip
+$(DEV): pyproject.toml tests/wasm/package-lock.json | $(BIN)/pip
 	@echo "installing entasis-db and what its tests need into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/python -m tests.wasm
 	@touch $(STAMP) $@

@@ -24,6 +24,7 @@ from yoyo.connections import DatabaseURI
 from yoyo.migrations import default_migration_table
 
 from entasis_db import release
+from entasis_db.engine import check_extension, choose_engine
 from entasis_db.errors import MigrationError
 from entasis_db.resources import SchemaOrder, engines, schema_order, sql_root
 
@@ -85,7 +86,7 @@ def migrate(dsn: str, *, engine: str | None = None, progress: Progress = lambda 
         with _connect(dsn) as connection:
             _check_server(connection)
             _take_lock(connection, progress)
-            engine = _engine(connection, engine)
+            engine = _engine(connection, engine, progress)
             order = schema_order(engine)
             _refuse_newer(connection, engine)
             with connection.transaction():
@@ -178,14 +179,14 @@ def _installation(connection: psycopg.Connection[Any]) -> _Installation | None:
         ).fetchone()
 
 
-def _engine(connection: psycopg.Connection[Any], wanted: str | None) -> str:
+def _engine(connection: psycopg.Connection[Any], wanted: str | None, progress: Progress) -> str:
     if wanted is not None and wanted not in engines():
         raise MigrationError(
             f"there is no engine {wanted!r} in this release; it has {', '.join(engines())}"
         )
     installed = _installation(connection)
     if installed is None:
-        return wanted or "postgresql"
+        return choose_engine(connection, wanted, progress)
     if wanted not in (None, installed.engine):
         raise MigrationError(
             f"this database was made for engine {installed.engine!r} and cannot become "
@@ -196,6 +197,8 @@ def _engine(connection: psycopg.Connection[Any], wanted: str | None) -> str:
             f"this database has engine {installed.engine!r}, which this release does not know; "
             "install the release of entasis-db that made it, or a later one"
         )
+    if installed.engine == "timescaledb":
+        check_extension(connection)
     return installed.engine
 
 

@@ -4,6 +4,7 @@ Compared are facts, never the text of a file: what PostgreSQL has made of it. Ri
 because a NULL there stands for the owner's own.
 """
 
+import re
 from typing import Any
 
 import psycopg
@@ -82,16 +83,56 @@ _FACTS = {
 }
 
 
+_HYPERTABLE_FACTS = {
+    "hypertables": """
+        SELECT h.hypertable_schema, h.hypertable_name, h.owner, h.compression_enabled,
+            d.column_name, d.time_interval::text
+        FROM timescaledb_information.hypertables AS h
+        INNER JOIN timescaledb_information.dimensions AS d USING (hypertable_schema, hypertable_name)""",
+    "aggregates": """
+        SELECT view_schema, view_name, view_owner, materialized_only, compression_enabled,
+            materialization_hypertable_name, view_definition
+        FROM timescaledb_information.continuous_aggregates""",
+    "intervals of aggregates": """
+        SELECT a.view_name, d.time_interval::text
+        FROM timescaledb_information.continuous_aggregates AS a
+        INNER JOIN timescaledb_information.dimensions AS d
+            ON a.materialization_hypertable_name = d.hypertable_name""",
+    "columnstores": """
+        SELECT hypertable_schema, hypertable_name, attname, segmentby_column_index,
+            orderby_column_index, orderby_asc
+        FROM timescaledb_information.compression_settings""",
+    "jobs": """
+        SELECT proc_schema, proc_name, owner::text, schedule_interval::text, scheduled,
+            fixed_schedule, config::text
+        FROM timescaledb_information.jobs WHERE proc_schema LIKE 'entasis%'""",
+    "indexes of aggregates": """
+        SELECT i.tablename, regexp_replace(i.indexdef, '_hyper[^ ]*', '') FROM pg_indexes AS i
+        INNER JOIN timescaledb_information.continuous_aggregates AS a
+            ON i.schemaname = a.materialization_hypertable_schema
+            AND i.tablename = a.materialization_hypertable_name""",
+}
+
+
 def facts(connection: psycopg.Connection[Any]) -> dict[str, set[Any]]:
     """Read everything about the schemas of Entasis DB that a caller or a DBA could tell apart."""
+    (hypertables,) = connection.execute(
+        "SELECT count(*) FROM pg_extension WHERE extname = 'timescaledb'"
+    ).fetchone() or (0,)
     with connection.transaction():
         # names are printed in full only when they are not on the path
         connection.execute("SET LOCAL search_path = ''")
         return {
             kind: {tuple(map(_plain, row)) for row in connection.execute(query).fetchall()}
-            for kind, query in _FACTS.items()
+            for kind, query in (_FACTS | (_HYPERTABLE_FACTS if hypertables else {})).items()
         }
 
 
+# TimescaleDB numbers the tables of its aggregates, and an attempt that failed takes a number too.
+_NUMBERED = re.compile(r"(_materialized_hypertable_|cagg_watermark\()\d+")
+
+
 def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return _NUMBERED.sub(r"\1N", value)
     return tuple(value) if isinstance(value, list) else value

@@ -1,6 +1,7 @@
 """Servers, databases and logins for the tests; the report's last lines say which servers ran."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from psycopg.conninfo import make_conninfo
 
-from tests.engines import SAMPLES, Database, Server, Source, sources
+from tests.engines import SAMPLES, Database, Server, Source, sources, start
 from tests.s3 import S3Server, s3_server
 
 settings.register_profile(
@@ -24,6 +25,7 @@ settings.register_profile(
 settings.load_profile("database")
 
 _servers: dict[str, Server] = {}
+_left: Counter[str] = Counter()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -34,15 +36,26 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse to run without the servers that ENTASIS_TEST_REQUIRE names."""
-    if missing := _required() - {s.name for s in sources()}:
+    """Refuse to run without the servers, or engines, that ENTASIS_TEST_REQUIRE names."""
+    if missing := _required() - {name for s in sources() for name in (s.name, s.engine)}:
         pytest.exit(f"no server for {', '.join(sorted(missing))} on this machine", returncode=3)
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Fail a run in which a required server was there and no test ran on it."""
-    if exitstatus == 0 and not session.config.option.collectonly and _required() - set(_servers):
+    ran = {name for s in sources() if s.name in _servers for name in (s.name, s.engine)}
+    if exitstatus == 0 and not session.config.option.collectonly and _required() - ran:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(trylast=True)  # what -k and -m leave out is not counted
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave what a server cannot do to the others."""
+    for item in items:
+        source = item.callspec.params.get("source") if hasattr(item, "callspec") else None
+        if source is not None and (needs := source.lacks & {m.name for m in item.iter_markers()}):
+            _left[source.name] += 1
+            item.add_marker(pytest.mark.skip(reason=f"{source.name} lacks {', '.join(needs)}"))
 
 
 def _required() -> set[str]:
@@ -53,7 +66,10 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Say which servers the tests ran on, and where those came from."""
     for source in sources():
         state = "ran" if source.name in _servers else "DID NOT RUN"
-        terminalreporter.write_line(f"{source.name}: {state}, {source.origin}")
+        left = _left[source.name]
+        needs = " or ".join(sorted(source.lacks)).replace("_", " ")
+        rest = f"; {left} tests that need {needs} were left to a native server" if left else ""
+        terminalreporter.write_line(f"{source.name}: {state}, {source.origin}{rest}")
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +83,7 @@ def _running() -> Iterator[dict[str, Server]]:
 def server(source: Source, _running: dict[str, Server]) -> Server:
     """Each server in turn."""
     if source.name not in _running:
-        _running[source.name] = Server(source)
+        _running[source.name] = start(source)
     return _running[source.name]
 
 

@@ -3,14 +3,17 @@
 ``make test`` runs the contract on every one of them. A server is one of
 - a cluster of our own, made for this run, of Debian's PostgreSQL 15 and of the embedded wheel's 18;
 - a server given by its DSN in ENTASIS_TEST_DSN_<ENGINE>, which must be a superuser's, because the
-  suite makes databases and logins there and takes them away again.
+  suite makes databases and logins there and takes them away again;
+- for engine timescaledb, where no DSN is given: a container, where Docker answers, else TimescaleDB
+  as WebAssembly, where there is Node.js (tests/wasm).
 """
 
 import os
 import secrets
 import shutil
+import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -18,13 +21,15 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import yaml
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from entasis_db.embedded import Cluster, embedded_cluster
 from entasis_db.errors import EmbeddedServerError
 from entasis_db.migrate import migrate
-from entasis_db.resources import engines
+from entasis_db.resources import engines, schema_order
+from tests import wasm
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SAMPLES = REPOSITORY.parent / "shared" / "data"
@@ -50,6 +55,9 @@ class Source:
     """Where it comes from, for the report."""
     bindir: Path | None = None
     dsn: str | None = None
+    image: str | None = None
+    lacks: frozenset[str] = frozenset()
+    """The markers of tests that it cannot run."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +98,57 @@ def sources() -> tuple[Source, ...]:
         for engine in engines()
         if (dsn := os.environ.get(f"ENTASIS_TEST_DSN_{engine.upper()}"))
     )
+    if "timescaledb" in engines() and not any(s.engine == "timescaledb" for s in found):
+        found.extend(_timescaledb())
     only = os.environ.get("ENTASIS_TEST_ONLY")
     return tuple(s for s in found if only is None or s.name in only.split(","))
+
+
+def _timescaledb() -> list[Source]:
+    """Find a TimescaleDB for a machine that was given none."""
+    engine = "timescaledb"
+    if docker_answers():
+        image = compose()["services"]["timescaledb"]["image"]
+        return [Source("timescaledb-docker", engine, f"a container of {image}", image=image)]
+    if wasm.is_installed():
+        return [
+            Source(
+                "timescaledb-wasm",
+                engine,
+                "TimescaleDB as WebAssembly, one session for all clients",
+                lacks=frozenset({"several_connections"}),
+            )
+        ]
+    return []
+
+
+def compose() -> dict[str, Any]:
+    """Read the file that `make up` runs."""
+    text = (REPOSITORY / "docker" / "compose.yaml").read_text(encoding="utf-8")
+    read: dict[str, Any] = yaml.safe_load(text)
+    return read
+
+
+def docker_answers() -> bool:
+    """Tell whether there is a Docker daemon to run containers."""
+    if (docker := shutil.which("docker")) is None:
+        return False
+    done = subprocess.run([docker, "info"], capture_output=True, check=False)
+    return done.returncode == 0
+
+
+@contextmanager
+def _container(image: str) -> Iterator[str]:
+    """Lend a server in a container: its superuser's DSN."""
+    # only where Docker answers: importing it looks for a daemon
+    from testcontainers.community.postgres import PostgresContainer
+
+    settings = {"max_connections": _SETTINGS["max_connections"], "fsync": "off"}
+    command = ["postgres", *(word for s in settings.items() for word in ("-c", "=".join(s)))]
+    password = secrets.token_urlsafe(12)
+    container = PostgresContainer(image, username="postgres", password=password, driver=None)
+    with container.with_command(command) as started:
+        yield make_conninfo(started.get_connection_url(), dbname="postgres")
 
 
 @contextmanager
@@ -117,6 +174,8 @@ class Server:
         if source.bindir is not None:
             cluster = self._stack.enter_context(bare_cluster(source.bindir))
             self._dsn = cluster.dsn("postgres")
+        elif source.image is not None:
+            self._dsn = self._stack.enter_context(_container(source.image))
         else:
             assert source.dsn is not None
             self._dsn = source.dsn
@@ -124,6 +183,17 @@ class Server:
         self._made: list[str] = []
         self.create(self._template)
         migrate(self.dsn(self._template), engine=source.engine)
+        # no scheduler of jobs may be at work in it while it is copied
+        with self.admin() as connection:
+            connection.execute(
+                sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(
+                    sql.Identifier(self._template)
+                )
+            )
+            connection.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s",
+                [self._template],
+            )
 
     def dsn(self, database: str) -> str:
         """Return the superuser's DSN of one database of this server."""
@@ -174,15 +244,7 @@ class Server:
         """Lend a login that is a member of the given roles: its name and password."""
         name, password = f"entasis_login_{secrets.token_hex(4)}", secrets.token_urlsafe(12)
         with self.admin() as connection:
-            connection.execute(
-                sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(
-                    sql.Identifier(name), sql.Literal(password)
-                )
-            )
-            for role in roles:
-                connection.execute(
-                    sql.SQL("GRANT {} TO {}").format(sql.Identifier(role), sql.Identifier(name))
-                )
+            make_login(connection, name, password, roles)
         try:
             yield name, password
         finally:
@@ -195,3 +257,109 @@ class Server:
             for name in list(self._made):
                 self.drop(name)
         self._stack.close()
+
+
+def make_login(
+    connection: psycopg.Connection[Any], name: str, password: str, roles: Sequence[str]
+) -> None:
+    """Make a login that is a member of the given roles."""
+    connection.execute(
+        sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(
+            sql.Identifier(name), sql.Literal(password)
+        )
+    )
+    for role in roles:
+        connection.execute(
+            sql.SQL("GRANT {} TO {}").format(sql.Identifier(role), sql.Identifier(name))
+        )
+
+
+# in the order in which they can be repeated elsewhere
+_ROLES = """
+    SELECT statement FROM (
+        SELECT 1, format('CREATE ROLE %I %s', rolname,
+            CASE WHEN rolcanlogin THEN 'LOGIN' ELSE 'NOLOGIN' END)
+        FROM pg_roles WHERE rolname LIKE 'entasis%'
+        UNION ALL
+        SELECT 2, format('GRANT %s TO %s', roleid::regrole, member::regrole)
+        FROM pg_auth_members WHERE roleid::regrole::text LIKE 'entasis%'
+    ) AS s (step, statement) ORDER BY step"""
+
+
+class WasmServer(Server):
+    """TimescaleDB as WebAssembly: a process a database, and together they pass for a cluster."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self._stack = ExitStack()
+        self._instances: dict[str, wasm.Instance] = {}
+        self._logins: dict[str, tuple[str, Sequence[str]]] = {}
+        self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
+        # Roles belong to the cluster: every database has them, an empty one too, by the same oids.
+        self.create("scratch")
+        with psycopg.connect(self.dsn("scratch"), autocommit=True) as connection:
+            for file in schema_order(source.engine).bootstrap:
+                connection.execute(file.read_bytes())
+            roles = [text for (text,) in connection.execute(_ROLES).fetchall()]
+        self.drop("scratch")
+        self.create("template0")
+        with psycopg.connect(self.dsn("template0"), autocommit=True) as connection:
+            for statement in roles:
+                connection.execute(statement.encode())
+        self._dump("template0")
+        self._template = "migrated"
+        self.create(self._template)
+        migrate(self.dsn(self._template), engine=source.engine)
+        self._dump(self._template)
+
+    def _dump(self, name: str) -> None:
+        self._instances[name].dump(self._folder / name)
+        self.drop(name)
+
+    def dsn(self, database: str) -> str:
+        """Return the superuser's DSN of one database that is lent."""
+        return make_conninfo(self._instances[database].dsn, dbname=database)
+
+    def admin(self) -> psycopg.Connection[Any]:
+        """Refuse: there is no maintenance database."""
+        raise NotImplementedError("each database is a server of its own here; connect to one")
+
+    def create(self, name: str, template: str = "template0") -> None:
+        """Start an instance: an empty one, or a copy of the migrated one."""
+        dump = self._folder / template  # which "template0" is not yet when it is made itself
+        self._instances[name] = wasm.Instance(dump if dump.exists() else None)
+        with psycopg.connect(self.dsn(name), autocommit=True) as connection:
+            for login, (password, roles) in self._logins.items():
+                make_login(connection, login, password, roles)
+
+    def drop(self, name: str) -> None:
+        """Stop an instance; its data is gone."""
+        self._instances.pop(name).close()
+
+    @contextmanager
+    def login(self, *roles: str) -> Iterator[tuple[str, str]]:
+        """Lend a login that is a member of the given roles: in every database, as in a cluster."""
+        name, password = f"entasis_login_{secrets.token_hex(4)}", secrets.token_urlsafe(12)
+        self._logins[name] = (password, roles)
+        for database in self._instances:
+            with psycopg.connect(self.dsn(database), autocommit=True) as connection:
+                make_login(connection, name, password, roles)
+        try:
+            yield name, password
+        finally:
+            del self._logins[name]
+            for database in self._instances:
+                with psycopg.connect(self.dsn(database), autocommit=True) as connection:
+                    connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
+
+    def close(self) -> None:
+        """Stop all instances."""
+        for name in list(self._instances):
+            self.drop(name)
+        self._stack.close()
+
+
+def start(source: Source) -> Server:
+    """Start the server."""
+    native = source.bindir or source.dsn or source.image
+    return Server(source) if native else WasmServer(source)

@@ -124,6 +124,21 @@ def stored_trades(connection: psycopg.Connection[Any]) -> dict[TradeKey, tuple[D
     }
 
 
+def candle_table(connection: psycopg.Connection[Any], level: str) -> str:
+    """Name the table that the candles of a stored level lie in, for tests that damage it."""
+    (aggregates,) = connection.execute(
+        "SELECT to_regprocedure('entasis_internal.hypertable_of(text)') IS NOT NULL"
+    ).fetchone() or (False,)
+    if not aggregates:
+        return f"entasis.ohlcv_{level}"
+    (table,) = connection.execute(
+        "SELECT format('%%I.%%I', schema_name, table_name)"
+        " FROM entasis_internal.hypertable_of(%s)",
+        [f"ohlcv_{level}"],
+    ).fetchone() or ("",)
+    return str(table)
+
+
 _ALL_LEVELS = " UNION ALL ".join(
     f"SELECT '{level}' AS level, {', '.join(COLUMNS)} FROM entasis.ohlcv_{level}"
     for level in LEVELS

@@ -58,7 +58,8 @@ class Plan:
 
     def indexes(self) -> set[str]:
         """Name the indexes that were read, those of partitions by their partitioned index."""
-        return {self.roots.get(n.index, n.index) for n in self.nodes if n.index is not None}
+        named = {self.roots.get(n.index, n.index) for n in self.nodes if n.index is not None}
+        return {_KEY.sub(r"\1_key", _OF_CHUNK.sub(r"\1", name)) for name in named}
 
     def sorts(self) -> list[Node]:
         """Return the nodes that put rows in order. A Sort that got no row did not."""
@@ -101,9 +102,11 @@ def _walk(node: dict[str, Any]) -> Iterator[Node]:
     if loops:
         rows = node["Actual Rows"] * loops
         removed = sum(value for key, value in node.items() if key.startswith("Rows Removed by"))
+        # a ChunkAppend bears its hypertable's name, and opens only what is below it
+        append = node.get("Custom Plan Provider") in ("ChunkAppend", "ConstraintAwareAppend")
         yield Node(
             node["Node Type"],
-            node.get("Relation Name"),
+            None if append else node.get("Relation Name"),
             node.get("Index Name"),
             loops,
             rows,
@@ -111,6 +114,12 @@ def _walk(node: dict[str, Any]) -> Iterator[Node]:
         )
     for child in node.get("Plans", ()):
         yield from _walk(child)
+
+
+# TimescaleDB names the indexes of chunks after the chunk and the hypertable's index.
+_OF_CHUNK = re.compile(r"^(?:_hyper_\d+_\d+_chunk_|\d+_)(.*)$")
+# The key of stored candles is a primary key where they are tables, an index where aggregates.
+_KEY = re.compile(r"^(ohlcv_1[mhd])_pkey$")
 
 
 def _roots(connection: psycopg.Connection[Any]) -> dict[str, str]:

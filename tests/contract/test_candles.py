@@ -299,7 +299,13 @@ def histories(
 
 
 # Two rows of a statement may want the same key, and then PostgreSQL refuses the whole statement.
-REFUSED = (errors.UniqueViolation, errors.CardinalityViolation)
+# A hypertable takes no MERGE that changes rows, and none of its rows goes to another chunk.
+REFUSED = (
+    errors.UniqueViolation,
+    errors.CardinalityViolation,
+    errors.FeatureNotSupported,
+    errors.CheckViolation,
+)
 
 
 def run(connection: Connection, transaction: Transaction) -> None:
@@ -388,8 +394,10 @@ def test_candles_follow_histories_with_copy(
     ],
 )
 def test_merge_may_move_trades(
-    trading: Connection, step: str, deletes: bool, inserts: bool
+    trading: Connection, database: Database, step: str, deletes: bool, inserts: bool
 ) -> None:
+    if database.engine == "timescaledb":
+        pytest.skip("a hypertable with a columnstore takes no MERGE that changes rows")
     time = datetime(2025, 1, 1, tzinfo=UTC)
     insert(trading, trade(time, 2), trade(time, 3))
     with trading.transaction():
@@ -556,6 +564,7 @@ def test_a_trade_at_the_start_of_a_bucket_belongs_to_it(trading: Connection, zon
     assert set(levels) == set(oracle.LEVELS)
     for start, end in levels.values():
         insert(trading, trade(start), trade(end - MICROSECOND, price="11"), trade(end, price="12"))
+        oracle.refresh(trading)
         stored = oracle.stored_candles(trading)
         level = next(name for name, borders in levels.items() if borders == (start, end))
         before = stored[level]["BTC", "one", start]
@@ -586,6 +595,7 @@ def test_ties_are_broken_by_id_however_they_arrive(trading: Connection) -> None:
             trading.execute(
                 f"INSERT INTO entasis.market_data ({TRADE_COLUMNS}) {values(batch)}", flat(batch)
             )
+        oracle.refresh(trading)
         for level in oracle.LEVELS:
             (candle,) = oracle.stored_candles(trading)[level].values()
             assert (candle.open, candle.first_trade_id) == (12, -5)
@@ -640,7 +650,10 @@ def test_a_writer_needs_no_right_on_the_candles(trading: Connection, login: Logi
         },
     )
     for level in oracle.STORED:
-        with pytest.raises(errors.InsufficientPrivilege):
+        # an aggregate is a view that nobody writes to
+        with pytest.raises(
+            (errors.InsufficientPrivilege, errors.ObjectNotInPrerequisiteState)
+        ):
             writer.execute(f"DELETE FROM entasis.ohlcv_{level}")
 
 

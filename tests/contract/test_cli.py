@@ -319,7 +319,9 @@ def test_killed_at_any_moment_and_run_again_is_the_same_as_run_once(
 def test_check_and_rebuild(market: Database) -> None:
     assert "every candle is what its trades say" in succeeds(market, "check")
     with market.connect() as connected:
-        connected.execute("UPDATE entasis.ohlcv_1m SET high = high + 1 WHERE bucket = %s", [NOON])
+        oracle.refresh(connected)
+        table = oracle.candle_table(connected, "1m")
+        connected.execute(f"UPDATE {table} SET high = high + 1 WHERE bucket = %s", [NOON])
     result = entasis(market, "check", "2024-08-08", "2024-08-09")
     assert result.exit_code == 1
     assert result.stdout.splitlines() == ["ohlcv_1m x BTC 2024-08-08 12:00:00 UTC: different"]
@@ -333,7 +335,7 @@ def test_check_and_rebuild(market: Database) -> None:
 def test_maintain_and_status(market: Database) -> None:
     assert succeeds(market, "maintain").splitlines()[-1] == "maintained"
     said = succeeds(market, "status")
-    assert said.startswith("engine postgresql, release ")
+    assert said.startswith(f"engine {market.engine}, release ")
     assert "0003.market-data" in said
     assert "…" not in said
 

@@ -150,7 +150,7 @@ MINUTE = HOUR + timedelta(minutes=59)
 NEXT = HOUR + timedelta(hours=1)  # of another hour, day and month
 EARLIER = HOUR + timedelta(minutes=10)  # of the same hour
 MORNING = HOUR - timedelta(hours=12)  # of the same day
-BEFORE = HOUR - timedelta(days=3)  # of another day
+BEFORE = HOUR - timedelta(hours=40)  # of another day, of the same week
 S = timedelta(seconds=1)
 
 
@@ -340,6 +340,8 @@ def test_every_write_beside_a_paused_one(
 def test_insert_into_an_empty_minute_beside_its_recompute(
     trading: Connection, database: Database, level: IsolationLevel
 ) -> None:
+    # where the writer keeps the candles, the second one waits for the first one's
+    waits = database.engine == "postgresql"
     for mover_first in (True, False):
         empty(trading, database.engine)
         _start(trading)
@@ -349,16 +351,16 @@ def test_insert_into_an_empty_minute_beside_its_recompute(
             move = "UPDATE entasis.market_data SET timestamp = %s WHERE id = 3"
             if mover_first:
                 assert not mover.start(move, [NEXT + S])
-                assert inserter.start(INSERT, [20, "BTC", NEXT, 7, 7])
+                assert inserter.start(INSERT, [20, "BTC", NEXT, 7, 7]) == waits
                 assert mover.end()
                 inserted = inserter.end()
             else:
                 assert not inserter.start(INSERT, [20, "BTC", NEXT, 7, 7])
-                assert mover.start(move, [NEXT + S])
+                assert mover.start(move, [NEXT + S]) == waits
                 assert inserter.end()
                 inserted = mover.end()
         oracle.assert_candles_are_right(trading)
-        assert inserted == (level is IsolationLevel.READ_COMMITTED)
+        assert inserted == (level is IsolationLevel.READ_COMMITTED or not waits)
         if inserted:
             candle = oracle.stored_candles(trading)["1m"]["BTC", "one", NEXT]
             assert (candle.trades, candle.volume) == (2, 11)
@@ -370,6 +372,7 @@ def test_delete_of_the_last_trade_beside_an_insert(
     trading: Connection, database: Database, level: IsolationLevel, commit: bool
 ) -> None:
     delete = "DELETE FROM entasis.market_data WHERE timestamp >= %s"
+    waits = database.engine == "postgresql"
     for deleter_first in (True, False):
         empty(trading, database.engine)
         _start(trading)
@@ -378,12 +381,12 @@ def test_delete_of_the_last_trade_beside_an_insert(
             inserter.begin(level)
             if deleter_first:
                 assert not deleter.start(delete, [MINUTE])
-                assert inserter.start(INSERT, [20, "BTC", MINUTE, 7, 7])
+                assert inserter.start(INSERT, [20, "BTC", MINUTE, 7, 7]) == waits
                 assert deleter.end(commit=commit) == commit
                 inserter.end()
             else:
                 assert not inserter.start(INSERT, [20, "BTC", MINUTE, 7, 7])
-                assert deleter.start(delete, [MINUTE])
+                assert deleter.start(delete, [MINUTE]) == waits
                 assert inserter.end(commit=commit) == commit
                 deleter.end()
         oracle.assert_candles_are_right(trading)
@@ -419,7 +422,7 @@ def test_a_candle_gone_since_the_snapshot(
             committed = writer.end()
         oracle.assert_candles_are_right(trading)
         # an insert merges into whatever is there: it need not fail where nothing is left
-        if write == "move":
+        if write == "move" and database.engine == "postgresql":
             assert not committed
 
 

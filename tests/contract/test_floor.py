@@ -302,6 +302,7 @@ def _make_anew(old: Connection) -> None:
     _load(old)
 
 
+@pytest.mark.several_connections
 def test_floor_and_drop_are_one_transaction(old: Connection, database: Database) -> None:
     keep_from(old, month(2020, 2), "market_data")
     with database.connect() as other:

@@ -17,7 +17,7 @@ from entasis_db.model import OptionQuote, Trade
 from tests.conftest import Login
 from tests.engines import Database, Server
 
-pytestmark = [pytest.mark.copy, pytest.mark.several_connections]
+pytestmark = pytest.mark.copy
 
 THIS_MONTH = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
 
@@ -183,6 +183,7 @@ def pending(connection: psycopg.Connection[Any]) -> bool:
     return bool(connection.execute("SELECT FROM pg_inherits WHERE inhdetachpending").fetchall())
 
 
+@pytest.mark.several_connections
 def test_a_running_reader_holds_nobody_else_up(filled: Database) -> None:
     with filled.connect() as reader, filled.connect() as worker, filled.connect() as other:
         before = state(other)
@@ -218,6 +219,7 @@ def left_pending(database: Database, watching: psycopg.Connection[Any]) -> None:
     assert pending(watching)
 
 
+@pytest.mark.several_connections
 @pytest.mark.parametrize("as_owner", [True, False], ids=["owner", "admin"])
 def test_what_was_left_half_detached_is_completed(
     filled: Database, server: Server, as_owner: bool
@@ -238,6 +240,7 @@ def test_what_was_left_half_detached_is_completed(
         assert_maintained(state(connected), before)
 
 
+@pytest.mark.several_connections
 def test_what_somebody_else_left_half_detached_is_completed_and_kept(filled: Database) -> None:
     """A detaching cannot be taken back, and blocks every other one of the relation."""
     kept = name("market_data", 1)

@@ -228,6 +228,7 @@ def test_rollback_is_refused_whichever_tool_is_asked(database: Database) -> None
                 connection.execute(statement)
 
 
+@pytest.mark.several_connections
 def test_a_table_in_use_is_waited_for_and_then_named(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

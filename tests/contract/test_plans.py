@@ -5,7 +5,7 @@ property of every plan, whatever its costs are: EXPLAIN's text is not compared.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +14,7 @@ import pytest
 
 from entasis_db import queries
 from entasis_db.queries import Interval, Statement
+from tests import oracle
 from tests.engines import Server
 from tests.plans import Mode, Plan, explain
 
@@ -24,9 +25,10 @@ EXPIRY = datetime(2024, 3, 29, 8, tzinfo=UTC)
 CONTRACTS = 2 * 8 * 2
 """Of one underlying: expiries, strikes, types."""
 
-# Two months of four: the last days of February and the first of March.
+# Two months of four, and two chunks: the last days of February and the first of March.
 FROM, TO = datetime(2024, 2, 28, tzinfo=UTC), datetime(2024, 3, 3, tzinfo=UTC)
-MONTHS = ("y2024m02", "y2024m03")
+DAY = timedelta(days=1)
+YEAR = datetime(2024, 1, 1, tzinfo=UTC), datetime(2025, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +94,7 @@ def filled(server: Server) -> Iterator[psycopg.Connection[Any]]:
                 generate_series(1, 10) AS u,
                 unnest(ARRAY['BTC', 'ETH', 'SOL', 'USD']) AS a
         """)
+        oracle.refresh(connection)
         connection.execute("VACUUM ANALYZE")
         # What servers on flash storage set. With the default of 4, made for spinning disks,
         # a bitmap scan and a sort are often reckoned cheaper than an index scan in order.
@@ -99,8 +102,23 @@ def filled(server: Server) -> Iterator[psycopg.Connection[Any]]:
         yield connection
 
 
-def partitions(relation: str, *months: str) -> set[str]:
-    return {f"{relation}_{month}" for month in months}
+def partitions(
+    connection: psycopg.Connection[Any], relation: str, from_time: datetime, to_time: datetime
+) -> list[str]:
+    """Name the partitions or chunks that hold the range, the oldest first."""
+    rows = connection.execute(
+        "SELECT partition_name FROM entasis.partitions"
+        " WHERE relation = %s AND from_time < %s AND to_time > %s ORDER BY from_time",
+        [relation, to_time, from_time],
+    ).fetchall()
+    assert rows
+    return [name for (name,) in rows]
+
+
+def months(first: datetime, last: datetime) -> tuple[datetime, datetime]:
+    """Round a range to calendar months, as the queries do that jump from contract to contract."""
+    after = last.replace(day=1, hour=0) + 31 * DAY
+    return first.replace(day=1, hour=0), after.replace(day=1)
 
 
 def assert_proper(plan: Plan, relations: set[str], indexes: set[str]) -> None:
@@ -116,9 +134,10 @@ def test_trades_come_in_the_order_of_the_key_from_the_partitions_of_the_range(
     filled: psycopg.Connection[Any], mode: Mode, limit: int | None
 ) -> None:
     plan = explain(filled, queries.trades(*MARKET, FROM, TO, limit), mode)
-    # with a limit, the first month was enough
-    months = MONTHS if limit is None else MONTHS[:1]
-    assert_proper(plan, partitions("market_data", *months), {"market_data_pkey"})
+    held = partitions(filled, "market_data", FROM, TO)
+    assert len(held) == 2
+    # with a limit, the first one was enough
+    assert_proper(plan, set(held if limit is None else held[:1]), {"market_data_pkey"})
     assert plan.sorts() == []
     assert plan.rows_read() == (limit or 4 * 72)
 
@@ -145,9 +164,14 @@ def test_candles_read_one_level_and_only_the_partitions_of_the_range(
     # a week begins on Monday, 26 February, and a month on the first of March: neither is cut
     from_time = datetime(2024, 2, 26, tzinfo=UTC) if interval == "1w" else FROM
     plan = explain(filled, queries.candles(*MARKET, interval, from_time, TO), mode)
-    months = MONTHS[1:] if interval == "1mo" else MONTHS
+    if interval == "1mo":
+        from_time, to_time = datetime(2024, 3, 1, tzinfo=UTC), datetime(2024, 4, 1, tzinfo=UTC)
+    else:
+        to_time = TO
     relation = STORED[interval]
-    assert_proper(plan, partitions(relation, *months), {f"{relation}_pkey"})
+    assert_proper(
+        plan, set(partitions(filled, relation, from_time, to_time)), {f"{relation}_key"}
+    )
 
 
 @pytest.mark.parametrize("interval", ["1m", "1h", "1d"])
@@ -161,10 +185,11 @@ def test_filled_candles_look_back_no_further_than_the_last_trade(
 ) -> None:
     statement = queries.candles(*MARKET, "1h", FROM, TO, fill_gaps=True)
     plan = explain(filled, statement, mode)
-    hours, minutes = partitions("ohlcv_1h", *MONTHS), partitions("ohlcv_1m", MONTHS[0])
+    hours = set(partitions(filled, "ohlcv_1h", FROM, TO))
+    minutes = set(partitions(filled, "ohlcv_1m", FROM - DAY, FROM))
     # the minute before the range is looked for only when the range begins with a gap
     assert plan.relations() - minutes == hours
-    assert plan.indexes() - {"ohlcv_1m_pkey"} == {"ohlcv_1h_pkey"}
+    assert plan.indexes() - {"ohlcv_1m_key"} == {"ohlcv_1h_key"}
     assert plan.seq_scans() == set()
 
 
@@ -173,9 +198,9 @@ def test_the_latest_price_is_the_end_of_the_key(
     filled: psycopg.Connection[Any], mode: Mode
 ) -> None:
     plan = explain(filled, queries.latest_price(*MARKET), mode)
-    opened = plan.relations()
     # months still to come are empty and come first; what is older than the newest trade is not read
-    assert {r for r in opened if "y2024" in r} == partitions("market_data", "y2024m04")
+    held = partitions(filled, "market_data", *YEAR)
+    assert plan.relations() & set(held) == {held[-1]}
     assert plan.indexes() == {"market_data_pkey"}
     assert plan.seq_scans() == set()
     assert plan.sorts() == []
@@ -188,34 +213,36 @@ def test_latest_prices_reads_an_entry_for_each_market_and_partition(
     plan = explain(filled, queries.latest_prices())
     assert plan.indexes() == {"market_data_pkey"}
     assert plan.seq_scans() == set()
-    # each jump looks at the next entry of every month that has one, and each market has one newest
-    assert plan.rows_read() <= (MARKETS + 1) * 4 + MARKETS
+    # each jump looks at the next entry of every partition, and each market has one newest
+    held = partitions(filled, "market_data", *YEAR)
+    assert plan.rows_read() <= (MARKETS + 1) * len(held) + MARKETS
     # what is sorted is the answer, never trades
     assert sum(node.rows for node in plan.sorts()) <= MARKETS
 
 
 @pytest.mark.parametrize("mode", ["custom", "generic"])
 @pytest.mark.parametrize(
-    ("at", "months"),
+    "at",
     [
-        (datetime(2024, 3, 10, 12, tzinfo=UTC), MONTHS[1:]),
-        (datetime(2024, 3, 1, 12, tzinfo=UTC), MONTHS),
+        datetime(2024, 3, 10, 12, tzinfo=UTC),
+        datetime(2024, 3, 1, 12, tzinfo=UTC),
         # the first moment of a month has nothing of the month before within reach but its last day
-        (datetime(2024, 3, 2, tzinfo=UTC), MONTHS[1:]),
+        datetime(2024, 3, 2, tzinfo=UTC),
     ],
 )
 @pytest.mark.parametrize("zone", ["UTC", "America/New_York"])
 def test_an_option_chain_jumps_from_contract_to_contract(
-    filled: psycopg.Connection[Any], mode: Mode, at: datetime, months: tuple[str, ...], zone: str
+    filled: psycopg.Connection[Any], mode: Mode, at: datetime, zone: str
 ) -> None:
     with filled.transaction():
         filled.execute(f"SET LOCAL TIME ZONE '{zone}'")
         plan = explain(filled, queries.option_chain("BTC", at), mode)
-    assert plan.relations() <= partitions("option_data", *months)
+    held = partitions(filled, "option_data", *months(at - DAY, at))
+    assert plan.relations() <= set(held)
     assert plan.indexes() == {"idx_option_data_underlying_expiry"}
     assert plan.seq_scans() == set()
     # of some thousand quotes: one entry a jump and partition, and one newest quote a contract
-    assert plan.rows_read() <= (CONTRACTS + 1) * len(months) + CONTRACTS
+    assert plan.rows_read() <= (CONTRACTS + 1) * len(held) + CONTRACTS
     assert sum(node.rows for node in plan.sorts()) <= CONTRACTS
 
 
@@ -225,7 +252,7 @@ def test_a_smile_jumps_from_contract_to_contract(
 ) -> None:
     at = datetime(2024, 3, 10, 12, tzinfo=UTC)
     plan = explain(filled, queries.iv_smile("BTC", EXPIRY, at), mode)
-    assert plan.relations() == partitions("option_data", MONTHS[1])
+    assert plan.relations() == set(partitions(filled, "option_data", *months(at - DAY, at)))
     assert plan.indexes() == {"idx_option_data_underlying_expiry"}
     assert plan.seq_scans() == set()
     # two contracts have no implied volatility: their eight quotes of the day are passed over
@@ -238,7 +265,8 @@ def test_an_options_history_comes_in_the_order_of_the_key(
     filled: psycopg.Connection[Any], mode: Mode
 ) -> None:
     plan = explain(filled, queries.option_history("BTC", EXPIRY, 2000, "call", FROM, TO), mode)
-    assert_proper(plan, partitions("option_data", *MONTHS), {"idx_option_data_underlying_expiry"})
+    held = partitions(filled, "option_data", FROM, TO)
+    assert_proper(plan, set(held), {"idx_option_data_underlying_expiry"})
     # a generic plan reckons with a row or two, which it may as well sort
     if mode == "custom":
         assert plan.sorts() == []
@@ -258,8 +286,8 @@ def test_scores_read_one_candle_for_each_price(filled: psycopg.Connection[Any], 
     plan = explain(filled, queries.prediction_scores("m1", *MARKET, FROM, TO), mode)
     assert_proper(
         plan,
-        {"predictions"} | partitions("ohlcv_1m", *MONTHS),
-        {"idx_predictions_model_symbol", "ohlcv_1m_pkey"},
+        {"predictions", *partitions(filled, "ohlcv_1m", FROM, TO)},
+        {"idx_predictions_model_symbol", "ohlcv_1m_key"},
     )
     assert plan.sorts() == []
     scored = 4 * 4
@@ -313,5 +341,5 @@ def test_an_unknown_future_costs_no_more_than_its_empty_partitions(
 ) -> None:
     # partitions made ahead of need are opened, and hold nothing
     plan = explain(filled, statement)
-    ahead = {r for r in plan.relations() if "y2024" not in r}
+    ahead = plan.relations() - set(partitions(filled, "market_data", *YEAR))
     assert sum(n.rows for n in plan.nodes if n.relation in ahead) == 0

@@ -1,5 +1,3 @@
-COMMENT ON TABLE entasis.ohlcv_1d IS
-'Candles of one UTC day, kept equal to their trades. Partitioned by bucket. A UTC day without a trade has no row.';
 COMMENT ON COLUMN entasis.ohlcv_1d.symbol IS
 'Instrument, in the exchange''s spelling.';
 COMMENT ON COLUMN entasis.ohlcv_1d.exchange IS

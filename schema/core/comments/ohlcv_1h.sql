@@ -1,5 +1,3 @@
-COMMENT ON TABLE entasis.ohlcv_1h IS
-'Candles of one hour, kept equal to their trades. Partitioned by bucket. A hour without a trade has no row.';
 COMMENT ON COLUMN entasis.ohlcv_1h.symbol IS
 'Instrument, in the exchange''s spelling.';
 COMMENT ON COLUMN entasis.ohlcv_1h.exchange IS

@@ -1,5 +1,3 @@
-COMMENT ON TABLE entasis.ohlcv_1m IS
-'Candles of one minute, kept equal to their trades. Partitioned by bucket. A minute without a trade has no row.';
 COMMENT ON COLUMN entasis.ohlcv_1m.symbol IS
 'Instrument, in the exchange''s spelling.';
 COMMENT ON COLUMN entasis.ohlcv_1m.exchange IS

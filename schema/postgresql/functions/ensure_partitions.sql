@@ -9,38 +9,8 @@ DECLARE
     made integer := 0;
     month timestamptz;
     member text;
-    ahead integer;
-    lowest timestamptz;
 BEGIN
-    SELECT k.months_ahead, f.floor INTO ahead, lowest
-    FROM entasis.keep_periods AS k
-    INNER JOIN entasis.floors AS f ON k.relation = f.relation
-    WHERE k.relation = relation_name;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION '% is not a partitioned relation of Entasis DB', relation_name
-        USING ERRCODE = 'invalid_parameter_value',
-            HINT = 'SELECT relation FROM entasis.keep_periods names them.';
-    END IF;
-    IF from_time IS NULL OR to_time IS NULL OR NOT from_time < to_time THEN
-        RAISE EXCEPTION 'from_time must lie before to_time, and both must be given'
-        USING ERRCODE = 'invalid_parameter_value';
-    END IF;
-    -- 2009: Bitcoin's first block. Beyond it and beyond the months ahead lies a wrong unit of time.
-    IF from_time < '2009-01-01 00:00:00+00' THEN
-        RAISE EXCEPTION 'no partition of % is made before 2009, and % was asked for',
-            relation_name, from_time
-        USING ERRCODE = 'datetime_field_overflow',
-            HINT = 'Are these times in the right unit (seconds, milliseconds, microseconds)?';
-    END IF;
-    IF to_time > date_trunc('month', now()) + (ahead + 1) * interval '1 month' THEN
-        RAISE EXCEPTION 'no partition of % is made further ahead than % months, and % was asked for',
-            relation_name, ahead, to_time
-        USING ERRCODE = 'datetime_field_overflow',
-            HINT = 'Are these times in the right unit? Else raise months_ahead in entasis.keep_periods.';
-    END IF;
-    IF from_time < lowest THEN
-        PERFORM entasis_internal.refuse_below_floor(relation_name, from_time);
-    END IF;
+    PERFORM entasis_internal.refuse_wild_range(relation_name, from_time, to_time);
 
     FOR month IN
         SELECT m FROM generate_series(

@@ -1,5 +1,6 @@
 -- Each level is computed from the one below it, so that a difference is reported where it arose.
--- Whole UTC days are compared, because a day's candle needs them.
+-- Whole UTC days are compared, because a day's candle needs them. The bounds are subqueries of their
+-- own, so that partitions outside them are never opened.
 CREATE OR REPLACE FUNCTION entasis.check_candles(
     from_time timestamptz DEFAULT '-infinity', to_time timestamptz DEFAULT 'infinity'
 ) RETURNS TABLE (
@@ -52,8 +53,9 @@ BEGIN ATOMIC
     stored_in_range AS (
         SELECT s.*
         FROM stored_candles AS s
-        CROSS JOIN bounds AS b
-        WHERE s.bucket >= b.from_day AND s.bucket < b.to_day
+        WHERE
+            s.bucket >= (SELECT b.from_day FROM bounds AS b)
+            AND s.bucket < (SELECT b.to_day FROM bounds AS b)
     ),
 
     parts AS (
@@ -74,8 +76,9 @@ BEGIN ATOMIC
             d.timestamp AS closed_at,
             d.id AS last_trade_id
         FROM entasis.market_data AS d
-        CROSS JOIN bounds AS b
-        WHERE d.timestamp >= b.from_day AND d.timestamp < b.to_day
+        WHERE
+            d.timestamp >= (SELECT b.from_day FROM bounds AS b)
+            AND d.timestamp < (SELECT b.to_day FROM bounds AS b)
         UNION ALL
         SELECT
             CASE s.relation WHEN 'ohlcv_1m' THEN 'ohlcv_1h' ELSE 'ohlcv_1d' END AS relation,

@@ -1,0 +1,139 @@
+"""Which engine a database gets at its first migration: the one it is named, or the one it can run.
+
+The choice is for ever, so a server that could run engine timescaledb after a small change is not
+quietly given engine postgresql: the error says what to change, and how to name the other engine.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+from psycopg import errors
+
+from entasis_db.errors import MigrationError
+
+_TIMESCALEDB = "timescaledb"
+_PLAIN = "postgresql"
+_OLDEST_TIMESCALEDB = (2, 21)
+# TimescaleDB 2.23 is the first for PostgreSQL 18; 2.28 the last for 15.
+_SUPPORTED = "2.21 to 2.28 on PostgreSQL 15, 2.21 and later on 16 and 17, 2.23 and later on 18"
+
+Progress = Callable[[str], None]
+
+
+def choose_engine(
+    connection: psycopg.Connection[Any], wanted: str | None, progress: Progress
+) -> str:
+    """Return the engine for a database that has none yet; leaves the database as it was.
+
+    ``wanted`` is what the user named, or None. ``connection`` is in autocommit mode. Raises
+    MigrationError when the server cannot run the engine that was named, or offers TimescaleDB's
+    Community edition in a state in which it cannot be used.
+    """
+    if wanted == _PLAIN:
+        return wanted
+    available = _one(
+        connection,
+        "SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb')",
+    )
+    if not available:
+        if wanted is None:
+            return _PLAIN
+        raise MigrationError(
+            "this server does not offer the extension timescaledb. Install TimescaleDB there "
+            "(Community edition), or migrate with --engine postgresql"
+        )
+    if not _preloaded(connection):
+        raise MigrationError(
+            "this server has TimescaleDB installed but not loaded. Set shared_preload_libraries = "
+            "'timescaledb' and restart it, or, to do without, migrate with --engine postgresql"
+        )
+    version, licence, schema = _probe(connection)
+    if licence != "timescale":
+        if wanted is None:
+            progress(
+                f"engine postgresql: this server's TimescaleDB {version} is the Apache-2 edition, "
+                "without continuous aggregates, columnstore and jobs"
+            )
+            return _PLAIN
+        raise MigrationError(
+            f"this server's TimescaleDB {version} runs under the licence {licence!r}, without "
+            "continuous aggregates, columnstore and jobs. Install the Community edition and set "
+            "timescaledb.license = 'timescale', or migrate with --engine postgresql"
+        )
+    if schema != "public":
+        raise MigrationError(
+            f"TimescaleDB is installed in schema {schema!r} of this database, and Entasis DB needs "
+            "it in public. DROP EXTENSION timescaledb, if nothing here uses it, and migrate again"
+        )
+    _check_pair(connection.info.server_version // 10000, version)
+    if wanted is None:
+        progress(f"engine timescaledb: this server has TimescaleDB {version}, Community edition")
+    return _TIMESCALEDB
+
+
+def check_extension(connection: psycopg.Connection[Any]) -> None:
+    """Raise MigrationError unless the TimescaleDB of a migrated database is one we support."""
+    if not _preloaded(connection):
+        raise MigrationError(
+            "this database has engine timescaledb, and its server no longer loads TimescaleDB. Set "
+            "shared_preload_libraries = 'timescaledb' and restart it"
+        )
+    version = _one(
+        connection, "SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'"
+    )
+    if version is None:
+        raise MigrationError(
+            "this database has engine timescaledb, and its extension was dropped, with all that "
+            "depends on it. Restore a backup"
+        )
+    _check_pair(connection.info.server_version // 10000, version)
+
+
+def _preloaded(connection: psycopg.Connection[Any]) -> bool:
+    # Not everybody may read shared_preload_libraries. This setting is the loader's own.
+    return (
+        _one(connection, "SELECT current_setting('timescaledb.disable_load', true)") is not None
+    )
+
+
+def _probe(connection: psycopg.Connection[Any]) -> tuple[str, str, str]:
+    """Return TimescaleDB's version, licence and schema, creating it for a moment if need be."""
+    try:
+        with connection.transaction(force_rollback=True):
+            connection.execute("SET LOCAL client_min_messages = error")
+            # The licence is unknown until the library is loaded, which the extension does.
+            connection.execute("CREATE EXTENSION IF NOT EXISTS timescaledb SCHEMA public")
+            row = connection.execute(
+                """
+                SELECT
+                    e.extversion,
+                    current_setting('timescaledb.license', true),
+                    e.extnamespace::regnamespace::text
+                FROM pg_extension AS e WHERE e.extname = 'timescaledb'
+                """
+            ).fetchone()
+    except errors.InsufficientPrivilege as error:
+        raise MigrationError(
+            "this login may not create the extension timescaledb, so it cannot be told whether "
+            "this server has the Community edition. Have it created once by a superuser "
+            "(CREATE EXTENSION timescaledb), or migrate with --engine postgresql"
+        ) from error
+    assert row is not None
+    return row[0], row[1], row[2]
+
+
+def _check_pair(server: int, version: str) -> None:
+    numbers = tuple(int(part) for part in version.split("-")[0].split(".")[:2])
+    oldest = (2, 23) if server >= 18 else _OLDEST_TIMESCALEDB
+    if numbers < oldest or (server == 15 and numbers > (2, 28)):
+        raise MigrationError(
+            f"TimescaleDB {version} on PostgreSQL {server} is not supported; supported are "
+            f"{_SUPPORTED}. Upgrade with ALTER EXTENSION timescaledb UPDATE, or migrate with "
+            "--engine postgresql"
+        )
+
+
+def _one(connection: psycopg.Connection[Any], query: str) -> Any:
+    row = connection.execute(query.encode()).fetchone()
+    return row[0] if row is not None else None

@@ -1,0 +1,68 @@
+-- Option quotes.
+-- depends: 0003.market-data
+
+SET LOCAL ROLE entasis_owner;
+
+CREATE SEQUENCE IF NOT EXISTS entasis.option_data_id_seq AS bigint;
+
+-- The key begins with the columns of the source document's idx_option_data_underlying_expiry and
+-- bears its name: one index serves as both.
+CREATE TABLE IF NOT EXISTS entasis.option_data (
+    id bigint NOT NULL DEFAULT nextval('entasis.option_data_id_seq'),
+    underlying varchar(20) COLLATE "C" NOT NULL,
+    strike_price numeric NOT NULL,
+    expiry_date timestamptz NOT NULL,
+    option_type varchar(4) COLLATE "C" NOT NULL,
+    iv numeric,
+    delta numeric,
+    gamma numeric,
+    theta numeric,
+    vega numeric,
+    timestamp timestamptz NOT NULL,
+    CONSTRAINT idx_option_data_underlying_expiry PRIMARY KEY (
+        underlying, expiry_date, strike_price, option_type, timestamp, id
+    ),
+    CONSTRAINT option_data_underlying_not_empty CHECK (underlying <> ''),
+    CONSTRAINT option_data_option_type_known CHECK (option_type IN ('call', 'put')),
+    CONSTRAINT option_data_expiry_date_finite CHECK (isfinite(expiry_date)),
+    CONSTRAINT option_data_timestamp_finite CHECK (isfinite(timestamp)),
+    CONSTRAINT option_data_strike_price_exact CHECK (
+        strike_price > 0 AND strike_price < 1e12 AND min_scale(strike_price) <= 12
+    ),
+    CONSTRAINT option_data_iv_exact CHECK (iv >= 0 AND iv < 1e6 AND min_scale(iv) <= 18),
+    CONSTRAINT option_data_delta_exact CHECK (
+        delta > -1e12 AND delta < 1e12 AND min_scale(delta) <= 18
+    ),
+    CONSTRAINT option_data_gamma_exact CHECK (
+        gamma > -1e12 AND gamma < 1e12 AND min_scale(gamma) <= 18
+    ),
+    CONSTRAINT option_data_theta_exact CHECK (
+        theta > -1e12 AND theta < 1e12 AND min_scale(theta) <= 18
+    ),
+    CONSTRAINT option_data_vega_exact CHECK (
+        vega > -1e12 AND vega < 1e12 AND min_scale(vega) <= 18
+    )
+);
+
+ALTER SEQUENCE entasis.option_data_id_seq OWNED BY entasis.option_data.id;
+
+-- chunks as market_data has them
+DO $hypertable$
+BEGIN
+    PERFORM public.create_hypertable(
+        'entasis.option_data',
+        public.by_range('timestamp', interval '7 days'),
+        create_default_indexes => false,
+        if_not_exists => true
+    );
+END
+$hypertable$;
+
+CREATE INDEX IF NOT EXISTS idx_option_data_strike_type
+ON entasis.option_data (strike_price, option_type);
+
+ALTER TABLE entasis.option_data SET (
+    timescaledb.enable_columnstore = true,
+    timescaledb.segmentby = 'underlying, expiry_date',
+    timescaledb.orderby = 'strike_price, option_type, timestamp, id'
+);

@@ -1,0 +1,45 @@
+-- A job runs as its owner, which must be able to log in; entasis_owner must not. So the jobs have an
+-- owner of their own. No client gets in as it: a limit of no connections does not count background
+-- workers. core/bootstrap/roles.sql says why each step is taken as it is.
+DO $role$
+BEGIN
+    IF to_regrole('entasis_jobs') IS NULL THEN
+        BEGIN
+            CREATE ROLE entasis_jobs LOGIN PASSWORD NULL CONNECTION LIMIT 0;
+        EXCEPTION WHEN duplicate_object OR unique_violation THEN
+            NULL;
+        END;
+    END IF;
+END
+$role$;
+
+DO $members$
+DECLARE
+    pair record;
+BEGIN
+    FOR pair IN
+        SELECT
+            w.granted,
+            w.member
+        FROM (VALUES
+            ('entasis_owner', 'entasis_jobs'),
+            -- the login that migrates adds the jobs in their owner's name
+            ('entasis_jobs', session_user::text)
+        ) AS w (granted, member)
+        INNER JOIN pg_catalog.pg_roles AS m ON m.rolname = w.member
+        WHERE
+            NOT m.rolsuper
+            AND NOT EXISTS (
+                SELECT FROM pg_catalog.pg_auth_members AS a
+                WHERE a.roleid = to_regrole(w.granted) AND a.member = m.oid
+                AND coalesce((to_jsonb(a) ->> 'set_option')::boolean, true)
+            )
+    LOOP
+        BEGIN
+            EXECUTE format('GRANT %I TO %I', pair.granted, pair.member);
+        EXCEPTION WHEN unique_violation THEN
+            NULL;
+        END;
+    END LOOP;
+END
+$members$;

@@ -1,0 +1,36 @@
+-- What the aggregates show of a range may be computed from its trades when it is read, and would be
+-- gone with them: the hypertables must hold every candle that the aggregates show.
+CREATE OR REPLACE FUNCTION entasis_internal.candles_are_stored(
+    from_time timestamptz, to_time timestamptz
+) RETURNS boolean
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    level record;
+    shown bigint;
+    stored bigint;
+BEGIN
+    FOR level IN
+        SELECT w.relation, h.schema_name, h.table_name
+        FROM (VALUES ('ohlcv_1m'), ('ohlcv_1h'), ('ohlcv_1d')) AS w (relation)
+        CROSS JOIN LATERAL entasis_internal.hypertable_of(w.relation) AS h
+    LOOP
+        EXECUTE format(
+            'SELECT count(*) FROM entasis.%I AS c WHERE c.bucket >= $1 AND c.bucket < $2',
+            level.relation
+        ) INTO shown USING from_time, to_time;
+        EXECUTE format(
+            'SELECT count(*) FROM %I.%I AS c WHERE c.bucket >= $1 AND c.bucket < $2',
+            level.schema_name, level.table_name
+        ) INTO stored USING from_time, to_time;
+        IF shown <> stored THEN
+            RETURN false;
+        END IF;
+    END LOOP;
+    RETURN NOT EXISTS (SELECT FROM entasis.check_candles(from_time, to_time));
+END
+$$;
+
+COMMENT ON FUNCTION entasis_internal.candles_are_stored(timestamptz, timestamptz) IS
+'Whether every candle of the UTC days [from_time, to_time) is materialized and is what its trades say.';

@@ -1,0 +1,28 @@
+-- See maintain() for why every name in it is qualified.
+CREATE OR REPLACE PROCEDURE entasis_internal.compress_job(job_id integer, config jsonb)
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    chunk record;
+    compress_after interval := config OPERATOR(pg_catalog.->>) 'compress_after';
+BEGIN
+    IF compress_after IS NULL THEN
+        RAISE EXCEPTION 'job % has no compress_after in its config', job_id
+        USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'SELECT alter_job(job_id, config => ''{"compress_after": "7 days"}'')';
+    END IF;
+    FOR chunk IN SELECT * FROM entasis_internal.chunks_to_compress(compress_after) LOOP
+        BEGIN
+            PERFORM public.compress_chunk(chunk.partition_oid::pg_catalog.regclass);
+            INSERT INTO entasis.maintenance_log (action, relation, detail)
+            VALUES ('compress', chunk.relation, chunk.partition_name);
+        EXCEPTION WHEN lock_not_available OR deadlock_detected OR undefined_table THEN
+            RAISE NOTICE '% is in use; the next run tries again', chunk.partition_name;
+        END;
+        COMMIT;
+    END LOOP;
+END
+$$;
+
+COMMENT ON PROCEDURE entasis_internal.compress_job (integer, jsonb) IS
+'Job: moves chunks that ended longer ago than config.compress_after into the columnstore, and the rows that came to one since. Commits after each chunk.';

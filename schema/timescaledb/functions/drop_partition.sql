@@ -1,0 +1,50 @@
+-- Between here and the commit nobody writes to the chunk, and its candles are compared with what the
+-- trades say once more: what is dropped is in the candles.
+CREATE OR REPLACE FUNCTION entasis_internal.drop_partition(relation_name text, dropped name)
+RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET lock_timeout = '2s'
+AS $$
+DECLARE
+    expired record;
+BEGIN
+    SELECT e.partition_oid, e.to_time, e.from_time, e.kept_because INTO expired
+    FROM entasis_internal.expired_partitions() AS e
+    WHERE e.relation = relation_name AND e.partition_name = dropped;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION '% is not a chunk of % that is past its keep period', dropped, relation_name
+        USING ERRCODE = 'object_not_in_prerequisite_state',
+            HINT = 'SELECT * FROM entasis_internal.expired_partitions() lists those that are.';
+    END IF;
+    IF expired.kept_because IS NOT NULL THEN
+        RAISE EXCEPTION '% is kept: %', dropped, expired.kept_because
+        USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+
+    EXECUTE format('LOCK TABLE %s IN SHARE MODE', expired.partition_oid::regclass);
+    IF relation_name = 'market_data' THEN
+        IF NOT entasis_internal.candles_are_stored(expired.from_time, expired.to_time) THEN
+            RAISE EXCEPTION 'candles of % are not up to date', dropped
+            USING ERRCODE = 'EN001',
+                HINT = 'CALL entasis.refresh_candles(from_time, to_time) brings them up to date.';
+        END IF;
+    END IF;
+
+    PERFORM entasis_internal.claim_drop(
+        to_regclass(format('entasis.%I', relation_name)),
+        relation_name, expired.from_time, expired.to_time
+    );
+    PERFORM public.drop_chunks(
+        format('entasis.%I', relation_name)::regclass,
+        older_than => expired.to_time,
+        newer_than => expired.from_time
+    );
+    PERFORM entasis_internal.raise_floor(relation_name, expired.to_time);
+    INSERT INTO entasis.maintenance_log (action, relation, detail)
+    VALUES ('drop', relation_name, format('%s [%s, %s)', dropped, expired.from_time, expired.to_time));
+END
+$$;
+
+COMMENT ON FUNCTION entasis_internal.drop_partition(text, name) IS
+'Drops one chunk that is past its keep period and not kept for another cause, and raises the floor in the same transaction. Raises lock_not_available when the chunk is in use for longer than 2 s, and EN001 when its candles lag behind its trades.';

@@ -1,0 +1,20 @@
+CREATE OR REPLACE FUNCTION entasis_internal.ensure_job(
+    procedure_name text, run_every interval, first_run timestamptz, settings jsonb DEFAULT NULL
+) RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM FROM timescaledb_information.jobs AS j
+    WHERE j.proc_schema = 'entasis_internal' AND j.proc_name = procedure_name;
+    IF NOT FOUND THEN
+        PERFORM public.add_job(
+            format('entasis_internal.%I', procedure_name)::regproc,
+            run_every, config => settings, initial_start => first_run
+        );
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION entasis_internal.ensure_job(text, interval, timestamptz, jsonb) IS
+'Gives TimescaleDB''s scheduler a job that runs a procedure of schema entasis_internal, unless it has one: what a DBA has changed with alter_job() stays. Called as entasis_jobs, which then owns the job.';

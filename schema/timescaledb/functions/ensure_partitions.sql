@@ -1,0 +1,15 @@
+CREATE OR REPLACE FUNCTION entasis.ensure_partitions(
+    relation_name text, from_time timestamptz, to_time timestamptz
+) RETURNS integer
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM entasis_internal.refuse_wild_range(relation_name, from_time, to_time);
+    -- a chunk is made by the first row that needs it
+    RETURN 0;
+END
+$$;
+
+COMMENT ON FUNCTION entasis.ensure_partitions(text, timestamptz, timestamptz) IS
+'Refuses a range [from_time, to_time) before 2009, below the floor, or further ahead than keep_periods.months_ahead. On engine timescaledb chunks are made by the rows that need them, and it returns 0.';

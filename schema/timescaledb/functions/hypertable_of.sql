@@ -1,0 +1,16 @@
+CREATE OR REPLACE FUNCTION entasis_internal.hypertable_of(relation_name text)
+RETURNS TABLE (schema_name name, table_name name)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT h.hypertable_schema, h.hypertable_name
+    FROM timescaledb_information.hypertables AS h
+    WHERE h.hypertable_schema = 'entasis' AND h.hypertable_name = relation_name
+    UNION ALL
+    SELECT a.materialization_hypertable_schema, a.materialization_hypertable_name
+    FROM timescaledb_information.continuous_aggregates AS a
+    WHERE a.view_schema = 'entasis' AND a.view_name = relation_name
+$$;
+
+COMMENT ON FUNCTION entasis_internal.hypertable_of(text) IS
+'The hypertable that holds the rows of a relation of schema entasis: itself, or that of a continuous aggregate.';

@@ -1,0 +1,10 @@
+CREATE OR REPLACE PROCEDURE entasis_internal.maintain_job(job_id integer, config jsonb)
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    CALL entasis.maintain();
+END
+$$;
+
+COMMENT ON PROCEDURE entasis_internal.maintain_job (integer, jsonb) IS
+'Job: entasis.maintain(), every night.';

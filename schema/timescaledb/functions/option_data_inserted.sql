@@ -1,0 +1,22 @@
+-- No transition table: a hypertable with an INSERT trigger that has one takes COPY row by row, and then
+-- forgets to note that the rows' candles are out of date (tried on 2.28.3; with BEFORE ROW triggers
+-- too). So the table is asked instead. Chunks below the floor are gone, so this opens none, except
+-- for one that holds the floor itself.
+CREATE OR REPLACE FUNCTION entasis_internal.option_data_inserted() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    lowest timestamptz;
+BEGIN
+    SELECT f.floor INTO lowest FROM entasis.floors AS f WHERE f.relation = 'option_data';
+    IF isfinite(lowest) THEN
+        PERFORM entasis_internal.refuse_below_floor('option_data', min(d.timestamp))
+        FROM entasis.option_data AS d WHERE d.timestamp < lowest;
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION entasis_internal.option_data_inserted() IS
+'Trigger of option_data: refuses a statement after which there are quotes below the floor.';

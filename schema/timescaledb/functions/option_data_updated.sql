@@ -1,0 +1,15 @@
+CREATE OR REPLACE FUNCTION entasis_internal.option_data_updated() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM entasis_internal.refuse_below_floor('option_data', min(o.timestamp))
+    FROM old_quotes AS o;
+    PERFORM entasis_internal.refuse_below_floor('option_data', min(n.timestamp))
+    FROM new_quotes AS n;
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION entasis_internal.option_data_updated() IS
+'Trigger of option_data: refuses what a statement changed below the floor.';

@@ -1,0 +1,17 @@
+-- Not a parsed body, here and wherever TimescaleDB's views are read: a dependency on them would stand
+-- in the way of ALTER EXTENSION timescaledb UPDATE.
+CREATE OR REPLACE FUNCTION entasis_internal.partitions_of(relation_name text)
+RETURNS TABLE (partition_oid oid, partition_name name, from_time timestamptz, to_time timestamptz)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT c.oid, c.relname, k.range_start, k.range_end
+    FROM timescaledb_information.chunks AS k
+    INNER JOIN pg_catalog.pg_namespace AS n ON n.nspname = k.chunk_schema
+    INNER JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = k.chunk_name
+    INNER JOIN entasis_internal.hypertable_of(relation_name) AS h
+        ON k.hypertable_schema = h.schema_name AND k.hypertable_name = h.table_name
+$$;
+
+COMMENT ON FUNCTION entasis_internal.partitions_of(text) IS
+'The chunks of one relation of schema entasis with their real bounds, [from_time, to_time); those of candles are the chunks of their continuous aggregate.';

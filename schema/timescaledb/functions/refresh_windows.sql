@@ -1,0 +1,63 @@
+-- Whole UTC days, because a day's candle needs them, but never below the floor, and only buckets that
+-- are over: a bucket that is still open is computed when it is read, and materialized it would hide
+-- its next trades until the next refresh. Minutes go chunk by chunk, each in one transaction:
+-- TimescaleDB's own batches (buckets_per_batch) are not used, because in 2.28.3 they forget the last
+-- bucket of a range of changes that ends at that bucket's very beginning.
+CREATE OR REPLACE FUNCTION entasis_internal.refresh_windows(
+    from_time timestamptz, to_time timestamptz
+) RETURNS TABLE (relation text, window_from timestamptz, window_to timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
+BEGIN ATOMIC
+    WITH days AS (
+        SELECT
+            greatest(
+                entasis_internal.first_whole_day(),
+                CASE
+                    WHEN isfinite(refresh_windows.from_time)
+                        THEN date_trunc('day', refresh_windows.from_time)
+                    ELSE refresh_windows.from_time
+                END
+            ) AS from_day,
+            CASE
+                WHEN isfinite(refresh_windows.to_time)
+                    THEN
+                        date_trunc('day', refresh_windows.to_time - interval '1 microsecond')
+                        + interval '1 day'
+                ELSE refresh_windows.to_time
+            END AS to_day
+        WHERE refresh_windows.from_time < refresh_windows.to_time
+    )
+
+    SELECT
+        w.relation,
+        w.window_from,
+        w.window_to
+    FROM (
+        SELECT
+            1 AS rank,
+            'ohlcv_1m' AS relation,
+            greatest(d.from_day, p.from_time) AS window_from,
+            least(d.to_day, p.to_time, date_trunc('minute', clock_timestamp())) AS window_to
+        FROM days AS d
+        CROSS JOIN LATERAL entasis_internal.partitions_of('market_data') AS p
+        UNION ALL
+        SELECT
+            l.rank,
+            l.relation,
+            d.from_day AS window_from,
+            least(d.to_day, date_trunc(l.unit, clock_timestamp())) AS window_to
+        FROM days AS d
+        CROSS JOIN (VALUES
+            (2, 'ohlcv_1h', 'hour'),
+            (3, 'ohlcv_1d', 'day')
+        ) AS l (rank, relation, unit)
+    ) AS w
+    WHERE w.window_from < w.window_to
+    -- each level is computed from the one before it
+    ORDER BY w.rank, w.window_from;
+END;
+
+COMMENT ON FUNCTION entasis_internal.refresh_windows(timestamptz, timestamptz) IS
+'What a refresh of [from_time, to_time) asks of each continuous aggregate, from the smallest buckets up: windows of whole UTC days above the floor, up to the bucket that is open now.';

@@ -1,0 +1,29 @@
+-- TimescaleDB refuses a refresh beside another one, and one that comes a moment later finds the list
+-- of work empty and returns before the other has done the work. So ours come one after the other. The
+-- lock is the session's, because a refresh commits; one that a failed call left behind in a session
+-- which does nothing now holds nobody up. Any two numbers will do for it.
+-- See maintain() for why every name in it is qualified.
+CREATE OR REPLACE PROCEDURE entasis_internal.take_refresh_lock()
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    WHILE NOT pg_catalog.pg_try_advisory_lock(1162757971, 1) LOOP
+        PERFORM FROM pg_catalog.pg_locks AS l
+        INNER JOIN pg_catalog.pg_stat_activity AS a
+            ON l.pid OPERATOR(pg_catalog.=) a.pid AND l.database OPERATOR(pg_catalog.=) a.datid
+        WHERE
+            l.locktype OPERATOR(pg_catalog.=) 'advisory'
+            AND l.classid OPERATOR(pg_catalog.=) 1162757971::pg_catalog.oid
+            AND l.objid OPERATOR(pg_catalog.=) 1::pg_catalog.oid
+            AND l.granted
+            AND a.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()
+            AND a.state IS DISTINCT FROM 'idle';
+        EXIT WHEN NOT FOUND;
+        COMMIT;
+        PERFORM pg_catalog.pg_sleep(0.05);
+    END LOOP;
+END
+$$;
+
+COMMENT ON PROCEDURE entasis_internal.take_refresh_lock () IS
+'Waits until no other session refreshes candles through entasis.refresh_candles() or rebuild_candles().';

@@ -1,0 +1,52 @@
+CREATE SEQUENCE IF NOT EXISTS entasis.market_data_id_seq AS bigint;
+
+-- min_scale, not scale: trailing zeros are harmless, and scale() of NaN is NULL, which a CHECK
+-- takes for a yes. Two-sided bounds refuse NaN, which sorts above every number, and the infinities.
+CREATE TABLE IF NOT EXISTS entasis.market_data (
+    id bigint NOT NULL DEFAULT nextval('entasis.market_data_id_seq'),
+    symbol varchar(20) COLLATE "C" NOT NULL,
+    exchange varchar(20) COLLATE "C" NOT NULL,
+    timestamp timestamptz NOT NULL,
+    price numeric NOT NULL,
+    volume numeric NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT current_timestamp,
+    CONSTRAINT market_data_pkey PRIMARY KEY (symbol, exchange, timestamp, id),
+    CONSTRAINT market_data_symbol_not_empty CHECK (symbol <> ''),
+    CONSTRAINT market_data_exchange_not_empty CHECK (exchange <> ''),
+    CONSTRAINT market_data_timestamp_finite CHECK (isfinite(timestamp)),
+    CONSTRAINT market_data_price_exact CHECK (
+        price > 0 AND price < 1e12 AND min_scale(price) <= 12
+    ),
+    CONSTRAINT market_data_volume_exact CHECK (
+        volume > 0 AND volume < 1e12 AND min_scale(volume) <= 12
+    )
+);
+
+ALTER SEQUENCE entasis.market_data_id_seq OWNED BY entasis.market_data.id;
+
+-- Seven days: at a thousand trades a second, the indexes of the chunk that is written to stay within
+-- some tens of GB, and a month of history is a handful of chunks. Chunks begin on Thursdays, 00:00
+-- UTC, so no day, and no candle of a day, is cut in two.
+DO $hypertable$
+BEGIN
+    PERFORM public.create_hypertable(
+        'entasis.market_data',
+        public.by_range('timestamp', interval '7 days'),
+        create_default_indexes => false,
+        if_not_exists => true
+    );
+END
+$hypertable$;
+
+CREATE INDEX IF NOT EXISTS idx_market_data_symbol_timestamp
+ON entasis.market_data (symbol, timestamp DESC);
+
+CREATE INDEX IF NOT EXISTS idx_market_data_exchange_timestamp
+ON entasis.market_data (exchange, timestamp DESC);
+
+-- One market's trades in the order of their candles' minutes lie together.
+ALTER TABLE entasis.market_data SET (
+    timescaledb.enable_columnstore = true,
+    timescaledb.segmentby = 'symbol, exchange',
+    timescaledb.orderby = 'timestamp, id'
+);

@@ -1,0 +1,47 @@
+-- The first price is the one at the smallest (timestamp, id): an array of three compares as they do.
+-- TimescaleDB's first() would take a row (timestamp, id), but a candle that is partly computed when
+-- it is read fails with it, and its order by timestamp alone leaves ties to chance. The difference
+-- to a fixed moment, because what depends on the session's zone has no place in an aggregate.
+-- Minutes are chunks of 30 days, not the ten times 7 that would be the default, so that they go in
+-- time when they are past their keep period.
+CREATE MATERIALIZED VIEW IF NOT EXISTS entasis.ohlcv_1m WITH (
+    timescaledb.continuous,
+    timescaledb.materialized_only = false,
+    timescaledb.create_group_indexes = false,
+    timescaledb.chunk_interval = '30 days'
+) AS
+SELECT
+    d.symbol,
+    d.exchange,
+    public.time_bucket('1 minute', d.timestamp) AS bucket,
+    (min(ARRAY[
+        extract(EPOCH FROM d.timestamp - '2000-01-01 00:00:00+00'::timestamptz), d.id, d.price
+    ]))[3] AS open,
+    max(d.price) AS high,
+    min(d.price) AS low,
+    (max(ARRAY[
+        extract(EPOCH FROM d.timestamp - '2000-01-01 00:00:00+00'::timestamptz), d.id, d.price
+    ]))[3] AS close,
+    sum(d.volume) AS volume,
+    sum(d.price * d.volume) AS quote_volume,
+    count(*) AS trades,
+    min(d.timestamp) AS opened_at,
+    (min(ARRAY[
+        extract(EPOCH FROM d.timestamp - '2000-01-01 00:00:00+00'::timestamptz), d.id, d.price
+    ]))[2]::bigint AS first_trade_id,
+    max(d.timestamp) AS closed_at,
+    (max(ARRAY[
+        extract(EPOCH FROM d.timestamp - '2000-01-01 00:00:00+00'::timestamptz), d.id, d.price
+    ]))[2]::bigint AS last_trade_id
+FROM entasis.market_data AS d
+GROUP BY 1, 2, 3
+WITH NO DATA;
+
+CREATE INDEX IF NOT EXISTS ohlcv_1m_key ON entasis.ohlcv_1m (symbol, exchange, bucket);
+
+-- half a billion minutes a year; hours and days are few
+ALTER MATERIALIZED VIEW entasis.ohlcv_1m SET (
+    timescaledb.enable_columnstore = true,
+    timescaledb.segmentby = 'symbol, exchange',
+    timescaledb.orderby = 'bucket'
+);
