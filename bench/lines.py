@@ -82,16 +82,19 @@ class Bench:
 
 def run(bench: Bench, sizes: Sequence[int], numbers: Iterable[int]) -> None:
     """Take the chosen lines at every size."""
+    from bench import archive  # which itself needs this module
+
     wanted = set(numbers)
     if 7 in wanted:
         ladder(bench, min(sizes))
     for size in sizes:
         if wanted & {1, 2}:
             ingest(bench, size, wanted)
-        if wanted & {3, 4, 5, 6, 8, 9}:
+        if wanted & {3, 4, 5, 6, 8, 9, 10}:
             with loaded_database(bench, size) as loaded:
                 for number, line in (
                     (9, storage),
+                    (10, archive.line),
                     (4, day_of_candles),
                     (8, latest_prices),
                     (5, month_drop),

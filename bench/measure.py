@@ -42,7 +42,7 @@ class Row:
     highest: float | None = None
     rounds: int | None = None
     target: Target | None = None
-    unit: Literal["ratio", "bytes", "rows"] = "ratio"
+    unit: Literal["ratio", "bytes", "rows", "MiB"] = "ratio"
     remark: str = ""
     samples: Mapping[str, Sequence[float]] = field(default_factory=dict)
     """Seconds of each arm. They go into the JSON, for whoever wants to look behind a ratio."""

@@ -88,7 +88,7 @@ def _section(section: Section) -> str:
 
 def _figure(row: Row) -> str:
     if row.unit != "ratio":
-        return f"{row.value:.1f} {row.unit}" if row.unit == "bytes" else f"{row.value:.1f}"
+        return f"{row.value:.1f} {row.unit}" if row.unit != "rows" else f"{row.value:.1f}"
     parts = [f"{_number(row.value):>6}"]
     if row.rounds == 1:
         parts.append("(one round)")

@@ -4,9 +4,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NoReturn
 
 import click
@@ -355,6 +356,152 @@ def _summarise(connection: psycopg.Connection[Any], relation: str, loaded: Loade
         for line, code, reason in rows:
             _step(f"  line {line}: {code}: {reason}")
         _step("  all of them: SELECT * FROM entasis.quarantine")
+
+
+# ------------------------------------------------------------------ the archive
+
+
+_STORE = "URL of the archive: s3://BUCKET/PREFIX[?endpoint_url=...] or file:///FOLDER."
+
+
+@main.group(invoke_without_command=True)
+@click.option("--to", "url", envvar="ENTASIS_ARCHIVE_URL", show_envvar=True, help=_STORE)
+@click.pass_context
+def archive(ctx: click.Context, url: str | None) -> None:
+    """Archive what is past its keep period, of relations that are marked as archived.
+
+    Nothing is dropped: entasis maintain does that, for ranges whose archive is verified.
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    archives = _archives()
+    store = _store(url, "--to")
+    with _connected(ctx) as connection:
+        if not _marked(connection):
+            _step(
+                "no relation is marked as archived; mark one with: UPDATE entasis.keep_periods "
+                "SET archived = true WHERE relation = 'market_data'"
+            )
+            return
+        with _events() as progress:
+            done = archives.archive(connection, store, progress)
+    size, rows = sum(a.bytes for a in done), sum(a.rows for a in done)
+    _step(f"{len(done)} ranges archived: {rows:,} rows, {size:,} bytes")
+
+
+def _archives() -> ModuleType:
+    """Import the archive, which needs libraries that not everybody has."""
+    try:
+        from entasis_db import archive as found
+    except ImportError as error:
+        _fail(f"the archive needs {error.name}: pip install 'entasis-db[archive]'")
+    return found
+
+
+def _store(url: str | None, option: str) -> Any:
+    if not url:
+        _fail(f"where is the archive? Name it with {option} or in ENTASIS_ARCHIVE_URL", _USAGE)
+    return _archives().open_store(url)
+
+
+def _marked(connection: psycopg.Connection[Any]) -> bool:
+    return bool(
+        connection.execute("SELECT FROM entasis.keep_periods WHERE archived LIMIT 1").fetchall()
+    )
+
+
+@contextmanager
+def _events() -> Iterator[Callable[[Any], None]]:
+    """Show results as lines, and on a terminal the steps on the way in a line that changes."""
+
+    def tell(event: Any) -> None:
+        if event.final:
+            _step(str(event))
+        elif line is not None:
+            line.update(str(event))
+
+    with ExitStack() as stack:
+        line = stack.enter_context(_err.status("reading")) if _err.is_terminal else None
+        yield tell
+
+
+@archive.command(name="list")
+@click.pass_context
+def list_archives(ctx: click.Context) -> None:
+    """List what is archived, and whether it is still in the database too."""
+    with _connected(ctx) as connection:
+        found = connection.execute(
+            "SELECT a.relation, a.from_time, a.to_time, a.row_count, sum(o.bytes), count(o.key),"
+            " a.verified_at, a.dropped_at, a.stale_at FROM entasis.archives AS a"
+            " LEFT OUTER JOIN entasis.archive_objects AS o ON a.id = o.archive_id"
+            " WHERE a.superseded_at IS NULL"
+            " GROUP BY a.id ORDER BY a.relation, a.from_time, a.id"
+        ).fetchall()
+    if not found:
+        _step("nothing is archived")
+        return
+    table = Table("relation", "from (UTC)", "to")
+    for name in ("rows", "bytes", "objects"):
+        table.add_column(name, justify="right")
+    table.add_column("state")
+    for relation, start, end, rows, size, objects, verified, dropped, stale in found:
+        if verified is None:
+            state = "not verified; the next run begins it anew"
+        elif dropped is not None:
+            state = f"dropped {_when(dropped)}"
+        else:
+            state = "stale, to be archived again" if stale else f"verified {_when(verified)}"
+        table.add_row(
+            relation,
+            *(f"{t.astimezone(UTC):%Y-%m-%d %H:%M}" for t in (start, end)),
+            *("" if n is None else f"{n:,}" for n in (rows, size, objects)),
+            state,
+        )
+    _print_whole(table)
+
+
+@main.command()
+@click.argument("relation")
+@click.argument("from_time")
+@click.argument("to_time")
+@click.option("--from", "url", envvar="ENTASIS_ARCHIVE_URL", show_envvar=True, help=_STORE)
+@click.option("--attach", is_flag=True, help="Into the relation, whole archived ranges only.")
+@click.option(
+    "--hold",
+    type=click.IntRange(1, 3650),
+    default=7,
+    show_default=True,
+    help="Days for which maintenance leaves there what is attached.",
+)
+@click.pass_context
+def restore(
+    ctx: click.Context,
+    relation: str,
+    from_time: str,
+    to_time: str,
+    url: str | None,
+    attach: bool,
+    hold: int,
+) -> None:
+    """Bring the archived rows of RELATION from FROM_TIME up to TO_TIME (UTC) back.
+
+    Into a new table beside the relation, or with --attach into the relation itself.
+    """
+    start, end = _moment(from_time), _moment(to_time)
+    archives = _archives()
+    store = _store(url, "--from")
+    with _connected(ctx) as connection, _events() as progress:
+        done = archives.restore(
+            connection,
+            store,
+            relation,
+            start,
+            end,
+            attach=attach,
+            hold=timedelta(days=hold),
+            progress=progress,
+        )
+    _step(f"{sum(r.rows for r in done):,} rows are back")
 
 
 # ------------------------------------------------------------------ reading

@@ -27,3 +27,11 @@ class IdSpaceError(EntasisError):
 
 class QueryError(EntasisError):
     """A named query was asked for something that does not exist."""
+
+
+class ArchiveError(EntasisError):
+    """A range could not be archived, or not be restored. What is in the database stays there."""
+
+
+class StoreError(ArchiveError):
+    """The store of the archive refused, cannot be reached, or gave back other bytes."""

@@ -2,10 +2,12 @@
 
 ``CALL entasis.maintain()`` drops a partition under a short exclusive lock on its parent, and gives
 up when somebody reads it. A login that may act as entasis_owner need not: it detaches the partition
-beside running readers and writers first, and then drops what nobody can see any more.
+beside running readers and writers first, and then drops what nobody can see any more. Of an
+archived relation it drops only what its archive holds, row for row; the rest it attaches again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -52,17 +54,18 @@ def _drop_concurrently(connection: psycopg.Connection[Any], progress: Progress) 
     (acting_before,) = _rows(connection, "SELECT current_setting('role')")[0]
     connection.execute("SET ROLE entasis_owner")
     try:
+        _rows(connection, "SELECT entasis_internal.note_partitions()")
         # A partition may be left half detached, and until that is completed none other of its
         # relation can be detached.
         for relation, partition in _rows(connection, _PENDING):
             progress(f"completing the detaching of {partition}")
             _detach(connection, relation, partition, sql.SQL("FINALIZE"))
-        for relation, partition in _rows(connection, _LEFT_DETACHED):
+        for relation, partition, *bounds in _rows(connection, _LEFT_DETACHED):
             progress(f"dropping {partition}, which an earlier run detached")
-            _drop(connection, relation, partition)
+            _drop(connection, relation, partition, bounds, progress)
         # Asked anew after each drop: trades that have gone release their candles.
         while expired := _rows(connection, _NEXT_EXPIRED):
-            relation, partition, to_time = expired[0]
+            relation, partition, from_time, to_time = expired[0]
             progress(f"detaching {partition}")
             # The floor first: from here on nobody writes below it, and if this run is killed, the
             # rows are merely there for longer.
@@ -72,15 +75,15 @@ def _drop_concurrently(connection: psycopg.Connection[Any], progress: Progress) 
                 )
                 _log(connection, "detach", relation, partition)
             _detach(connection, relation, partition, sql.SQL("CONCURRENTLY"))
-            _drop(connection, relation, partition)
-            progress(f"dropped {partition}")
+            if _drop(connection, relation, partition, [from_time, to_time], progress):
+                progress(f"dropped {partition}")
     finally:
         if not connection.closed:
             connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(acting_before)))
 
 
 _NEXT_EXPIRED = """
-    SELECT e.relation, e.partition_name, e.to_time
+    SELECT e.relation, e.partition_name, e.from_time, e.to_time
     FROM entasis_internal.expired_partitions() AS e
     -- what a DBA has put into another schema is left to CALL entasis.maintain()
     INNER JOIN pg_catalog.pg_class AS c
@@ -105,7 +108,7 @@ _PENDING = """
 # What this maintenance meant to drop, as the last thing that it noted about that name: a table of
 # that name which somebody made later, to restore history, is none of its business.
 _LEFT_DETACHED = """
-    SELECT l.relation, l.detail
+    SELECT l.relation, l.detail, s.from_time, s.to_time
     FROM (
         SELECT DISTINCT ON (split_part(m.detail, ' ', 1)) m.relation, m.action, m.detail
         FROM entasis.maintenance_log AS m
@@ -113,7 +116,10 @@ _LEFT_DETACHED = """
     ) AS l
     INNER JOIN entasis.keep_periods AS k ON l.relation = k.relation
     INNER JOIN pg_catalog.pg_class AS c ON c.oid = to_regclass(format('entasis.%%I', l.detail))
-    WHERE l.action = 'detach' AND NOT c.relispartition AND NOT k.archived
+    LEFT OUTER JOIN entasis_internal.seen_partitions AS s
+        ON l.relation = s.relation AND l.detail = s.partition_name
+    WHERE l.action = 'detach' AND NOT c.relispartition
+        AND NOT (k.archived AND s.partition_name IS NULL)
     ORDER BY l.relation LIKE 'ohlcv%%', l.relation, l.detail
 """
 
@@ -136,10 +142,39 @@ def _detach(
     )
 
 
-def _drop(connection: psycopg.Connection[Any], relation: str, partition: str) -> None:
-    with connection.transaction():
-        connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier("entasis", partition)))
-        _log(connection, "drop", relation, partition)
+def _drop(
+    connection: psycopg.Connection[Any],
+    relation: str,
+    partition: str,
+    bounds: Sequence[datetime | None],
+    progress: Progress,
+) -> bool:
+    """Drop what was detached; or attach it again, when its archive does not hold exactly this."""
+    table = sql.Identifier("entasis", partition)
+    try:
+        with connection.transaction():
+            connection.execute(sql.SQL("LOCK TABLE {}").format(table))
+            connection.execute(
+                "SELECT entasis_internal.claim_drop("
+                "to_regclass(format('entasis.%%I', %s::text)), %s, %s, %s)",
+                [partition, relation, *bounds],
+            )
+            connection.execute(sql.SQL("DROP TABLE {}").format(table))
+            _log(connection, "drop", relation, partition)
+    except psycopg.errors.IntegrityConstraintViolation as error:
+        progress(f"{partition} is attached again: {error.diag.message_primary}")
+        with connection.transaction():
+            connection.execute(
+                sql.SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES FROM ({}) TO ({})").format(
+                    sql.Identifier("entasis", relation), table, *map(sql.Literal, bounds)
+                )
+            )
+            connection.execute(
+                "SELECT entasis_internal.mark_stale(%s, %s, %s)", [relation, *bounds]
+            )
+            _log(connection, "attach", relation, partition)
+        return False
+    return True
 
 
 def _log(connection: psycopg.Connection[Any], action: str, relation: str, partition: str) -> None:

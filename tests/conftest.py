@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 from psycopg.conninfo import make_conninfo
 
 from tests.engines import SAMPLES, Database, Server, Source, sources, start
+from tests.s3 import S3Server, s3_server
 
 settings.register_profile(
     "database",
@@ -129,3 +130,12 @@ def samples() -> Path:
     if not SAMPLES.is_dir():
         pytest.skip("the real samples are not beside this checkout")
     return SAMPLES
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    """An S3 server, with its credentials where the AWS tools look for them."""
+    with s3_server() as server, pytest.MonkeyPatch.context() as patch:
+        for name, value in server.environment.items():
+            patch.setenv(name, value)
+        yield server

@@ -296,8 +296,8 @@ def killed(database: Database, kill_at: int) -> None:
 
 
 def test_killed_between_any_two_statements_the_next_run_completes_it(server: Server) -> None:
-    # SET ROLE; raise the floor and note it; detach; drop and note it; and the same once more
-    for kill_at in range(1, 8):
+    # SET ROLE; raise the floor and note it; detach; lock, claim, drop and note it; once more
+    for kill_at in range(1, 13):
         with server.database() as lent, lent.connect() as connected:
             fill(connected)
             before = state(connected)

@@ -5,6 +5,6 @@ COMMENT ON COLUMN entasis.keep_periods.relation IS
 COMMENT ON COLUMN entasis.keep_periods.keep IS
 'A partition that lies wholly further back than this is past its keep period. NULL: kept for ever.';
 COMMENT ON COLUMN entasis.keep_periods.archived IS
-'True: entasis.maintain() drops no partition of it without a verified archive on record.';
+'True: no partition of it is dropped unless a verified archive holds exactly its rows.';
 COMMENT ON COLUMN entasis.keep_periods.months_ahead IS
 'How many calendar months after this one have their partition made ahead.';

@@ -5,7 +5,7 @@ COMMENT ON COLUMN entasis.maintenance_log.id IS
 COMMENT ON COLUMN entasis.maintenance_log.logged_at IS
 'When; UTC.';
 COMMENT ON COLUMN entasis.maintenance_log.action IS
-'create, drop or detach.';
+'create, archive, detach, attach, drop or restore.';
 COMMENT ON COLUMN entasis.maintenance_log.relation IS
 'Relation that it happened to.';
 COMMENT ON COLUMN entasis.maintenance_log.detail IS

@@ -17,14 +17,19 @@ BEGIN ATOMIC
         p.partition_name,
         p.from_time,
         p.to_time,
-        CASE
-            WHEN k.archived
-                THEN 'it is marked as archived, and no verified archive of it is on record'
-            WHEN k.relation LIKE 'ohlcv%' AND EXISTS (
-                SELECT FROM entasis_internal.partitions_of('market_data') AS raw
-                WHERE raw.from_time < p.to_time
-            ) THEN 'market_data still has trades of that time or before'
-        END AS kept_because
+        coalesce(
+            CASE
+                WHEN k.archived
+                    THEN entasis_internal.archive_fault(k.relation, p.from_time, p.to_time)
+            END,
+            entasis_internal.hold_on(k.relation, p.from_time, p.to_time),
+            CASE
+                WHEN k.relation LIKE 'ohlcv%' AND EXISTS (
+                    SELECT FROM entasis_internal.partitions_of('market_data') AS raw
+                    WHERE raw.from_time < p.to_time
+                ) THEN 'market_data still has trades of that time or before'
+            END
+        ) AS kept_because
     FROM entasis.keep_periods AS k
     CROSS JOIN LATERAL entasis_internal.partitions_of(k.relation) AS p
     WHERE p.to_time <= entasis.keep_from(k.keep)

@@ -95,3 +95,57 @@ entasis.maintain(),
 entasis.rebuild_candles(timestamptz, timestamptz),
 entasis.refresh_candles(timestamptz, timestamptz)
 TO entasis_admin;
+
+GRANT SELECT ON
+entasis.archives,
+entasis.archive_objects,
+entasis.restores,
+entasis.health,
+entasis_internal.seen_partitions
+TO entasis_admin;
+GRANT EXECUTE ON FUNCTION
+entasis_internal.archive_fault(text, timestamptz, timestamptz),
+entasis_internal.hold_on(text, timestamptz, timestamptz),
+entasis_internal.reaches_ahead(text, integer),
+entasis_internal.time_text(timestamptz),
+entasis_internal.trade_text(text, text, timestamptz, bigint, numeric, numeric, timestamptz),
+entasis_internal.quote_text(
+    text,
+    timestamptz,
+    numeric,
+    text,
+    timestamptz,
+    bigint,
+    numeric,
+    numeric,
+    numeric,
+    numeric,
+    numeric
+),
+entasis_internal.candle_text(
+    text,
+    text,
+    timestamptz,
+    numeric,
+    numeric,
+    numeric,
+    numeric,
+    numeric,
+    numeric,
+    bigint,
+    timestamptz,
+    bigint,
+    timestamptz,
+    bigint
+),
+entasis_internal.content_of(regclass, text, timestamptz, timestamptz),
+entasis_internal.note_partitions(),
+entasis_internal.mark_stale(text, timestamptz, timestamptz),
+entasis_internal.archive_begin(text, timestamptz, timestamptz, text),
+entasis_internal.archive_verified(bigint, bigint, numeric, jsonb),
+entasis_internal.archive_forget(bigint),
+entasis_internal.restore_begin(text, timestamptz, timestamptz),
+entasis_internal.restore_verified(name, bigint, numeric),
+entasis_internal.attach_restored(name, interval),
+entasis.drop_restored(name)
+TO entasis_admin;

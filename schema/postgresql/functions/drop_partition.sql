@@ -23,6 +23,19 @@ BEGIN
         USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
 
+    -- Late writers wait while their range is compared with its archive; readers go on. A writer that
+    -- waits here while this waits for the parent may be told of a deadlock: repeating, it is told
+    -- of the floor.
+    IF EXISTS (
+        SELECT FROM entasis.keep_periods AS k WHERE k.relation = relation_name AND k.archived
+    ) THEN
+        EXECUTE format(
+            'LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', expired.partition_oid::regclass
+        );
+    END IF;
+    PERFORM entasis_internal.claim_drop(
+        expired.partition_oid, relation_name, expired.from_time, expired.to_time
+    );
     -- a DBA may have put it into another schema; on this path, a regclass is written in full
     EXECUTE format('DROP TABLE %s', expired.partition_oid::regclass);
     PERFORM entasis_internal.raise_floor(relation_name, expired.to_time);
@@ -32,4 +45,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.drop_partition(text, name) IS
-'Drops one partition that is past its keep period and not kept for another cause, and raises the floor in the same transaction. Raises lock_not_available when the partition is in use for longer than 2 s.';
+'Drops one partition that is past its keep period and not kept for another cause, and raises the floor in the same transaction. Raises integrity_constraint_violation when the relation is archived and its archive does not hold exactly these rows, lock_not_available when the partition is in use for longer than 2 s.';

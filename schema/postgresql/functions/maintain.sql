@@ -12,13 +12,15 @@ DECLARE
     dropped boolean;
 BEGIN
     made := entasis_internal.make_partitions_ahead();
+    PERFORM entasis_internal.note_partitions();
     COMMIT;
     IF made OPERATOR(pg_catalog.>) 0 THEN
         RAISE NOTICE 'made % partitions ahead', made;
     END IF;
 
     FOR expired IN
-        SELECT e.relation, e.partition_name FROM entasis_internal.expired_partitions() AS e
+        SELECT e.relation, e.partition_name, e.from_time, e.to_time
+        FROM entasis_internal.expired_partitions() AS e
     LOOP
         dropped := false;
         FOR attempt IN 1..5 LOOP
@@ -37,6 +39,12 @@ BEGIN
                 EXIT;
             EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
                 RAISE NOTICE '% is in use; attempt % of 5', expired.partition_name, attempt;
+            WHEN integrity_constraint_violation THEN
+                RAISE NOTICE '%', SQLERRM;
+                PERFORM entasis_internal.mark_stale(
+                    expired.relation, expired.from_time, expired.to_time
+                );
+                EXIT;
             WHEN undefined_table OR object_not_in_prerequisite_state THEN
                 RAISE NOTICE '% was dropped by another session', expired.partition_name;
                 EXIT;

@@ -31,6 +31,10 @@ BEGIN
         END IF;
     END IF;
 
+    PERFORM entasis_internal.claim_drop(
+        to_regclass(format('entasis.%I', relation_name)),
+        relation_name, expired.from_time, expired.to_time
+    );
     PERFORM public.drop_chunks(
         format('entasis.%I', relation_name)::regclass,
         older_than => expired.to_time,

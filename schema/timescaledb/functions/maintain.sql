@@ -10,6 +10,8 @@ DECLARE
     dropped boolean;
     lagging boolean;
 BEGIN
+    PERFORM entasis_internal.note_partitions();
+    COMMIT;
     FOR expired IN
         SELECT e.relation, e.partition_name, e.from_time, e.to_time
         FROM entasis_internal.expired_partitions() AS e
@@ -32,6 +34,12 @@ BEGIN
                 EXIT;
             EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
                 RAISE NOTICE '% is in use; attempt % of 5', expired.partition_name, attempt;
+            WHEN integrity_constraint_violation THEN
+                RAISE NOTICE '%', SQLERRM;
+                PERFORM entasis_internal.mark_stale(
+                    expired.relation, expired.from_time, expired.to_time
+                );
+                EXIT;
             WHEN undefined_table OR object_not_in_prerequisite_state THEN
                 RAISE NOTICE '% was dropped by another session', expired.partition_name;
                 EXIT;

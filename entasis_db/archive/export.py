@@ -1,0 +1,311 @@
+"""Archiving: each range is written, read back, verified and recorded.
+
+It drops nothing: that is for ``maintain``, which compares the rows with the record once more.
+"""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import psycopg
+from psycopg import sql
+
+from entasis_db.archive import layout
+from entasis_db.archive.database import rows
+from entasis_db.archive.progress import Event, Progress
+from entasis_db.archive.store import Store
+from entasis_db.errors import ArchiveError, StoreError
+
+# any numbers will do, as long as every release uses the same
+_LOCK = (0x656E7461, 0x61726368)
+_ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class Archived:
+    """A range whose archive was verified and recorded."""
+
+    relation: str
+    from_time: datetime
+    to_time: datetime
+    rows: int
+    bytes: int
+    """Size of its objects in the store."""
+
+
+class _Range(NamedTuple):
+    relation: str
+    from_time: datetime
+    to_time: datetime
+
+    def event(self, step: str, rows: int = 0, *, final: bool = False) -> Event:
+        return Event(*self, step, rows, final)
+
+
+@dataclass(frozen=True)
+class _Object:
+    part: int
+    key: str
+    bytes: int
+    row_count: int
+    sha256: str
+
+
+def archive(
+    connection: psycopg.Connection[Any], store: Store, progress: Progress = lambda _: None
+) -> list[Archived]:
+    """Archive every range of an archived relation that is past its keep period and not archived.
+
+    ``connection`` is in autocommit mode and belongs to a member of entasis_admin. Ranges whose rows
+    changed since they were archived are archived again. Killed at any moment, the next run
+    completes it and removes what was left in the store. Memory stays below a fixed bound: one row
+    group of rows, and one object at a time in a temporary file.
+
+    Raises StoreError when the store fails, and ArchiveError at the end when a range could not be
+    archived; the others are.
+    """
+    if not connection.autocommit:
+        raise ValueError("archive over a connection in autocommit mode: it commits as it goes")
+    found: list[Archived] = []
+    failures: list[str] = []
+    with _alone(connection):
+        _clean(connection, store, progress)
+        rows(connection, "SELECT entasis_internal.note_partitions()")
+        for relation, start, end in rows(connection, _EXPIRED):
+            of = _Range(relation, start, end)
+            try:
+                if _needed(connection, of, progress):
+                    found.append(_archive(connection, store, of, progress))
+            except StoreError:
+                raise
+            except (ArchiveError, psycopg.errors.DataError) as error:
+                # a value without an exact form; the other ranges are not held up by it
+                progress(of.event(f"not archived: {error}", final=True))
+                failures.append(f"{of.event('not archived')}: {error}")
+            except psycopg.errors.ObjectNotInPrerequisiteState as error:
+                progress(of.event(f"left alone: {error.diag.message_primary}", final=True))
+        _clean(connection, store, progress)
+        failures += [
+            f"{name} has no lower bound; attach it again with one"
+            for (name,) in rows(connection, _UNBOUNDED)
+        ]
+    if failures:
+        raise ArchiveError(f"{len(failures)} ranges could not be archived; {failures[0]}")
+    return found
+
+
+# Of a partition that a killed maintenance left half detached, its relation shows no rows: the next
+# maintenance completes that.
+_EXPIRED = """
+    SELECT e.relation, e.from_time, e.to_time
+    FROM entasis_internal.expired_partitions() AS e
+    INNER JOIN entasis.keep_periods AS k ON e.relation = k.relation
+    LEFT OUTER JOIN pg_catalog.pg_inherits AS i ON e.partition_oid = i.inhrelid
+    WHERE k.archived AND isfinite(e.from_time) AND i.inhdetachpending IS NOT TRUE
+"""
+
+_UNBOUNDED = """
+    SELECT e.partition_name
+    FROM entasis_internal.expired_partitions() AS e
+    INNER JOIN entasis.keep_periods AS k ON e.relation = k.relation
+    WHERE k.archived AND NOT isfinite(e.from_time)
+"""
+
+
+@contextmanager
+def _alone(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """Let one archive run go on at a time: another would take its objects for a dead one's."""
+    if not rows(connection, "SELECT pg_try_advisory_lock(%s, %s)", *_LOCK)[0][0]:
+        raise ArchiveError("another archive run of this database is going on; wait for its end")
+    try:
+        yield
+    finally:
+        if not connection.closed:
+            rows(connection, "SELECT pg_advisory_unlock(%s, %s)", *_LOCK)
+
+
+def _clean(connection: psycopg.Connection[Any], store: Store, progress: Progress) -> None:
+    """Remove what killed runs left, and archives whose successors are verified."""
+    for number, relation, start, end, version in rows(
+        connection,
+        "SELECT id, relation, from_time, to_time, version FROM entasis.archives"
+        " WHERE location = %s AND (verified_at IS NULL OR superseded_at IS NOT NULL) ORDER BY id",
+        store.location,
+    ):
+        _forget(connection, store, number, _Range(relation, start, end), version)
+        progress(Event(relation, start, end, f"removed version {version}", final=True))
+
+
+def _forget(
+    connection: psycopg.Connection[Any], store: Store, number: int, of: _Range, version: UUID
+) -> None:
+    store.discard(layout.key_prefix(of.relation, of.from_time, of.to_time, version))
+    rows(connection, "SELECT entasis_internal.archive_forget(%s)", number)
+
+
+def _needed(connection: psycopg.Connection[Any], of: _Range, progress: Progress) -> bool:
+    """Say whether a range has to be archived, for the first time or again."""
+    current = rows(
+        connection,
+        "SELECT row_count, checksum, stale_at IS NOT NULL FROM entasis.archives"
+        " WHERE relation = %s AND from_time = %s AND to_time = %s"
+        " AND verified_at IS NOT NULL AND superseded_at IS NULL",
+        *of,
+    )
+    if not current:
+        return True
+    ((count, checksum, stale),) = current
+    if stale:
+        return True
+    now = rows(
+        connection,
+        "SELECT row_count, checksum FROM entasis_internal.content_of("
+        "to_regclass(format('entasis.%%I', %s::text)), %s, %s, %s)",
+        of.relation,
+        *of,
+    )
+    if now == [(count, checksum)]:
+        return False
+    progress(of.event("rows changed since it was archived", final=True))
+    rows(connection, "SELECT entasis_internal.mark_stale(%s, %s, %s)", *of)
+    return True
+
+
+def _archive(
+    connection: psycopg.Connection[Any], store: Store, of: _Range, progress: Progress
+) -> Archived:
+    for _ in range(_ATTEMPTS):
+        # on record before anything is written, so that nothing is left in the store unknown
+        ((number, version),) = rows(
+            connection,
+            "SELECT id, version FROM entasis_internal.archive_begin(%s, %s, %s, %s)",
+            *of,
+            store.location,
+        )
+        objects = []
+        content = layout.Content()
+        with tempfile.TemporaryDirectory(prefix="entasis-archive-") as folder:
+            for object_, file in _written(connection, of, version, Path(folder), progress):
+                store.put(object_.key, file)
+                file.unlink()
+                objects.append(object_)
+            for object_ in objects:
+                _read_back(store, of, object_, content, Path(folder) / "read.parquet")
+                progress(of.event("reading back", content.rows))
+        progress(of.event("comparing with the database", content.rows))
+        ((verified,),) = rows(
+            connection,
+            "SELECT entasis_internal.archive_verified(%s, %s, %s, %s)",
+            number,
+            content.rows,
+            content.checksum,
+            json.dumps([asdict(o) for o in objects]),
+        )
+        if verified:
+            size = sum(o.bytes for o in objects)
+            progress(of.event(f"archived, {size:,} bytes", content.rows, final=True))
+            return Archived(*of, rows=content.rows, bytes=size)
+        _forget(connection, store, number, of, version)
+        progress(of.event("rows changed while it was written; once more", final=True))
+    raise ArchiveError(
+        f"its rows changed while it was written, {_ATTEMPTS} times; the next run tries again"
+    )
+
+
+def _written(
+    connection: psycopg.Connection[Any], of: _Range, version: UUID, folder: Path, progress: Progress
+) -> Iterator[tuple[_Object, Path]]:
+    """Write the range into files of one object each; the caller takes each before the next."""
+    form = layout.LAYOUTS[of.relation]
+    prefix = layout.key_prefix(of.relation, of.from_time, of.to_time, version)
+    about = {
+        "entasis.relation": of.relation,
+        "entasis.from_time": of.from_time.isoformat(),
+        "entasis.to_time": of.to_time.isoformat(),
+        "entasis.version": str(version),
+    }
+    writer: layout.ObjectWriter | None = None
+    part = done = 0
+
+    def finished(writer: layout.ObjectWriter) -> tuple[_Object, Path]:
+        writer.close()
+        file = writer.file
+        key = f"{prefix}{part:04}.parquet"
+        return _Object(part, key, file.stat().st_size, writer.rows, layout.sha256(file)), file
+
+    try:
+        for table in _tables(connection, of, form):
+            if writer is not None and writer.rows >= layout.OBJECT_ROWS:
+                yield finished(writer)
+                writer = None
+                part += 1
+            if writer is None:
+                writer = layout.ObjectWriter(form, folder / f"{part}.parquet", about)
+            writer.write(table)
+            done += table.num_rows
+            progress(of.event("writing", done))
+        if writer is not None:
+            last, writer = writer, None
+            yield finished(last)
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def _tables(connection: psycopg.Connection[Any], of: _Range, form: layout.Layout) -> Iterator[Any]:
+    """Read the range in the order of its layout, a row group at a time."""
+    query = sql.SQL(
+        "COPY (SELECT {columns} FROM entasis.{relation} AS r"
+        " WHERE r.{time} >= {start} AND r.{time} < {end} ORDER BY {order})"
+        " TO STDOUT (FORMAT csv)"
+    ).format(
+        columns=sql.SQL(form.expressions()),  # of constants only
+        relation=sql.Identifier(of.relation),
+        time=sql.Identifier(form.time),
+        start=sql.Literal(of.from_time),
+        end=sql.Literal(of.to_time),
+        order=sql.SQL(", ").join(sql.Identifier("r", name) for name in form.order),
+    )
+    with connection.transaction():
+        connection.execute("SET LOCAL timezone = 'UTC'")
+        connection.execute("SET LOCAL datestyle = 'ISO'")
+        connection.execute("SET LOCAL client_encoding = 'UTF8'")
+        with connection.cursor() as cursor, cursor.copy(query) as copy:
+            lines: list[bytes | bytearray | memoryview] = []
+            for line in copy:  # the server sends a row at a time
+                lines.append(line)
+                if len(lines) == layout.ROW_GROUP:
+                    yield layout.parsed(form, lines)
+                    lines = []
+            if lines:
+                yield layout.parsed(form, lines)
+
+
+def _read_back(
+    store: Store, of: _Range, object_: _Object, content: layout.Content, file: Path
+) -> None:
+    """Fetch an object from the store and count what is in it; its file is gone afterwards."""
+    fetch(store, object_.key, object_.sha256, file)
+    form = layout.LAYOUTS[of.relation]
+    for table in layout.row_groups(form, file):
+        content.add(form, table)
+    file.unlink()
+
+
+def fetch(store: Store, key: str, sha256: str, file: Path) -> None:
+    """Fetch an object into a file.
+
+    Raises StoreError when the store gives back other bytes than were written.
+    """
+    store.get(key, file)
+    if layout.sha256(file) != sha256:
+        raise StoreError(
+            f"the store gave back other bytes for {key} than were written; it is not trusted with "
+            "this range, and nothing was dropped"
+        )

@@ -1,0 +1,319 @@
+"""How rows become Parquet and back, and the checksum of their content.
+
+The checksum is the one of ``entasis_internal.content_of``: the sum over the rows of the MD5 of a
+canonical text, taken as two signed 64-bit halves.
+"""
+
+import hashlib
+import sys
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import MAX_PREC, Decimal, localcontext
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pcsv
+import pyarrow.parquet as pq
+
+from entasis_db.errors import ArchiveError
+
+ROW_GROUP = 131_072
+"""Rows of a row group: what a reader of one symbol and one day reads at least."""
+OBJECT_ROWS = 16 * ROW_GROUP
+"""Rows of an object at most; one object at a time lies in a temporary file."""
+
+_TIME = pa.timestamp("us", "UTC")
+_PRICE = pa.decimal128(24, 12)
+_GREEK = pa.decimal128(30, 18)
+_SUM = pa.decimal128(38, 12)
+_QUOTE = pa.decimal128(38, 24)
+
+_CANDLE = {
+    "symbol": pa.string(),
+    "exchange": pa.string(),
+    "bucket": _TIME,
+    "open": _PRICE,
+    "high": _PRICE,
+    "low": _PRICE,
+    "close": _PRICE,
+    "volume": _SUM,
+    "quote_volume": _QUOTE,
+    "quote_volume_text": pa.string(),
+    "trades": pa.int64(),
+    "opened_at": _TIME,
+    "first_trade_id": pa.int64(),
+    "closed_at": _TIME,
+    "last_trade_id": pa.int64(),
+}
+# A sum of prices times volumes has no bound of its own; what a DECIMAL(38, 24) cannot hold goes,
+# with every digit, into a second column.
+_FITS = "r.quote_volume < 1e14 AND min_scale(r.quote_volume) <= 24"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The Parquet of one relation."""
+
+    columns: dict[str, Any]
+    """Arrow type by name."""
+    time: str
+    """The column that partitions it."""
+    order: tuple[str, ...]
+    """What rows are sorted by: a reader of one symbol and one day finds them side by side."""
+    texts: tuple[str, str]
+    """The two text columns that end the canonical text; the first one's length stands before."""
+
+    @property
+    def schema(self) -> Any:
+        """The Arrow schema."""
+        return pa.schema(list(self.columns.items()))
+
+    @property
+    def stored(self) -> list[str]:
+        """The relation's own columns."""
+        return [name for name in self.columns if name != "quote_volume_text"]
+
+    def expressions(self) -> str:
+        """Return what is selected for an export, from the relation as ``r``."""
+        found = []
+        for name, kind in self.columns.items():
+            if name == "quote_volume":
+                found.append(f"CASE WHEN {_FITS} THEN trim_scale(r.{name}) END")
+            elif name == "quote_volume_text":
+                found.append(f"CASE WHEN {_FITS} THEN NULL ELSE trim_scale(r.quote_volume) END")
+            elif pa.types.is_decimal(kind):
+                found.append(f"trim_scale(r.{name})")
+            else:
+                found.append(f"r.{name}")
+        return ", ".join(found)
+
+
+_CANDLES = Layout(_CANDLE, "bucket", ("symbol", "exchange", "bucket"), ("symbol", "exchange"))
+LAYOUTS = {
+    "market_data": Layout(
+        {
+            "symbol": pa.string(),
+            "exchange": pa.string(),
+            "timestamp": _TIME,
+            "id": pa.int64(),
+            "price": _PRICE,
+            "volume": _PRICE,
+            "created_at": _TIME,
+        },
+        "timestamp",
+        ("symbol", "exchange", "timestamp", "id"),
+        ("symbol", "exchange"),
+    ),
+    "option_data": Layout(
+        {
+            "underlying": pa.string(),
+            "expiry_date": _TIME,
+            "strike_price": _PRICE,
+            "option_type": pa.string(),
+            "timestamp": _TIME,
+            "id": pa.int64(),
+            "iv": _GREEK,
+            "delta": _GREEK,
+            "gamma": _GREEK,
+            "theta": _GREEK,
+            "vega": _GREEK,
+        },
+        "timestamp",
+        ("underlying", "timestamp", "expiry_date", "strike_price", "option_type", "id"),
+        ("underlying", "option_type"),
+    ),
+    "ohlcv_1m": _CANDLES,
+    "ohlcv_1h": _CANDLES,
+    "ohlcv_1d": _CANDLES,
+}
+
+
+def key_prefix(relation: str, from_time: datetime, to_time: datetime, version: UUID) -> str:
+    """Return what the keys of all objects of one archive begin with."""
+    start, end = from_time.astimezone(UTC), to_time.astimezone(UTC)
+    return (
+        f"{relation}/year={start.year:04}/month={start.month:02}/"
+        f"{relation}_{_compact(start)}_{_compact(end)}_{version}-"
+    )
+
+
+def _compact(time: datetime) -> str:
+    fraction = f".{time.microsecond:06}" if time.microsecond else ""
+    return f"{time:%Y%m%dT%H%M%S}{fraction}Z"
+
+
+# ------------------------------------------------------------------ Parquet
+
+
+def parsed(layout: Layout, lines: Sequence[bytes | bytearray | memoryview]) -> Any:
+    """Read lines of COPY's CSV into an Arrow table.
+
+    Raises ArchiveError for a value that Parquet cannot hold exactly.
+    """
+    text = b"".join(lines)
+    try:
+        return pcsv.read_csv(
+            pa.BufferReader(text),
+            read_options=pcsv.ReadOptions(
+                column_names=list(layout.columns), block_size=len(text) + 1
+            ),
+            parse_options=pcsv.ParseOptions(newlines_in_values=True),
+            convert_options=pcsv.ConvertOptions(
+                column_types=layout.schema,
+                null_values=[""],
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        raise ArchiveError(f"a value has no exact form in Parquet: {error}") from error
+
+
+class ObjectWriter:
+    """Writes one object into a file, a row group at a time."""
+
+    def __init__(self, layout: Layout, file: Path, about: dict[str, str]) -> None:
+        plain = [n for n, t in layout.columns.items() if t == _TIME or t == pa.int64()]
+        self.file = file
+        self.rows = 0
+        schema = layout.schema
+        self._writer = pq.ParquetWriter(
+            file,
+            schema,
+            compression="zstd",
+            use_dictionary=[n for n in layout.columns if n not in plain],
+            column_encoding=dict.fromkeys(plain, "DELTA_BINARY_PACKED"),
+            write_page_index=True,
+            sorting_columns=[pq.SortingColumn(schema.names.index(n)) for n in layout.order],
+        )
+        self._writer.add_key_value_metadata(about)
+
+    def write(self, table: Any) -> None:
+        """Write a row group."""
+        self._writer.write_table(table, row_group_size=ROW_GROUP)
+        self.rows += table.num_rows
+
+    def close(self) -> None:
+        """Write the footer."""
+        self._writer.close()
+
+
+def row_groups(layout: Layout, file: Path) -> Iterator[Any]:
+    """Read an object back, a row group at a time.
+
+    Raises ArchiveError when it is no Parquet file of this layout.
+    """
+    try:
+        with pq.ParquetFile(file) as parquet:
+            if not parquet.schema_arrow.equals(layout.schema):
+                raise ArchiveError("an object of the archive has other columns than its relation")
+            for number in range(parquet.num_row_groups):
+                yield parquet.read_row_group(number)
+    except (pa.ArrowException, OSError) as error:
+        raise ArchiveError(f"an object of the archive cannot be read: {error}") from error
+
+
+def sha256(file: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal digits."""
+    with file.open("rb") as source:
+        return hashlib.file_digest(source, "sha256").hexdigest()
+
+
+def between(layout: Layout, table: Any, from_time: datetime, to_time: datetime) -> Any:
+    """Keep the rows of [from_time, to_time)."""
+    time = table.column(layout.time)
+    start, end = (pa.scalar(t, _TIME) for t in (from_time, to_time))
+    return table.filter(pc.and_(pc.greater_equal(time, start), pc.less(time, end)))
+
+
+def as_csv(layout: Layout, table: Any) -> Any:
+    """Turn rows into the CSV that COPY reads, in the relation's own columns."""
+    columns = []
+    for name in layout.stored:
+        column = table.column(name)
+        if pa.types.is_decimal(column.type):
+            text = pc.cast(column, pa.string())
+            # as people write it; a tiny number comes with an exponent, which PostgreSQL reads too
+            short = pc.utf8_rtrim(pc.utf8_rtrim(text, "0"), ".")
+            column = pc.if_else(pc.match_substring(text, "E"), text, short)
+        if name == "quote_volume":
+            column = pc.coalesce(column, table.column("quote_volume_text"))
+        columns.append(column)
+    sink = pa.BufferOutputStream()
+    pcsv.write_csv(
+        pa.table(columns, names=layout.stored),
+        sink,
+        pcsv.WriteOptions(include_header=False, quoting_style="all_valid"),
+    )
+    return memoryview(sink.getvalue())
+
+
+# ------------------------------------------------------------------ content
+
+
+@dataclass
+class Content:
+    """How many rows, and the checksum of what is in them."""
+
+    rows: int = 0
+    checksum: int = 0
+
+    def add(self, layout: Layout, table: Any) -> None:
+        """Count a table in."""
+        for batch in table.to_batches():
+            digests = b"".join(
+                hashlib.md5(text, usedforsecurity=False).digest()
+                for text in _texts(layout, batch).to_pylist()
+            )
+            halves = array("q", digests)
+            if sys.byteorder == "little":
+                halves.byteswap()
+            self.rows += batch.num_rows
+            self.checksum += sum(halves[::2]) * 2**64 + sum(halves[1::2])
+
+
+def _texts(layout: Layout, batch: Any) -> Any:
+    """Return the canonical text of each row, as schema/core/functions/*_text.sql make it."""
+    parts = []
+    for name in layout.stored:
+        if name in layout.texts:
+            continue
+        column = batch.column(name)
+        if name == "quote_volume":
+            column = pc.coalesce(
+                _digits(column), _exact_digits(batch.column("quote_volume_text"), 24)
+            )
+        elif pa.types.is_decimal(column.type):
+            column = pc.fill_null(_digits(column), "")
+        else:
+            column = pc.cast(pc.cast(column, pa.int64()), pa.string())
+        parts.append(column)
+    first, second = (batch.column(name) for name in layout.texts)
+    parts.append(pc.cast(pc.utf8_length(first), pa.string()))
+    parts.append(pc.binary_join_element_wise(first, second, ""))
+    return pc.cast(pc.binary_join_element_wise(*parts, ","), pa.binary())
+
+
+def _digits(column: Any) -> Any:
+    """Return decimals as whole multiples of their smallest unit, in text."""
+    whole = pa.Array.from_buffers(
+        pa.decimal128(38, 0), len(column), column.buffers(), offset=column.offset
+    )
+    return pc.cast(whole, pa.string())
+
+
+def _exact_digits(column: Any, scale: int) -> Any:
+    def scaled(text: str) -> str:
+        with localcontext() as context:
+            context.prec = MAX_PREC
+            number = f"{Decimal(text).scaleb(scale):f}"
+        return number.rstrip("0").rstrip(".") if "." in number else number
+
+    return pa.array(
+        [None if text is None else scaled(text) for text in column.to_pylist()], pa.string()
+    )

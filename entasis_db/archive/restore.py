@@ -1,0 +1,256 @@
+"""The way back: archived ranges into a table beside their relation, or into the relation."""
+
+import tempfile
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from entasis_db.archive import layout
+from entasis_db.archive.database import rows
+from entasis_db.archive.export import fetch
+from entasis_db.archive.progress import Event, Progress
+from entasis_db.archive.store import Store
+from entasis_db.errors import ArchiveError
+
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A range that is back, its count and checksum proven."""
+
+    relation: str
+    from_time: datetime
+    to_time: datetime
+    table: str
+    """Table of schema entasis that holds it."""
+    rows: int
+    attached: bool
+    """Whether it is a part of its relation again."""
+
+
+@dataclass(frozen=True)
+class _Archive:
+    id: int
+    from_time: datetime
+    to_time: datetime
+    row_count: int
+    checksum: int
+    dropped: bool
+
+
+def restore(
+    connection: psycopg.Connection[Any],
+    store: Store,
+    relation: str,
+    from_time: datetime,
+    to_time: datetime,
+    *,
+    attach: bool = False,
+    hold: timedelta = timedelta(days=7),
+    progress: Progress = lambda _: None,
+) -> list[Restored]:
+    """Bring the archived rows of [from_time, to_time) back.
+
+    ``connection`` is in autocommit mode and belongs to a member of entasis_admin. The rows come
+    into one new table beside the relation; with ``attach``, each archived range that lies wholly
+    within the bounds becomes a part of its relation again, and maintenance leaves it there for
+    ``hold``. Candles are not touched by it.
+
+    Raises ArchiveError when nothing, or not all, of the range is archived, or an archive is not
+    what the manifest says; StoreError when the store fails.
+    """
+    if not connection.autocommit:
+        raise ValueError("restore over a connection in autocommit mode: it commits as it goes")
+    if relation not in layout.LAYOUTS:
+        raise ArchiveError(f"{relation} is not archived; choose of {', '.join(layout.LAYOUTS)}")
+    if not from_time < to_time:
+        raise ArchiveError("the beginning of the range must lie before its end")
+    archives = [
+        _Archive(*row)
+        for row in rows(
+            connection,
+            "SELECT id, from_time, to_time, row_count, checksum, dropped_at IS NOT NULL"
+            " FROM entasis.archives WHERE relation = %s AND from_time < %s AND to_time > %s"
+            " AND verified_at IS NOT NULL AND superseded_at IS NULL ORDER BY from_time",
+            relation,
+            to_time,
+            from_time,
+        )
+    ]
+    if not archives:
+        raise ArchiveError(f"nothing of {relation} in that range is archived: entasis archive list")
+    if not attach:
+        reach = from_time
+        for archive in archives:
+            if archive.from_time > reach:
+                break
+            reach = archive.to_time
+        if reach < to_time:
+            raise ArchiveError(
+                f"the archive of {relation} has nothing from {reach} on, up to the next range or "
+                "the end: entasis archive list shows the ranges that there are"
+            )
+        table = _new_table(connection, relation, from_time, to_time)
+        content = _fill(
+            connection, store, relation, archives, table, (from_time, to_time), progress
+        )
+        return [_proven(connection, relation, (from_time, to_time), table, content, progress)]
+
+    found = []
+    for archive in archives:
+        bounds = (archive.from_time, archive.to_time)
+        if not (from_time <= archive.from_time and archive.to_time <= to_time):
+            raise ArchiveError(
+                f"the archived range from {archive.from_time} to {archive.to_time} lies only "
+                "partly within the bounds: what is attached is a whole range"
+            )
+        if not archive.dropped or _is_there(connection, relation, bounds):
+            progress(Event(relation, *bounds, "is in the database already", final=True))
+            continue
+        found.append(_attached(connection, store, relation, archive, hold, progress))
+    return found
+
+
+def _attached(
+    connection: psycopg.Connection[Any],
+    store: Store,
+    relation: str,
+    archive: _Archive,
+    hold: timedelta,
+    progress: Progress,
+) -> Restored:
+    bounds = (archive.from_time, archive.to_time)
+    # a restore that was killed before its last step, or that was made beside the relation
+    ready = rows(
+        connection,
+        "SELECT table_name FROM entasis.restores WHERE relation = %s AND from_time = %s"
+        " AND to_time = %s AND verified_at IS NOT NULL AND attached_at IS NULL"
+        " AND to_regclass(format('entasis.%%I', table_name)) IS NOT NULL",
+        relation,
+        *bounds,
+    )
+    if ready:
+        table = str(ready[0][0])
+    else:
+        table = _new_table(connection, relation, *bounds)
+        content = _fill(connection, store, relation, [archive], table, bounds, progress)
+        _proven(connection, relation, bounds, table, content, progress)
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            rows(connection, "SELECT entasis_internal.attach_restored(%s, %s)", table, hold)
+            break
+        except psycopg.errors.LockNotAvailable:
+            progress(Event(relation, *bounds, f"{relation} is in use; attempt {attempt}"))
+            if attempt == _ATTEMPTS:
+                raise
+            time.sleep(1)
+    progress(Event(relation, *bounds, f"attached as {table}", final=True))
+    return Restored(relation, *bounds, table, archive.row_count, attached=True)
+
+
+def _is_there(
+    connection: psycopg.Connection[Any], relation: str, bounds: tuple[datetime, datetime]
+) -> bool:
+    return bool(
+        rows(
+            connection,
+            "SELECT 1 FROM entasis_internal.partitions_of(%s)"
+            " WHERE from_time < %s AND to_time > %s",
+            relation,
+            bounds[1],
+            bounds[0],
+        )
+    )
+
+
+def _new_table(
+    connection: psycopg.Connection[Any], relation: str, from_time: datetime, to_time: datetime
+) -> str:
+    ((table,),) = rows(
+        connection,
+        "SELECT entasis_internal.restore_begin(%s, %s, %s)",
+        relation,
+        from_time,
+        to_time,
+    )
+    return str(table)
+
+
+def _fill(
+    connection: psycopg.Connection[Any],
+    store: Store,
+    relation: str,
+    archives: list[_Archive],
+    table: str,
+    bounds: tuple[datetime, datetime],
+    progress: Progress,
+) -> layout.Content:
+    """Copy the rows of the bounds into the table, and return what they came to.
+
+    Every archive that is read is compared as a whole with the manifest first.
+    """
+    form = layout.LAYOUTS[relation]
+    copied = layout.Content()
+    statement = sql.SQL("COPY entasis.{} ({}) FROM STDIN (FORMAT csv)").format(
+        sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, form.stored))
+    )
+    with tempfile.TemporaryDirectory(prefix="entasis-restore-") as folder:
+        file = Path(folder) / "object.parquet"
+        for archive in archives:
+            whole = layout.Content()
+            within = bounds[0] <= archive.from_time and archive.to_time <= bounds[1]
+            # what does not come to the manifest's checksum is not committed
+            with connection.transaction():
+                connection.execute("SET LOCAL client_encoding = 'UTF8'")
+                for key, sha256 in rows(
+                    connection,
+                    "SELECT key, sha256 FROM entasis.archive_objects WHERE archive_id = %s"
+                    " ORDER BY part",
+                    archive.id,
+                ):
+                    fetch(store, key, sha256, file)
+                    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+                        for group in layout.row_groups(form, file):
+                            whole.add(form, group)
+                            if not within:
+                                group = layout.between(form, group, *bounds)
+                                copied.add(form, group)
+                            copy.write(layout.as_csv(form, group))
+                            progress(Event(relation, *bounds, "restoring", whole.rows))
+                if (whole.rows, whole.checksum) != (archive.row_count, archive.checksum):
+                    raise ArchiveError(
+                        f"the archive of {relation} from {archive.from_time} to {archive.to_time} "
+                        f"holds {whole.rows} rows that are not the {archive.row_count} of the "
+                        "manifest; look for another copy of its objects"
+                    )
+            if within:
+                copied.rows += whole.rows
+                copied.checksum += whole.checksum
+    return copied
+
+
+def _proven(
+    connection: psycopg.Connection[Any],
+    relation: str,
+    bounds: tuple[datetime, datetime],
+    table: str,
+    content: layout.Content,
+    progress: Progress,
+) -> Restored:
+    ((verified,),) = rows(
+        connection,
+        "SELECT entasis_internal.restore_verified(%s, %s, %s)",
+        table,
+        content.rows,
+        content.checksum,
+    )
+    if not verified:
+        raise ArchiveError(f"entasis.{table} does not hold what was read; restore it again")
+    progress(Event(relation, *bounds, f"restored into entasis.{table}", content.rows, final=True))
+    return Restored(relation, *bounds, table, content.rows, attached=False)

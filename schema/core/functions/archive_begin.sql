@@ -1,0 +1,38 @@
+CREATE OR REPLACE FUNCTION entasis_internal.archive_begin(
+    relation_name text, range_from timestamptz, range_to timestamptz, store_location text
+) RETURNS entasis.archives
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
+AS $$
+DECLARE
+    begun entasis.archives;
+BEGIN
+    PERFORM FROM entasis_internal.expired_partitions() AS e
+    INNER JOIN entasis.keep_periods AS k ON e.relation = k.relation
+    WHERE e.relation = relation_name AND e.from_time = range_from AND e.to_time = range_to
+        AND k.archived;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION '% has no partition from % to % that is marked as archived and past its keep period',
+            relation_name, range_from, range_to
+        USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+    IF EXISTS (
+        SELECT FROM entasis.archives AS a
+        WHERE a.relation = relation_name AND a.from_time = range_from AND a.to_time = range_to
+            AND a.dropped_at IS NOT NULL AND a.superseded_at IS NULL
+    ) THEN
+        RAISE EXCEPTION '% from % to % was archived and dropped, and has been restored: its archive is not replaced',
+            relation_name, range_from, range_to
+        USING ERRCODE = 'object_not_in_prerequisite_state',
+            HINT = 'What differs from the archive there was written past the floor: find out by whom.';
+    END IF;
+    INSERT INTO entasis.archives (relation, from_time, to_time, location)
+    VALUES (relation_name, range_from, range_to, store_location)
+    RETURNING * INTO begun;
+    RETURN begun;
+END
+$$;
+
+COMMENT ON FUNCTION entasis_internal.archive_begin(text, timestamptz, timestamptz, text) IS
+'Notes that a range is about to be written, before anything is: whatever is left of a killed run has its row here.';

@@ -1,0 +1,24 @@
+CREATE OR REPLACE FUNCTION entasis_internal.archive_fault(
+    relation_name text, range_from timestamptz, range_to timestamptz
+) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT
+        CASE
+            WHEN count(*) = 0
+                THEN 'it is marked as archived, and no verified archive of it is on record'
+            WHEN bool_or(a.stale_at IS NOT NULL)
+                THEN 'rows changed after it was archived, and it has to be archived again'
+        END
+    FROM entasis.archives AS a
+    WHERE
+        a.relation = archive_fault.relation_name
+        AND a.from_time = archive_fault.range_from
+        AND a.to_time = archive_fault.range_to
+        AND a.verified_at IS NOT NULL
+        AND a.superseded_at IS NULL;
+END;
+
+COMMENT ON FUNCTION entasis_internal.archive_fault(text, timestamptz, timestamptz) IS
+'Why the range may not be dropped, as far as the manifest knows. NULL: a verified archive is on record; whether the rows are still what it holds, claim_drop() finds out.';

@@ -1,0 +1,13 @@
+CREATE OR REPLACE FUNCTION entasis_internal.archive_forget(archive_id bigint) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    DELETE FROM entasis.archives AS a
+    WHERE a.id = archive_forget.archive_id
+        AND (a.verified_at IS NULL OR a.superseded_at IS NOT NULL);
+END
+$$;
+
+COMMENT ON FUNCTION entasis_internal.archive_forget(bigint) IS
+'Forgets an archive that was never verified or has been superseded, once its objects are removed. One that counts is left alone.';

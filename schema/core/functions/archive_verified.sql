@@ -1,0 +1,50 @@
+-- It does not take its caller's word: the rows that were read back have to be those that are here.
+CREATE OR REPLACE FUNCTION entasis_internal.archive_verified(
+    archive_id bigint, read_rows bigint, read_checksum numeric, objects jsonb
+) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
+AS $$
+DECLARE
+    begun entasis.archives;
+    found_rows bigint;
+    found_checksum numeric;
+BEGIN
+    SELECT a.* INTO begun FROM entasis.archives AS a
+    WHERE a.id = archive_verified.archive_id AND a.verified_at IS NULL
+    FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'no archive % waits for its verification', archive_verified.archive_id
+        USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+    SELECT c.row_count, c.checksum INTO found_rows, found_checksum
+    FROM entasis_internal.content_of(
+        to_regclass(format('entasis.%I', begun.relation)),
+        begun.relation, begun.from_time, begun.to_time
+    ) AS c;
+    IF (found_rows, found_checksum) IS DISTINCT FROM (read_rows, read_checksum) THEN
+        RETURN false;
+    END IF;
+
+    UPDATE entasis.archives AS a SET superseded_at = clock_timestamp()
+    WHERE a.relation = begun.relation AND a.from_time = begun.from_time
+        AND a.to_time = begun.to_time
+        AND a.verified_at IS NOT NULL AND a.superseded_at IS NULL;
+    UPDATE entasis.archives AS a SET
+        verified_at = clock_timestamp(), row_count = read_rows, checksum = read_checksum
+    WHERE a.id = begun.id;
+    INSERT INTO entasis.archive_objects (archive_id, part, key, bytes, row_count, sha256)
+    SELECT begun.id, o.part, o.key, o.bytes, o.row_count, o.sha256
+    FROM jsonb_to_recordset(objects) AS o (
+        part integer, key text, bytes bigint, row_count bigint, sha256 text
+    );
+    INSERT INTO entasis.maintenance_log (action, relation, detail)
+    VALUES ('archive', begun.relation,
+        format('[%s, %s) version %s', begun.from_time, begun.to_time, begun.version));
+    RETURN true;
+END
+$$;
+
+COMMENT ON FUNCTION entasis_internal.archive_verified(bigint, bigint, numeric, jsonb) IS
+'Records an archive as verified, in place of an earlier one of its range, when the count and checksum of what was read back from the store are those of the rows that are here now. False, and nothing is recorded, when they are not.';

@@ -1,0 +1,54 @@
+-- Called by whatever drops, in the transaction that drops, after it has locked writers out of the
+-- range. Its errors have a class of their own (integrity_constraint_violation), for which the
+-- caller marks the archive as stale: an error takes back what this transaction wrote.
+CREATE OR REPLACE FUNCTION entasis_internal.claim_drop(
+    source regclass, relation_name text, range_from timestamptz, range_to timestamptz
+) RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
+AS $$
+DECLARE
+    archived entasis.archives;
+    found_rows bigint;
+    found_checksum numeric;
+BEGIN
+    IF EXISTS (
+        SELECT FROM entasis.keep_periods AS k WHERE k.relation = relation_name AND k.archived
+    ) THEN
+        -- an older snapshot would not show what others wrote before they were locked out
+        IF current_setting('transaction_isolation') <> 'read committed' THEN
+            RAISE EXCEPTION 'archived data is dropped in a READ COMMITTED transaction only'
+            USING ERRCODE = 'invalid_transaction_state';
+        END IF;
+        SELECT a.* INTO archived
+        FROM entasis.archives AS a
+        WHERE a.relation = relation_name AND a.from_time = range_from AND a.to_time = range_to
+            AND a.verified_at IS NOT NULL AND a.superseded_at IS NULL
+        FOR UPDATE;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'no verified archive of % from % to % is on record',
+                relation_name, range_from, range_to
+            USING ERRCODE = 'integrity_constraint_violation', HINT = 'Run: entasis archive';
+        END IF;
+        SELECT c.row_count, c.checksum INTO found_rows, found_checksum
+        FROM entasis_internal.content_of(source, relation_name, range_from, range_to) AS c;
+        IF (found_rows, found_checksum) IS DISTINCT FROM (archived.row_count, archived.checksum) THEN
+            RAISE EXCEPTION '% from % to % is no longer what its archive holds (% rows, archived were %)',
+                relation_name, range_from, range_to, found_rows, archived.row_count
+            USING ERRCODE = 'integrity_constraint_violation', HINT = 'Run: entasis archive';
+        END IF;
+        UPDATE entasis.archives AS a SET dropped_at = clock_timestamp() WHERE a.id = archived.id;
+    ELSE
+        DELETE FROM entasis_internal.seen_partitions AS s
+        WHERE s.relation = relation_name AND s.from_time = range_from AND s.to_time = range_to;
+    END IF;
+    -- what was restored goes again with its range
+    DELETE FROM entasis.restores AS r
+    WHERE r.relation = relation_name AND r.from_time = range_from AND r.to_time = range_to
+        AND r.attached_at IS NOT NULL;
+END
+$$;
+
+COMMENT ON FUNCTION entasis_internal.claim_drop(regclass, text, timestamptz, timestamptz) IS
+'Notes that a range of a relation, whose rows stand in the table given, is dropped in this transaction. Raises integrity_constraint_violation when the relation is archived and no verified archive holds exactly these rows. The caller has locked writers out.';

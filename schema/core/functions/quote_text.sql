@@ -1,0 +1,38 @@
+-- see trade_text; an empty text stands for NULL
+CREATE OR REPLACE FUNCTION entasis_internal.quote_text(
+    underlying text,
+    expiry_date timestamptz,
+    strike_price numeric,
+    option_type text,
+    quoted_at timestamptz,
+    id bigint,
+    iv numeric,
+    delta numeric,
+    gamma numeric,
+    theta numeric,
+    vega numeric
+) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN entasis_internal.time_text(expiry_date) || ',' || trim_scale(strike_price * 1e12)
+|| ',' || entasis_internal.time_text(quoted_at) || ',' || id
+|| ',' || coalesce(trim_scale(iv * 1e18)::text, '')
+|| ',' || coalesce(trim_scale(delta * 1e18)::text, '')
+|| ',' || coalesce(trim_scale(gamma * 1e18)::text, '')
+|| ',' || coalesce(trim_scale(theta * 1e18)::text, '')
+|| ',' || coalesce(trim_scale(vega * 1e18)::text, '')
+|| ',' || length(underlying) || ',' || underlying || option_type;
+
+COMMENT ON FUNCTION entasis_internal.quote_text(
+    text,
+    timestamptz,
+    numeric,
+    text,
+    timestamptz,
+    bigint,
+    numeric,
+    numeric,
+    numeric,
+    numeric,
+    numeric
+) IS
+'The content of an option quote, as the text that an archive''s checksum is made of.';

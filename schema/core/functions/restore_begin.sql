@@ -1,0 +1,47 @@
+-- What a killed restore left of the same range is begun anew.
+CREATE OR REPLACE FUNCTION entasis_internal.restore_begin(
+    relation_name text, range_from timestamptz, range_to timestamptz
+) RETURNS name
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
+AS $$
+DECLARE
+    wanted name := replace(format('%s_restored_%s_%s', relation_name,
+        to_char(range_from, 'YYYYMMDD"t"HH24MISS'), to_char(range_to, 'YYYYMMDD"t"HH24MISS')
+    ), 't000000', '');
+BEGIN
+    IF NOT EXISTS (SELECT FROM entasis.keep_periods AS k WHERE k.relation = relation_name) THEN
+        RAISE EXCEPTION '% is not a partitioned relation of Entasis DB', relation_name
+        USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF EXISTS (
+        SELECT FROM entasis.restores AS r WHERE r.table_name = wanted AND r.verified_at IS NULL
+    ) THEN
+        EXECUTE format('DROP TABLE IF EXISTS entasis.%I', wanted);
+        DELETE FROM entasis.restores AS r WHERE r.table_name = wanted;
+    END IF;
+    IF to_regclass(format('entasis.%I', wanted)) IS NOT NULL THEN
+        RAISE EXCEPTION 'entasis.% exists: this range was restored before', wanted
+        USING ERRCODE = 'duplicate_table',
+            HINT = format('Use it, or: SELECT entasis.drop_restored(%L)', wanted);
+    END IF;
+    -- the row of a table that its owner dropped by hand
+    DELETE FROM entasis.restores AS r WHERE r.table_name = wanted;
+    EXECUTE format(
+        'CREATE TABLE entasis.%I (LIKE entasis.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE INCLUDING COMMENTS)',
+        wanted, relation_name
+    );
+    EXECUTE format('ALTER TABLE entasis.%I OWNER TO entasis_owner', wanted);
+    EXECUTE format('GRANT INSERT ON entasis.%I TO entasis_admin', wanted);
+    EXECUTE format('COMMENT ON TABLE entasis.%I IS %L', wanted,
+        format('Restored from the archive of entasis.%s: [%s, %s) UTC.',
+            relation_name, range_from, range_to));
+    INSERT INTO entasis.restores (table_name, relation, from_time, to_time)
+    VALUES (wanted, relation_name, range_from, range_to);
+    RETURN wanted;
+END
+$$;
+
+COMMENT ON FUNCTION entasis_internal.restore_begin(text, timestamptz, timestamptz) IS
+'Makes the table that a range is restored into, which an administrator may fill until it is verified, and returns its name. Raises duplicate_table when the range was restored before.';

@@ -1,0 +1,22 @@
+-- One text for one content: numbers as whole multiples of their smallest unit, so that trailing zeros
+-- do not show, times in microseconds, the length of all texts but the last before them. It is
+-- inlined into the query, and entasis_db/archive/layout.py makes the same text from Parquet.
+CREATE OR REPLACE FUNCTION entasis_internal.trade_text(
+    symbol text,
+    exchange text,
+    traded_at timestamptz,
+    id bigint,
+    price numeric,
+    volume numeric,
+    created_at timestamptz
+) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN entasis_internal.time_text(traded_at) || ',' || id
+|| ',' || trim_scale(price * 1e12) || ',' || trim_scale(volume * 1e12)
+|| ',' || entasis_internal.time_text(created_at)
+|| ',' || length(symbol) || ',' || symbol || exchange;
+
+COMMENT ON FUNCTION entasis_internal.trade_text(
+    text, text, timestamptz, bigint, numeric, numeric, timestamptz
+) IS
+'The content of a trade, when it was stored included, as the text that an archive''s checksum is made of.';

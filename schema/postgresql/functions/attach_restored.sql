@@ -1,0 +1,43 @@
+-- Attaching fires no trigger: the candles stay as they are, and the floor where it is.
+CREATE OR REPLACE FUNCTION entasis_internal.attach_restored(restored name, hold interval)
+RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET lock_timeout = '2s'
+AS $$
+DECLARE
+    verified entasis.restores;
+BEGIN
+    SELECT r.* INTO verified FROM entasis.restores AS r
+    WHERE r.table_name = restored AND r.verified_at IS NOT NULL AND r.attached_at IS NULL
+    FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION '% is not a restored and verified table', restored
+        USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+    -- only what a drop made room for: in any other range, the candles would miss these rows
+    PERFORM FROM entasis.archives AS a
+    WHERE a.relation = verified.relation AND a.from_time = verified.from_time
+        AND a.to_time = verified.to_time AND a.superseded_at IS NULL
+        AND a.dropped_at IS NOT NULL
+        AND a.row_count = verified.row_count AND a.checksum = verified.checksum;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION '% is not, whole, a range that was archived and dropped', restored
+        USING ERRCODE = 'object_not_in_prerequisite_state',
+            HINT = 'SELECT * FROM entasis.archives lists them with their bounds.';
+    END IF;
+    EXECUTE format('REVOKE ALL ON entasis.%I FROM entasis_reader, entasis_admin', restored);
+    EXECUTE format(
+        'ALTER TABLE entasis.%I ATTACH PARTITION entasis.%I FOR VALUES FROM (%L) TO (%L)',
+        verified.relation, restored, verified.from_time, verified.to_time
+    );
+    UPDATE entasis.restores AS r SET
+        attached_at = clock_timestamp(), held_until = clock_timestamp() + hold
+    WHERE r.table_name = restored;
+    INSERT INTO entasis.maintenance_log (action, relation, detail)
+    VALUES ('restore', verified.relation, restored);
+END
+$$;
+
+COMMENT ON FUNCTION entasis_internal.attach_restored(name, interval) IS
+'Makes a restored table, which holds the whole of an archived and dropped range, a part of its relation again, below the floor. maintain() leaves it there for as long as it is held, and then drops it again.';

@@ -1,0 +1,15 @@
+CREATE OR REPLACE FUNCTION entasis_internal.reaches_ahead(relation_name text, months integer)
+RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
+BEGIN ATOMIC
+    SELECT
+        coalesce(
+            max(p.to_time) >= date_trunc('month', now()) + (months + 1) * interval '1 month', false
+        )
+    FROM entasis_internal.partitions_of(relation_name) AS p;
+END;
+
+COMMENT ON FUNCTION entasis_internal.reaches_ahead(text, integer) IS
+'Whether the partitions of a relation reach to the end of so many months after this one.';
