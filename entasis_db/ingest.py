@@ -418,20 +418,20 @@ def _trade_writer() -> Callable[[Trade], str | None]:
         nonlocal last_moment, last_time
         symbol, exchange, timestamp, number, price, volume = trade
         if type(price) is not Decimal or type(volume) is not Decimal or type(number) is not int:
-            _check_types(trade)
+            check_row(trade)
         # of other zones, Python takes two times an hour apart for equal when the clock is put back
         if timestamp != last_moment or timestamp.tzinfo is not UTC:
             # most times are in UTC, and asking any other zone takes longer
             if type(timestamp) is not datetime or (
                 timestamp.tzinfo is not UTC and timestamp.utcoffset() is None
             ):
-                _check_types(trade)
+                check_row(trade)
             if not _FIRST_MOMENT <= timestamp <= latest:
                 return None
             last_moment, last_time = timestamp, _time_text(timestamp)
         names = markets.get((symbol, exchange))
         if names is None:
-            _check_types(trade)
+            check_row(trade)
             if not (_is_name(symbol) and _is_name(exchange)):
                 return None
             names = markets[symbol, exchange] = f"{_escape(symbol)}\t{_escape(exchange)}"
@@ -459,7 +459,7 @@ def _option_writer() -> Callable[[OptionQuote], str | None]:
     latest = datetime.now(UTC) + _CLOCK_SKEW
 
     def write(quote: OptionQuote) -> str | None:
-        _check_types(quote)
+        check_row(quote)
         greeks = (quote.iv, quote.delta, quote.gamma, quote.theta, quote.vega)
         if (
             _is_name(quote.underlying)
@@ -511,7 +511,7 @@ _MUST_BE: dict[str, tuple[type, ...]] = {
 }
 
 
-def _check_types(row: Trade | OptionQuote) -> None:
+def check_row(row: Trade | OptionQuote) -> None:
     """Refuse what is a mistake in the caller's program, and not in the data."""
     for name, value in row._asdict().items():
         if not isinstance(value, _MUST_BE[name]) or isinstance(value, bool):
@@ -553,7 +553,7 @@ def _staging_text(
     for line, row in zip(lines if lines is not None else count(1), rows, strict=False):
         text = write(row)
         if text is None:
-            _check_types(row)
+            check_row(row)
             if fault := _unstageable(row):
                 payload = {
                     name: None if value is None else _storable(value)
