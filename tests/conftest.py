@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from psycopg.conninfo import make_conninfo
 
+from tests import caches
 from tests.engines import SAMPLES, Database, Server, Source, sources
 
 settings.register_profile(
@@ -23,6 +24,7 @@ settings.register_profile(
 settings.load_profile("database")
 
 _servers: dict[str, Server] = {}
+_ran: set[str] = set()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -34,18 +36,27 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse to run without the servers that ENTASIS_TEST_REQUIRE names."""
-    if missing := _required() - {s.name for s in sources()}:
+    if missing := _required() - {s.name for s in sources()} - _extras():
         pytest.exit(f"no server for {', '.join(sorted(missing))} on this machine", returncode=3)
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Fail a run in which a required server was there and no test ran on it."""
-    if exitstatus == 0 and not session.config.option.collectonly and _required() - set(_servers):
+    if (
+        exitstatus == 0
+        and not session.config.option.collectonly
+        and _required() - set(_servers) - _ran
+    ):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def _required() -> set[str]:
     return {name for name in os.environ.get("ENTASIS_TEST_REQUIRE", "").split(",") if name}
+
+
+def _extras() -> set[str]:
+    """What ENTASIS_TEST_REQUIRE may name beside PostgreSQL's servers, as far as it is there."""
+    return {"redis"} if caches.program() else set()
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
@@ -105,6 +116,14 @@ def login(server: Server, database: Database) -> Iterator[Login]:
             return stack.enter_context(psycopg.connect(dsn, **{"autocommit": True, **options}))
 
         yield connect
+
+
+@pytest.fixture(scope="session")
+def needs_redis() -> None:
+    """A Redis or Valkey that a test can start."""
+    if caches.program() is None:
+        pytest.skip("neither valkey-server nor redis-server is on the PATH")
+    _ran.add("redis")
 
 
 @pytest.fixture(scope="session")

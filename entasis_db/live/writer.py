@@ -9,7 +9,6 @@ connection broke, is written again, and the rows' own keys make that harmless.
 import asyncio
 import logging
 import random
-import socket
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -28,6 +27,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from entasis_db.errors import NotWrittenError, WriterError
 from entasis_db.ingest import IdSpace, IngestReport, check_row, ingest_options, ingest_trades
 from entasis_db.model import OptionQuote, Trade
+from entasis_db.wire import cut
 
 _log = logging.getLogger("entasis_db.live")
 
@@ -213,7 +213,7 @@ class SyncTickWriter:
             connection = self._connection
             self._changed.notify_all()
         if rows and connection is not None:
-            _cut(connection)  # else the thread might wait for the server for ever
+            cut(connection)  # else the thread might wait for the server for ever
         thread.join(timeout=_CONNECTION["connect_timeout"] if rows else None)
         self._on_progress()
         if rows:
@@ -513,12 +513,3 @@ def _understood(conninfo: str) -> str:
             "the connection string cannot be understood; write postgresql://user@host:port/name"
         ) from None
     return conninfo
-
-
-def _cut(connection: psycopg.Connection[Any]) -> None:
-    """End a connection under another thread that waits for it, however dead the server is."""
-    try:
-        with socket.socket(fileno=socket.dup(connection.fileno())) as wire:
-            wire.shutdown(socket.SHUT_RDWR)
-    except (OSError, psycopg.Error):
-        pass  # it is gone already
