@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,8 @@ def _required() -> set[str]:
 
 def _extras() -> set[str]:
     """What ENTASIS_TEST_REQUIRE may name beside PostgreSQL's servers, as far as it is there."""
-    return {"redis"} if caches.program() else set()
+    there = {"redis": caches.program(), "cryptofeed": find_spec("cryptofeed")}
+    return {name for name, found in there.items() if found}
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
@@ -124,6 +126,14 @@ def needs_redis() -> None:
     if caches.program() is None:
         pytest.skip("neither valkey-server nor redis-server is on the PATH")
     _ran.add("redis")
+
+
+@pytest.fixture(scope="session")
+def needs_cryptofeed() -> None:
+    """cryptofeed, which has to be compiled."""
+    if find_spec("cryptofeed") is None:
+        pytest.skip("cryptofeed is not installed: pip install 'entasis-db[cryptofeed]'")
+    _ran.add("cryptofeed")
 
 
 @pytest.fixture(scope="session")

@@ -85,7 +85,6 @@ class Listener:
     def _lost(self, error: psycopg.Error) -> None:
         core = self._core
         core.heard_at = float("-inf")
-        core.missed = True
         core.local.forget()
         if not self._warned and not self._stopped.is_set():
             self._warned = True

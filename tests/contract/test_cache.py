@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from entasis_db import queries
 from entasis_db.cache import AsyncCache, Cache, CachePolicy, Refresh
 from entasis_db.cache.codec import decode, encode
-from entasis_db.cache.core import Join, Query, Sleep, Step
+from entasis_db.cache.core import Join, Query, Step
 from entasis_db.cache.policy import pages, touched_pages
 from entasis_db.cache.shared import Names, Read, Store
 from entasis_db.ingest import ingest_options, ingest_trades
@@ -31,7 +31,7 @@ from tests import oracle
 from tests.caches import RedisServer, redis_server
 from tests.contract.test_ingest import NOON, D, quote, trade
 from tests.engines import Database, Server
-from tests.proxy import proxied
+from tests.proxy import Proxy, proxied
 
 pytestmark = [pytest.mark.copy, pytest.mark.several_connections]
 
@@ -446,14 +446,14 @@ def test_a_fetch_that_fails_leaves_nobody_waiting(database: Database, redis: Red
             step = failing.steps.throw(psycopg.OperationalError())
             while True:
                 step = failing.steps.send(cache._do(step))
-        waiting.go()
-        assert waiting.rows is not None
-        assert counted(waiting.rows) == 1
         # the lease was given back: another process need not wait for it
         with open_cache(database.dsn, redis) as other:
             read = Driven(other, candles())
-            read.go(Query)
-            assert not isinstance(read.step, Sleep)
+            assert isinstance(read.step, Read)
+            assert other._do(read.step)[1] == b"L"
+        waiting.go()
+        assert waiting.rows is not None
+        assert counted(waiting.rows) == 1
 
 
 def test_a_lease_of_a_process_that_died_is_not_waited_for_long(
@@ -542,6 +542,38 @@ def test_redis_fails_and_comes_back(
         assert len(of_redis(caplog)) <= 4
 
 
+@pytest.mark.parametrize("noticed", [False, True], ids=["by the correction", "by a read"])
+def test_redis_was_out_of_reach_when_a_correction_came(
+    database: Database, redis: RedisServer, noticed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("entasis_db.cache.core._FIRST_PAUSE", 0.5)
+    behind = Proxy("127.0.0.1", redis.port)
+    far = RedisServer(redis.folder, behind.port)
+    with (
+        database.connect() as connection,
+        open_cache(database.dsn, far, max_silence=timedelta(seconds=1)) as cache,
+    ):
+        store(connection, trade(1))
+        heard(cache)
+        assert counted(candles().fetch(cache)) == 1
+        behind.refusing = True
+        behind.cut()
+        if noticed:
+            candles(start=NOON + DAY).fetch(cache)
+            assert cache.metrics().shared_failures == 1
+        store(connection, trade(2))
+        heard(cache)
+        behind.refusing = False
+        until(cache._core.breaker.admits)
+        for _ in range(100):
+            # Redis still has the old value
+            cache._core.local.forget()
+            assert counted(candles().fetch(cache)) == 2
+            threading.Event().wait(0.02)
+        assert not cache._core.missed
+    behind.close()
+
+
 def test_redis_comes_back_with_what_it_had_saved_before_a_correction(
     database: Database, needs_redis: None
 ) -> None:
@@ -624,6 +656,7 @@ def test_a_new_process_believes_redis_when_another_one_has_listened(
             candles().fetch(new)
             assert new.metrics().shared_hits == 1
         # but not one that could not tell Redis
+        old._listener._empty = lambda: None  # type: ignore[method-assign]
         old._core.missed = True
         with open_cache(database.dsn, redis) as new:
             candles().fetch(new)
