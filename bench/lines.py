@@ -85,6 +85,18 @@ def run(bench: Bench, sizes: Sequence[int], numbers: Iterable[int]) -> None:
     wanted = set(numbers)
     if 7 in wanted:
         ladder(bench, min(sizes))
+    # which use what is below, and need more than psycopg
+    from bench import live
+
+    if 10 in wanted:
+        live.writer(bench)
+    if 11 in wanted:
+        with loaded_database(bench, min(sizes)) as loaded:
+            live.cache(bench, loaded)
+    if 12 in wanted:
+        live.telling(bench)
+    if 13 in wanted:
+        live.arrow(bench)
     for size in sizes:
         if wanted & {1, 2}:
             ingest(bench, size, wanted)

@@ -160,6 +160,15 @@ class Core:
         """Say whether every correction older than max_silence has been heard of."""
         return monotonic() - self.heard_at <= self.max_silence
 
+    def at_hand(self, statement: Statement[Any]) -> list[Any] | None:
+        """Answer at once what is in memory as a whole: the same as ``read``, with less ado."""
+        if self.trusted() and (found := self._key(statement)) is not None:
+            rows = self.local.get(found[1])
+            if rows is not None:
+                self.counts.local_hits += 1
+                return list(rows)
+        return None
+
     def read(self, statement: Statement[Any]) -> Steps:
         """Answer a statement's rows, from the nearest layer that has them."""
         plan = self._plan(statement) if self.trusted() else None
@@ -270,24 +279,12 @@ class Core:
 
     def _plan(self, statement: Statement[Any]) -> _Plan | None:
         """Say how a statement is cached; None when it is not."""
-        given: Mapping[str, Any] = statement.params
-        match statement.name:
-            case "candles":
-                return self._candle_plan(given)
-            case "latest_price":
-                market = (given["symbol"], given["exchange"])
-                return self._whole(statement, market, ("latest", *market), self.policy.latest)
-            case "latest_prices":
-                return self._whole(statement, (), ("latest",), self.policy.latest)
-            case "option_chain":
-                underlying, at, age = given["underlying"], given["at"], given["max_age"]
-                key = ("chain", underlying, at.astimezone(UTC).isoformat(), age)
-                return self._whole(statement, (underlying,), key, self.policy.chains)
-        return None
-
-    def _whole(
-        self, statement: Statement[Any], topic: tuple[str, ...], key: Key, life: timedelta
-    ) -> _Plan:
+        if statement.name == "candles":
+            return self._candle_plan(statement.params)
+        whole = self._key(statement)
+        if whole is None:
+            return None
+        topic, key, life = whole
         return _Plan(
             topic=topic,
             keys=[key],
@@ -297,6 +294,21 @@ class Core:
             split=lambda _, rows: {key: tuple(rows)},
             join=lambda found: list(found[key]),
         )
+
+    def _key(self, statement: Statement[Any]) -> tuple[tuple[str, ...], Key, timedelta] | None:
+        """Return the topic, the key and the life of what is kept as a whole."""
+        name = statement.name
+        given: Mapping[str, Any] = statement.params
+        if name == "latest_price":
+            market = given["symbol"], given["exchange"]
+            return market, ("latest", *market), self.policy.latest
+        if name == "latest_prices":
+            return (), ("latest",), self.policy.latest
+        if name == "option_chain":
+            underlying, at, age = given["underlying"], given["at"], given["max_age"]
+            key = ("chain", underlying, at.astimezone(UTC).isoformat(), age)
+            return (underlying,), key, self.policy.chains
+        return None
 
     def _candle_plan(self, given: Mapping[str, Any]) -> _Plan | None:
         symbol, exchange, interval = given["symbol"], given["exchange"], given["interval"]

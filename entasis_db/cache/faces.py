@@ -144,6 +144,8 @@ class Cache(_Parts, Reader):
 
     def fetch(self, statement: Statement[Row]) -> list[Row]:
         """Return every row of a query: what ``statement.fetch(cache)`` calls."""
+        if (at_hand := self._core.at_hand(statement)) is not None:
+            return at_hand
         steps = self._core.read(statement)
         try:
             step = next(steps)
@@ -229,6 +231,8 @@ class AsyncCache(_Parts, AsyncReader):
 
     async def fetch_async(self, statement: Statement[Row]) -> list[Row]:
         """Return every row of a query: what ``statement.fetch_async(cache)`` calls."""
+        if (at_hand := self._core.at_hand(statement)) is not None:
+            return at_hand
         steps = self._core.read(statement)
         try:
             step = next(steps)

@@ -32,7 +32,7 @@ _log = logging.getLogger("entasis_db.cache")
 
 CHANNEL = "entasis_cache"
 # the same numbers stand in entasis_internal.is_listened_to
-_LOCKS = (1163154259, 16)
+_LOCKS = 1163154259
 _HANDSHAKE = 0.3  # s to wait for another process's word that it has listened all the time
 _ACKNOWLEDGED = 10_000  # ms
 _LONGEST_PAUSE = 5.0  # s between attempts to listen
@@ -102,10 +102,10 @@ class Listener:
             core.missed = True
             self._name(connection)
             connection.execute(f"LISTEN {CHANNEL}")
+            connection.execute("SELECT pg_advisory_lock_shared(%s, 1)", [_LOCKS])
             # waits for writers that looked before, saw nobody and are not committed yet
-            connection.execute(
-                "SELECT pg_advisory_lock_shared(%s, k) FROM generate_series(0, %s - 1) AS k", _LOCKS
-            )
+            connection.execute("SELECT pg_advisory_lock(%s, 0)", [_LOCKS])
+            connection.execute("SELECT pg_advisory_unlock(%s, 0)", [_LOCKS])
             core.local.forget()
             self._settle(connection)
             while not self._stopped.is_set():

@@ -122,7 +122,7 @@ def trades(draw: st.DrawFn) -> Trade:
     return trade(
         number,
         timestamp=NOON + timedelta(minutes=draw(st.integers(-3000, 3000)), seconds=number),
-        price=D(draw(st.integers(1, 10**13))).scaleb(-draw(st.integers(0, 12))),
+        price=D(draw(st.integers(1, 10**11))).scaleb(-draw(st.integers(0, 12))),
         volume=D(draw(st.sampled_from(["1", "0.10", "1E-12", "100", "1E+2"]))),
     )
 
@@ -159,25 +159,19 @@ def test_every_layer_says_what_the_database_says(
         connection = stack.enter_context(shared.connect())
         connection.execute("DELETE FROM entasis.market_data")
         first, second = (stack.enter_context(open_cache(shared.dsn, redis)) for _ in range(2))
-        known: dict[Any, Trade] = {}
         for what, given_ in steps:
             match what:
                 case "store":
-                    store(connection, known.setdefault(given_[:4], given_))
+                    # what comes again after a correction is a conflict, and changes nothing
+                    ingest_trades(connection, [given_], source="f", id_space="trade")
                 case "correct":
                     connection.execute(
-                        "UPDATE entasis.market_data SET price = price / 2 WHERE id = %s", [given_]
+                        "UPDATE entasis.market_data SET price = price + 1 WHERE id = %s", [given_]
                     )
-                    known.clear()
-                    connection.execute("DELETE FROM entasis.quarantine")
                 case "delete":
                     connection.execute("DELETE FROM entasis.market_data WHERE id = %s", [given_])
-                    known.clear()
                 case "read":
                     given_.fetch(random.choice([first, second]))
-            if what == "correct":
-                # what comes again would be a conflict with what was corrected
-                connection.execute("DELETE FROM entasis.market_data WHERE id = %s", [given_])
             heard(first, second)
             for question in questions:
                 direct = exactly(question.fetch(connection))
