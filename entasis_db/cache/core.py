@@ -408,7 +408,7 @@ class Core:
 
     def forget_shared(self, names: list[str], delete: Callable[[list[str]], None]) -> None:
         """Delete keys in Redis, or remember that Redis may not be believed until it is emptied."""
-        if self.missed:
+        if self.missed or not names:
             return
         if not self.breaker.admits():
             self.missed = True

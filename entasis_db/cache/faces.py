@@ -129,6 +129,7 @@ class Cache(_Parts, Reader):
             min_size=1,
             max_size=self._connections,
             kwargs={"autocommit": True},
+            check=ConnectionPool.check_connection,
             open=True,
         )
         if self._redis is not None:
@@ -209,6 +210,7 @@ class AsyncCache(_Parts, AsyncReader):
             min_size=1,
             max_size=self._connections,
             kwargs={"autocommit": True},
+            check=AsyncConnectionPool.check_connection,
             open=False,
         )
         await self._pool.open()

@@ -33,10 +33,16 @@ _log = logging.getLogger("entasis_db.cache")
 CHANNEL = "entasis_cache"
 # the same numbers stand in entasis_internal.is_listened_to
 _LOCKS = 1163154259
+# what a database has whose engine tells of every change
+_TELLS = "entasis_internal.announce_minutes(entasis.ohlcv_1m[])"
 _HANDSHAKE = 0.3  # s to wait for another process's word that it has listened all the time
 _ACKNOWLEDGED = 10_000  # ms
 _LONGEST_PAUSE = 5.0  # s between attempts to listen
 _CONNECTION = {"connect_timeout": 5, "tcp_user_timeout": 5_000}
+
+
+class _SilentError(Exception):
+    """A database from which nothing would ever be heard."""
 
 
 class Listener:
@@ -76,13 +82,13 @@ class Listener:
         while not self._stopped.is_set():
             try:
                 self._listen()
-            except psycopg.Error as error:
+            except (psycopg.Error, _SilentError) as error:
                 self._lost(error)
             self._stopped.wait(pause)
             pause = min(pause * 2, _LONGEST_PAUSE) if not self._heard.is_set() else 0.05
             self._heard.clear()
 
-    def _lost(self, error: psycopg.Error) -> None:
+    def _lost(self, error: Exception) -> None:
         core = self._core
         core.heard_at = float("-inf")
         core.local.forget()
@@ -100,6 +106,9 @@ class Listener:
         with psycopg.connect(make_conninfo("", **settings), autocommit=True) as connection:
             self._connection = connection
             core.missed = True
+            row = connection.execute("SELECT to_regprocedure(%s)", [_TELLS]).fetchone()
+            if row == (None,):
+                raise _SilentError("this database does not tell what changed (entasis migrate?)")
             self._name(connection)
             connection.execute(f"LISTEN {CHANNEL}")
             connection.execute("SELECT pg_advisory_lock_shared(%s, 1)", [_LOCKS])

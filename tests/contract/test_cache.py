@@ -17,6 +17,7 @@ import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from psycopg_pool import ConnectionPool
 
 from entasis_db import queries
 from entasis_db.cache import AsyncCache, Cache, CachePolicy, Refresh
@@ -90,7 +91,7 @@ def heard(*caches: Cache | AsyncCache) -> None:
             nonce: str = nonce,
         ) -> None:
             inner(message, delete)
-            if message.get("options") == [nonce]:
+            if message.get("barrier") == nonce:
                 event.set()
 
         core.invalidate = handled  # type: ignore[method-assign]
@@ -98,7 +99,7 @@ def heard(*caches: Cache | AsyncCache) -> None:
     with psycopg.connect(caches[0]._conninfo, autocommit=True) as connection:
         for _, _, _, nonce in told:
             connection.execute(
-                "SELECT pg_notify('entasis_cache', %s)", [json.dumps({"options": [nonce]})]
+                "SELECT pg_notify('entasis_cache', %s)", [json.dumps({"barrier": nonce})]
             )
     for cache, inner, event, _ in told:
         assert event.wait(20)
@@ -568,6 +569,56 @@ def test_redis_was_out_of_reach_when_a_correction_came(
     behind.close()
 
 
+def test_redis_was_out_of_reach_when_listening_began_again(
+    database: Database, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("entasis_db.cache.core._FIRST_PAUSE", 0.5)
+    behind = Proxy("127.0.0.1", redis.port)
+    far = RedisServer(redis.folder, behind.port)
+    with proxied(database.dsn) as (proxy, dsn), database.connect() as connection:
+        store(connection, trade(1))
+        with open_cache(dsn, far, max_silence=timedelta(seconds=1)) as cache:
+            assert counted(candles().fetch(cache)) == 1
+            for wire in (behind, proxy):
+                wire.refusing = True
+                wire.cut()
+            until(lambda: not cache.metrics().listening)
+            store(connection, trade(2))
+            proxy.refusing = False
+            until(lambda: cache.metrics().listening)
+            behind.refusing = False
+            until(cache._core.breaker.admits)
+            for _ in range(100):
+                cache._core.local.forget()
+                assert counted(candles().fetch(cache)) == 2
+                threading.Event().wait(0.02)
+            assert not cache._core.missed
+    behind.close()
+
+
+def test_a_database_that_tells_nothing_is_asked_every_time(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An engine without the function, or a release from before it."""
+    with database.connect() as connection:
+        store(connection, trade(1))
+        connection.execute(
+            "ALTER FUNCTION entasis_internal.announce_minutes(entasis.ohlcv_1m[]) RENAME TO other"
+        )
+        cache = open_cache(database.dsn, None)
+        cache.open(timeout=timedelta(seconds=1))
+        try:
+            for n in range(2, 5):
+                connection.execute(
+                    "UPDATE entasis.ohlcv_1m SET trades = %s WHERE symbol = 'BTC'", [n]
+                )
+                assert counted(candles().fetch(cache)) == n
+            assert not cache.metrics().listening
+        finally:
+            cache.close()
+        assert [r.getMessage().count("does not tell") for r in caplog.records] == [1]
+
+
 def test_redis_comes_back_with_what_it_had_saved_before_a_correction(
     database: Database, needs_redis: None
 ) -> None:
@@ -603,8 +654,8 @@ def test_a_cache_that_hears_nothing_believes_nothing(
         store(connection, trade(1))
         cache = open_cache(dsn, redis, max_silence=timedelta(milliseconds=600))
         with cache:
-            cache._pool.close()
-            cache._pool = type(cache._pool)(
+            cache._pool.close()  # else its connections would be cut as well
+            cache._pool = ConnectionPool(
                 database.dsn, min_size=1, kwargs={"autocommit": True}, open=True
             )
             assert counted(candles().fetch(cache)) == 1
