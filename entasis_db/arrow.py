@@ -319,7 +319,7 @@ def _clean_text(table: pa.Table) -> memoryview | None:
     """Write rows for COPY, in the order of the key, if the table surely takes them all."""
     first, latest = ingest.time_bounds()
     times = table.column("timestamp")
-    sane = []
+    sane = [pc.greater_equal(times, first), pc.less_equal(times, latest)]
     for name in ("symbol", "exchange"):
         names = table.column(name)
         length = pc.utf8_length(names)

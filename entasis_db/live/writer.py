@@ -492,8 +492,12 @@ class TickWriter:
         trace: TracebackType | None,
     ) -> None:
         """Close the writer: what was accepted is written, also when the caller's block failed."""
-        # a task that is being cancelled still waits for its rows
-        await asyncio.shield(self.close())
+        closing = asyncio.ensure_future(self.close())
+        try:
+            await asyncio.shield(closing)
+        except asyncio.CancelledError:
+            await closing  # who is cancelled once more still waits for the rows
+            raise
 
 
 class _AbandonedError(Exception):

@@ -10,7 +10,7 @@ import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from entasis_db import arrow, ingest
@@ -66,6 +66,7 @@ trades = st.builds(
 )
 
 
+@example(rows=[trade(1, symbol="back\\slash"), trade(2, symbol="\\N")], batch_rows=2)
 @given(rows=st.lists(trades, max_size=25), batch_rows=st.integers(1, 30))
 def test_arrow_does_what_trades_one_by_one_do(
     server: Server, rows: list[Trade], batch_rows: int
@@ -73,6 +74,7 @@ def test_arrow_does_what_trades_one_by_one_do(
     found = []
     for way in ("arrow", "by hand"):
         with server.database() as lent, lent.connect() as connection:
+            with_months(connection)  # else each would begin by the slow way
             counts = [0, 0, 0]
             if way == "arrow":
                 report = load(connection, table(*rows), batch_rows=batch_rows)
@@ -269,3 +271,13 @@ def test_polars_and_pandas_come_through_the_c_stream(database: Database) -> None
 
     with database.connect() as connection:
         assert load(connection, Frame()) == ArrowReport(1)
+
+
+def test_a_trade_of_the_future_is_no_trade(connection: Connection) -> None:
+    """Although there is a partition for it."""
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    connection.execute(
+        "SELECT entasis.ensure_partitions('market_data', %s, %s)",
+        [tomorrow - timedelta(days=2), tomorrow + timedelta(days=1)],
+    )
+    assert load(connection, table(trade(1, timestamp=tomorrow))) == ArrowReport(0, 0, 1)

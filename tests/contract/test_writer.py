@@ -310,6 +310,32 @@ def test_an_async_put_that_waits_goes_on_when_there_is_room(database: Database) 
     asyncio.run(run())
 
 
+def test_a_collector_that_is_cancelled_waits_for_its_rows(database: Database) -> None:
+    async def collect(accepted: asyncio.Event) -> None:
+        async with TickWriter(database.dsn, source="f", id_space="trade", batch_rows=1) as w:
+            await w.put(trade(1))
+            await w.put(trade(2))
+            accepted.set()
+            await asyncio.sleep(3600)
+
+    async def run() -> None:
+        accepted = asyncio.Event()
+        with database.connect() as holder:
+            with holder.transaction():
+                holder.execute("LOCK TABLE entasis.market_data IN EXCLUSIVE MODE")
+                task = asyncio.create_task(collect(accepted))
+                await accepted.wait()
+                for _ in range(2):
+                    task.cancel()
+                    await asyncio.sleep(0.1)
+                assert not task.done()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert oracle.stored_trades(holder) == by_key(trade(1), trade(2))
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize("frozen", [False, True], ids=["locked", "silent"])
 def test_what_cannot_be_written_is_handed_back(database: Database, frozen: bool) -> None:
     rows = stream(30)
