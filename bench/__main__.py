@@ -18,7 +18,7 @@ from bench.progress import Progress
 from bench.server import running
 from entasis_db.errors import EntasisError
 
-_NUMBERS = range(1, 11)
+_NUMBERS = range(1, 16)
 # with fewer, the batch that comes after the stored trades would reach back to the busy day
 _SMALLEST = 5 * BATCH
 
@@ -75,7 +75,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         choices=_NUMBERS,
         default=list(_NUMBERS),
         metavar="N",
-        help="take only these lines, 1 to 10",
+        help="take only these lines, 1 to 15",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what was found there too")
     given = parser.parse_args(arguments)

@@ -87,6 +87,22 @@ def run(bench: Bench, sizes: Sequence[int], numbers: Iterable[int]) -> None:
     wanted = set(numbers)
     if 7 in wanted:
         ladder(bench, min(sizes))
+    # which use what is below, and need more than psycopg
+    from bench import live
+
+    if 11 in wanted:
+        live.writer(bench)
+    if 12 in wanted:
+        with loaded_database(bench, min(sizes)) as loaded:
+            live.cache(bench, loaded)
+    if 13 in wanted:
+        live.telling(bench)
+    if 14 in wanted:
+        live.arrow(bench)
+    if 15 in wanted:
+        from bench import engines
+
+        engines.side_by_side(bench, min(sizes), 15)
     for size in sizes:
         if wanted & {1, 2}:
             ingest(bench, size, wanted)

@@ -263,6 +263,8 @@ def load() -> None:
 @click.option("--exchange", help="The venue, for files that do not name it.")
 @click.option("--symbol", help="The instrument, for files that do not name it.")
 @click.option("--layout", help="The layout, when it is not to be recognised.")
+@click.option("--id-space", help="How trades are numbered (trade, aggtrade); for Parquet.")
+@click.option("--decimals", type=int, help="Decimals that floats were written with; for Parquet.")
 @click.pass_context
 def trades(
     ctx: click.Context,
@@ -270,14 +272,23 @@ def trades(
     exchange: str | None,
     symbol: str | None,
     layout: str | None,
+    id_space: str | None,
+    decimals: int | None,
 ) -> None:
-    """Load files of trades: normalised CSV, Binance's archives, or a raw Binance stream."""
+    """Load files of trades: CSV, Parquet, Binance's archives, or a raw Binance stream."""
     _load_files(
         ctx,
         files,
         "market_data",
         lambda connection, file, progress: load_trades(
-            connection, file, exchange=exchange, symbol=symbol, layout=layout, progress=progress
+            connection,
+            file,
+            exchange=exchange,
+            symbol=symbol,
+            layout=layout,
+            progress=progress,
+            id_space=id_space,
+            decimals=decimals,
         ),
     )
 

@@ -1,5 +1,9 @@
 """The errors of the package: each says what happened and what to do next."""
 
+from collections.abc import Sequence
+
+from entasis_db.model import OptionQuote, Trade
+
 
 class EntasisError(Exception):
     """Base of every error that Entasis DB raises on purpose.
@@ -35,3 +39,19 @@ class ArchiveError(EntasisError):
 
 class StoreError(ArchiveError):
     """The store of the archive refused, cannot be reached, or gave back other bytes."""
+
+
+class WriterError(EntasisError):
+    """A live writer takes no more rows."""
+
+
+class NotWrittenError(WriterError):
+    """A live writer ended before all that it had accepted was stored.
+
+    The rows come back here, in the order in which they were accepted. The server may have stored
+    some of them before it could say so: writing them again changes nothing then.
+    """
+
+    def __init__(self, message: str, rows: Sequence[Trade | OptionQuote]) -> None:
+        super().__init__(message)
+        self.rows = rows

@@ -30,12 +30,12 @@ IdSpace = str | Mapping[tuple[str, str], str]
 """How trades are numbered: one name for all markets, or one for each (symbol, exchange)."""
 
 _ZERO = Decimal(0)
-_PRICE_LIMIT = Decimal("1e12")
+PRICE_LIMIT = Decimal("1e12")
 _GREEK_LIMIT = Decimal("1e12")
 _IV_LIMIT = Decimal("1e6")
 _PRICE_DECIMALS = 12
 _GREEK_DECIMALS = 18
-_NAME_LENGTH = 20
+NAME_LENGTH = 20
 _FIRST_MOMENT = datetime(2009, 1, 1, tzinfo=UTC)
 _CLOCK_SKEW = timedelta(minutes=5)
 _INT64 = 2**63
@@ -228,8 +228,7 @@ def _ingest(
     # the caller's own factories of cursors and rows are for the caller's statements
     with connection.transaction(), psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
         if id_space is not None:
-            cursor.execute(_RECORD_ID_SPACES, _id_space_parameters(rows, id_space, source))
-            _check_id_spaces(cursor.fetchall(), rows, lines, source)
+            record_id_spaces(cursor, rows, id_space, source, lines)
         try:
             with connection.transaction():
                 with cursor.copy(target.copy, writer=_Writer(cursor)) as copy:
@@ -348,6 +347,18 @@ def _id_space_parameters(
     }
 
 
+def record_id_spaces(
+    cursor: psycopg.Cursor[Any],
+    rows: Sequence[Any],
+    id_space: IdSpace,
+    source: str,
+    lines: Sequence[int] | None,
+) -> None:
+    """Record how the markets of these rows number their trades, or raise IdSpaceError."""
+    cursor.execute(_RECORD_ID_SPACES, _id_space_parameters(rows, id_space, source))
+    _check_id_spaces(cursor.fetchall(), rows, lines, source)
+
+
 def _check_id_spaces(
     recorded: Iterable[Sequence[Any]],
     rows: Sequence[Any],
@@ -376,7 +387,7 @@ def _check_id_spaces(
 
 
 def _is_name(name: object) -> bool:
-    return isinstance(name, str) and 0 < len(name) <= _NAME_LENGTH and _is_text(name)
+    return isinstance(name, str) and 0 < len(name) <= NAME_LENGTH and _is_text(name)
 
 
 def _is_text(text: str) -> bool:
@@ -403,13 +414,18 @@ def _is_exact(text: str, decimals: int) -> bool:
     return (dot < 0 or len(text) - dot - 1 <= decimals) and "E" not in text
 
 
+def time_bounds() -> tuple[datetime, datetime]:
+    """Return between which times the table surely takes rows now, both included."""
+    return _FIRST_MOMENT, datetime.now(UTC) + _CLOCK_SKEW
+
+
 def _trade_writer() -> Callable[[Trade], str | None]:
     """Return a function that writes a trade for COPY if the table will surely take it, else None.
 
     It runs once for every trade there is, which is why it is one loop-free piece that asks for
     nothing twice: a market's names are looked at once, and a repeated time is written once.
     """
-    latest = datetime.now(UTC) + _CLOCK_SKEW
+    first, latest = time_bounds()
     markets: dict[tuple[str, str], str] = {}
     last_moment: datetime | None = None
     last_time = ""
@@ -418,20 +434,20 @@ def _trade_writer() -> Callable[[Trade], str | None]:
         nonlocal last_moment, last_time
         symbol, exchange, timestamp, number, price, volume = trade
         if type(price) is not Decimal or type(volume) is not Decimal or type(number) is not int:
-            _check_types(trade)
+            check_row(trade)
         # of other zones, Python takes two times an hour apart for equal when the clock is put back
         if timestamp != last_moment or timestamp.tzinfo is not UTC:
             # most times are in UTC, and asking any other zone takes longer
             if type(timestamp) is not datetime or (
                 timestamp.tzinfo is not UTC and timestamp.utcoffset() is None
             ):
-                _check_types(trade)
-            if not _FIRST_MOMENT <= timestamp <= latest:
+                check_row(trade)
+            if not first <= timestamp <= latest:
                 return None
             last_moment, last_time = timestamp, _time_text(timestamp)
         names = markets.get((symbol, exchange))
         if names is None:
-            _check_types(trade)
+            check_row(trade)
             if not (_is_name(symbol) and _is_name(exchange)):
                 return None
             names = markets[symbol, exchange] = f"{_escape(symbol)}\t{_escape(exchange)}"
@@ -442,8 +458,8 @@ def _trade_writer() -> Callable[[Trade], str | None]:
         if "E" in price_text or "E" in volume_text:
             price_text, volume_text = _plain(price), _plain(volume)
         if not (
-            _ZERO < price < _PRICE_LIMIT
-            and _ZERO < volume < _PRICE_LIMIT
+            _ZERO < price < PRICE_LIMIT
+            and _ZERO < volume < PRICE_LIMIT
             and -_INT64 <= number < _INT64
             and _is_exact(price_text, _PRICE_DECIMALS)
             and _is_exact(volume_text, _PRICE_DECIMALS)
@@ -459,7 +475,7 @@ def _option_writer() -> Callable[[OptionQuote], str | None]:
     latest = datetime.now(UTC) + _CLOCK_SKEW
 
     def write(quote: OptionQuote) -> str | None:
-        _check_types(quote)
+        check_row(quote)
         greeks = (quote.iv, quote.delta, quote.gamma, quote.theta, quote.vega)
         if (
             _is_name(quote.underlying)
@@ -468,7 +484,7 @@ def _option_writer() -> Callable[[OptionQuote], str | None]:
             and -_INT64 <= quote.id < _INT64
             and _unstageable(quote) is None
             and quote.strike_price.is_finite()
-            and _ZERO < quote.strike_price < _PRICE_LIMIT
+            and _ZERO < quote.strike_price < PRICE_LIMIT
             and _is_exact(_plain(quote.strike_price), _PRICE_DECIMALS)
             and all(
                 value is None
@@ -511,7 +527,7 @@ _MUST_BE: dict[str, tuple[type, ...]] = {
 }
 
 
-def _check_types(row: Trade | OptionQuote) -> None:
+def check_row(row: Trade | OptionQuote) -> None:
     """Refuse what is a mistake in the caller's program, and not in the data."""
     for name, value in row._asdict().items():
         if not isinstance(value, _MUST_BE[name]) or isinstance(value, bool):
@@ -553,7 +569,7 @@ def _staging_text(
     for line, row in zip(lines if lines is not None else count(1), rows, strict=False):
         text = write(row)
         if text is None:
-            _check_types(row)
+            check_row(row)
             if fault := _unstageable(row):
                 payload = {
                     name: None if value is None else _storable(value)
@@ -630,11 +646,13 @@ def _quarantine_rows(
     ]
 
 
+COPY_TRADES = sql.SQL(
+    "COPY entasis.market_data (symbol, exchange, timestamp, id, price, volume) FROM STDIN"
+)
+
 _TRADES: _Target[Trade] = _Target(
     relation="market_data",
-    copy=sql.SQL(
-        "COPY entasis.market_data (symbol, exchange, timestamp, id, price, volume) FROM STDIN"
-    ),
+    copy=COPY_TRADES,
     stage=sql.SQL("SELECT entasis.stage_trades()"),
     copy_staged=sql.SQL(
         "COPY pg_temp.entasis_staged_trades"

@@ -73,16 +73,30 @@ def load_trades(
     layout: str | None = None,
     batch_rows: int = BATCH_ROWS,
     progress: Progress = lambda _: None,
+    id_space: str | None = None,
+    decimals: int | None = None,
 ) -> Loaded:
     """Load one file of trades; ``connection`` is in autocommit mode.
 
     ``exchange`` and ``symbol`` are for layouts that do not name them, ``layout`` for files that are
-    not to be recognised by their look. Rows that cannot be read or stored go to quarantine under
-    the file's base name and their line.
+    not to be recognised by their look. ``id_space`` says how the trades of a Parquet or Arrow file
+    are numbered, and ``decimals`` is for floats in one, as in ingest_arrow. Rows that cannot be
+    read or stored go to quarantine under the file's base name and their line.
 
     Raises LoadError when the file cannot be read to its end, after everything before the fault was
     loaded, and IdSpaceError when a market is on record with another kind of trade ids.
     """
+    if _is_arrow(path):
+        return _load_arrow(
+            connection,
+            Path(path),
+            progress,
+            exchange=exchange,
+            symbol=symbol,
+            id_space=id_space,
+            decimals=decimals,
+            batch_rows=batch_rows,
+        )
     reader = read_trades(path, exchange=exchange, symbol=symbol, layout=layout)
 
     def write(batch: _Batch[Trade], source: str) -> IngestReport:
@@ -108,6 +122,45 @@ def load_options(
         return ingest_options(connection, batch.rows, source=source, lines=batch.lines)
 
     return _load(connection, reader, "option_data", write, batch_rows, progress)
+
+
+def _is_arrow(path: Path | str) -> bool:
+    """Say whether a file is of Parquet or Arrow, by its first bytes."""
+    if not Path(path).is_file():
+        return False  # a pipe, whose first bytes belong to its reader, or nothing
+    with Path(path).open("rb") as file:
+        magic = file.read(6)
+    return magic.startswith(b"PAR1") or magic == b"ARROW1"
+
+
+def _load_arrow(
+    connection: psycopg.Connection[Any], path: Path, progress: Progress, **options: Any
+) -> Loaded:
+    try:
+        from entasis_db.arrow import ArrowReport, load_arrow
+    except ImportError:
+        raise LoadError(
+            f"{path.name}: Parquet and Arrow need pyarrow: pip install 'entasis-db[arrow]'"
+        ) from None
+    if options["id_space"] is None:
+        raise LoadError(
+            f"{path.name}: say how its trades are numbered with --id-space: trade for the "
+            "exchange's trade ids, aggtrade for Binance's aggregated trades"
+        )
+    size = path.stat().st_size
+
+    def loaded(report: ArrowReport, bytes_read: int = 0) -> Loaded:
+        return Loaded(
+            path.name,
+            "arrow",
+            IngestReport(report.inserted, report.already_there, report.quarantined),
+            bytes_read,
+            size,
+            report.truncated_nanoseconds,
+        )
+
+    report = load_arrow(connection, path, progress=lambda r: progress(loaded(r)), **options)
+    return loaded(report, size)
 
 
 @dataclass

@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from psycopg.conninfo import make_conninfo
 
+from tests import caches
 from tests.engines import SAMPLES, Database, Server, Source, sources, start
 from tests.s3 import S3Server, s3_server
 
@@ -26,6 +28,7 @@ settings.load_profile("database")
 
 _servers: dict[str, Server] = {}
 _left: Counter[str] = Counter()
+_ran: set[str] = set()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -36,15 +39,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse to run without the servers, or engines, that ENTASIS_TEST_REQUIRE names."""
-    if missing := _required() - {name for s in sources() for name in (s.name, s.engine)}:
+    """Refuse to run without the servers, engines or extras that ENTASIS_TEST_REQUIRE names."""
+    known = {name for s in sources() for name in (s.name, s.engine)}
+    if missing := _required() - known - _extras():
         pytest.exit(f"no server for {', '.join(sorted(missing))} on this machine", returncode=3)
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Fail a run in which a required server was there and no test ran on it."""
     ran = {name for s in sources() if s.name in _servers for name in (s.name, s.engine)}
-    if exitstatus == 0 and not session.config.option.collectonly and _required() - ran:
+    if exitstatus == 0 and not session.config.option.collectonly and _required() - ran - _ran:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
@@ -60,6 +64,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _required() -> set[str]:
     return {name for name in os.environ.get("ENTASIS_TEST_REQUIRE", "").split(",") if name}
+
+
+def _extras() -> set[str]:
+    """What ENTASIS_TEST_REQUIRE may name beside PostgreSQL's servers, as far as it is there."""
+    there = {"redis": caches.program(), "cryptofeed": find_spec("cryptofeed")}
+    return {name for name, found in there.items() if found}
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
@@ -122,6 +132,22 @@ def login(server: Server, database: Database) -> Iterator[Login]:
             return stack.enter_context(psycopg.connect(dsn, **{"autocommit": True, **options}))
 
         yield connect
+
+
+@pytest.fixture(scope="session")
+def needs_redis() -> None:
+    """A Redis or Valkey that a test can start."""
+    if caches.program() is None:
+        pytest.skip("neither valkey-server nor redis-server is on the PATH")
+    _ran.add("redis")
+
+
+@pytest.fixture(scope="session")
+def needs_cryptofeed() -> None:
+    """cryptofeed, which has to be compiled."""
+    if find_spec("cryptofeed") is None:
+        pytest.skip("cryptofeed is not installed: pip install 'entasis-db[cryptofeed]'")
+    _ran.add("cryptofeed")
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """A named query with its parameters: what to run, and what comes back."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,22 @@ from psycopg.pq import Format
 from psycopg.rows import class_row
 
 Row = TypeVar("Row")
+
+
+class Reader(ABC):
+    """Something else than a connection that answers statements: a cache in front of one."""
+
+    @abstractmethod
+    def fetch(self, statement: "Statement[Row]") -> list[Row]:
+        """Return every row, in the query's order."""
+
+
+class AsyncReader(ABC):
+    """What Reader is, for an event loop."""
+
+    @abstractmethod
+    async def fetch_async(self, statement: "Statement[Row]") -> list[Row]:
+        """Return every row, in the query's order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,29 +56,33 @@ class Statement(Generic[Row]):
     row: type[Row]
     """Class of the rows, whose fields are the query's columns."""
 
-    def fetch(self, connection: Connection[Any]) -> list[Row]:
+    def fetch(self, connection: Connection[Any] | Reader) -> list[Row]:
         """Return every row, in the query's order; all of them are held in memory.
 
         Raises psycopg.Error when the server refuses or cannot be reached.
         """
+        if isinstance(connection, Reader):
+            return connection.fetch(self)
         with Cursor(connection, row_factory=class_row(self.row)) as cursor:
             cursor.adapters.register_loader("timestamptz", _UtcLoader)
             cursor.execute(self.sql.encode(), self.params, binary=True)
             return cursor.fetchall()
 
-    async def fetch_async(self, connection: AsyncConnection[Any]) -> list[Row]:
+    async def fetch_async(self, connection: AsyncConnection[Any] | AsyncReader) -> list[Row]:
         """Return every row, as ``fetch`` does."""
+        if isinstance(connection, AsyncReader):
+            return await connection.fetch_async(self)
         async with AsyncCursor(connection, row_factory=class_row(self.row)) as cursor:
             cursor.adapters.register_loader("timestamptz", _UtcLoader)
             await cursor.execute(self.sql.encode(), self.params, binary=True)
             return await cursor.fetchall()
 
-    def one(self, connection: Connection[Any]) -> Row | None:
+    def one(self, connection: Connection[Any] | Reader) -> Row | None:
         """Return the first row, or None when there is none."""
         rows = self.fetch(connection)
         return rows[0] if rows else None
 
-    async def one_async(self, connection: AsyncConnection[Any]) -> Row | None:
+    async def one_async(self, connection: AsyncConnection[Any] | AsyncReader) -> Row | None:
         """Return the first row, or None when there is none."""
         rows = await self.fetch_async(connection)
         return rows[0] if rows else None

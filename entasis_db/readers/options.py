@@ -82,7 +82,7 @@ class OptionReader(Reader[OptionRow]):
     def _parser(self, ordinals: Ordinals) -> Parse[OptionRow]:
         def deribit(line: int, fields: list[str]) -> OptionRow:
             _, name, stamp, iv, _, _, _, _, _, vega, theta, _, gamma, delta = fields
-            contract = _deribit_contract(name)
+            contract = deribit_contract(name)
             try:
                 microseconds = int(stamp) * 1000
             except ValueError:
@@ -121,7 +121,7 @@ class OptionReader(Reader[OptionRow]):
 
 
 @lru_cache(maxsize=1 << 14)
-def _deribit_contract(name: str) -> Contract:
+def deribit_contract(name: str) -> Contract:
     """Take apart a name such as ``ETH-30JUL21-2800-C``; a strike of 0.625 is written 0d625."""
     parts = _DERIBIT_OPTION.fullmatch(name)
     if parts is None:

@@ -1,5 +1,6 @@
 """The SQL and Python that the documents show are run, and their links lead somewhere."""
 
+import importlib
 import inspect
 import re
 from pathlib import Path
@@ -8,6 +9,7 @@ import psycopg
 import pytest
 
 from entasis_db import queries
+from tests import reference
 from tests.engines import REPOSITORY, Database
 
 DOCUMENTS = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md")])
@@ -70,3 +72,31 @@ def test_every_query_is_in_its_reference() -> None:
         shown = re.search(rf"^\| `{name}\((.*)\)`", reference, re.MULTILINE)
         assert shown, name
         assert [p.partition("=")[0] for p in shown[1].split(", ") if p] == list(parameters), name
+
+
+def test_the_reference_is_what_the_code_says() -> None:
+    assert reference.PAGE.read_text(encoding="utf-8") == reference.page(), (
+        "write it anew: python -m tests.reference"
+    )
+
+
+def test_every_public_function_is_described_and_typed() -> None:
+    """And every module of the package is either in the reference or not for callers."""
+    for name in reference.MODULES:
+        for value_name, value in reference.public(importlib.import_module(name)):
+            assert inspect.getdoc(value), value_name
+            functions = [value] if inspect.isfunction(value) else []
+            if inspect.isclass(value):
+                functions += [function for _, function in reference.methods(value)]
+            for function in functions:
+                hints = set(function.__annotations__)
+                parameters = set(inspect.signature(function).parameters) - {"self"}
+                assert parameters | {"return"} <= hints, f"{value_name}.{function.__name__}"
+                assert inspect.getdoc(function), f"{value_name}.{function.__name__}"
+    internal = {"chart", "cli", "resources", "wire", "readers"}
+    package = REPOSITORY / "entasis_db"
+    there = {path.stem for path in package.glob("*.py")} | {
+        path.parent.name for path in package.glob("*/__init__.py")
+    }
+    listed = {name.split(".")[1] for name in reference.MODULES}
+    assert there - {"__init__"} == listed | internal

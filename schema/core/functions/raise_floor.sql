@@ -12,7 +12,9 @@ BEGIN ATOMIC
     WHERE
         (relation = relation_name OR (relation_name LIKE 'ohlcv%' AND relation = 'market_data'))
         AND floor < new_floor;
+    -- a cache does not know which markets had something there
+    SELECT entasis.flush_caches();
 END;
 
 COMMENT ON FUNCTION entasis_internal.raise_floor(text, timestamptz) IS
-'Raises the floor of a relation to the time given; never lowers it.';
+'Raises the floor of a relation to the time given; never lowers it. What is below is gone: caches are told.';

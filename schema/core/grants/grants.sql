@@ -89,7 +89,8 @@ GRANT UPDATE ON entasis.keep_periods TO entasis_admin;
 GRANT DELETE ON entasis.quarantine, entasis.markets TO entasis_admin;
 GRANT SELECT, INSERT, UPDATE, DELETE ON entasis.user_logins TO entasis_admin;
 GRANT SELECT ON entasis.maintenance_log TO entasis_admin;
-GRANT EXECUTE ON FUNCTION entasis.check_candles(timestamptz, timestamptz) TO entasis_admin;
+GRANT EXECUTE ON FUNCTION entasis.check_candles(timestamptz, timestamptz), entasis.flush_caches()
+TO entasis_admin;
 GRANT EXECUTE ON PROCEDURE
 entasis.maintain(),
 entasis.rebuild_candles(timestamptz, timestamptz),

@@ -81,6 +81,8 @@ BEGIN
         volume = c.volume + excluded.volume,
         quote_volume = c.quote_volume + excluded.quote_volume,
         trades = c.trades + excluded.trades;
+
+    PERFORM entasis_internal.announce_minutes(minutes);
 END
 $$;
 

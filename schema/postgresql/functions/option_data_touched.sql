@@ -2,18 +2,28 @@ CREATE OR REPLACE FUNCTION entasis_internal.option_data_touched() RETURNS trigge
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    heard boolean := entasis_internal.is_listened_to();
 BEGIN
     IF tg_op IN ('UPDATE', 'DELETE') THEN
         PERFORM entasis_internal.refuse_below_floor('option_data', min(o.timestamp))
         FROM old_quotes AS o;
+        IF heard THEN
+            PERFORM entasis_internal.announce_underlyings(array_agg(DISTINCT o.underlying))
+            FROM old_quotes AS o;
+        END IF;
     END IF;
     IF tg_op IN ('INSERT', 'UPDATE') THEN
         PERFORM entasis_internal.refuse_below_floor('option_data', min(n.timestamp))
         FROM new_quotes AS n;
+        IF heard THEN
+            PERFORM entasis_internal.announce_underlyings(array_agg(DISTINCT n.underlying))
+            FROM new_quotes AS n;
+        END IF;
     END IF;
     RETURN NULL;
 END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.option_data_touched() IS
-'Trigger of option_data: refuses what a statement wrote below the floor.';
+'Trigger of option_data: refuses what a statement wrote below the floor, and tells caches of the rest.';

@@ -172,6 +172,8 @@ BEGIN
                 AND h.bucket >= t.bucket
                 AND h.bucket < t.bucket + interval '24 hours'
         );
+
+    PERFORM entasis_internal.announce_minutes(minutes);
 END
 $$;
 

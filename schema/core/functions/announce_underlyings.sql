@@ -1,0 +1,15 @@
+-- In pieces, because a notification has less than 8,000 bytes, and a name up to 120 as JSON.
+CREATE OR REPLACE FUNCTION entasis_internal.announce_underlyings(touched text[]) RETURNS void
+LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT entasis_internal.announce(jsonb_build_object('options', p.underlyings))
+    FROM (
+        SELECT jsonb_agg(t.underlying) AS underlyings
+        FROM unnest(touched) WITH ORDINALITY AS t (underlying, position)
+        GROUP BY (t.position - 1) / 50
+    ) AS p;
+END;
+
+COMMENT ON FUNCTION entasis_internal.announce_underlyings(text[]) IS
+'Tells caches that quotes of options on these underlyings were touched. NULL tells nothing.';

@@ -1,0 +1,33 @@
+-- In pieces, because a notification has less than 8,000 bytes, and a name up to 120 as JSON.
+CREATE OR REPLACE FUNCTION entasis_internal.announce_minutes(minutes entasis.ohlcv_1m[])
+RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF NOT entasis_internal.is_listened_to() THEN
+        RETURN;
+    END IF;
+    PERFORM entasis_internal.announce(jsonb_build_object('trades', p.markets))
+    FROM (
+        SELECT
+            jsonb_agg(
+                jsonb_build_array(m.symbol, m.exchange, m.first_minute, m.last_minute)
+            ) AS markets
+        FROM (
+            SELECT
+                n.symbol,
+                n.exchange,
+                extract(EPOCH FROM min(n.bucket))::bigint AS first_minute,
+                extract(EPOCH FROM max(n.bucket))::bigint AS last_minute,
+                (row_number() OVER (ORDER BY n.symbol, n.exchange) - 1) / 25 AS piece
+            FROM unnest(minutes) AS n
+            GROUP BY n.symbol, n.exchange
+        ) AS m
+        GROUP BY m.piece
+    ) AS p;
+END
+$$;
+
+COMMENT ON FUNCTION entasis_internal.announce_minutes(entasis.ohlcv_1m[]) IS
+'Tells caches, if there are any, which markets and minutes were touched. Only the keys of the argument count.';

@@ -1,0 +1,420 @@
+"""The live writer: whatever breaks, every accepted trade is stored once or handed back."""
+
+import asyncio
+import logging
+import os
+import random
+import shutil
+import signal
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from psycopg.conninfo import make_conninfo
+
+from entasis_db.embedded import Cluster
+from entasis_db.errors import IdSpaceError, NotWrittenError, WriterError
+from entasis_db.live import SyncTickWriter, TickWriter, WriterMetrics
+from entasis_db.migrate import migrate
+from entasis_db.model import OptionQuote, Trade
+from tests import oracle
+from tests.contract.test_ingest import NOON, D, by_key, quarantined, quote, trade
+from tests.engines import Database, Server, Source
+from tests.proxy import proxied
+
+pytestmark = [pytest.mark.copy, pytest.mark.several_connections]
+
+SECOND = timedelta(seconds=1)
+Put = Callable[[Trade | OptionQuote], None]
+
+
+def writer(dsn: str, **options: Any) -> SyncTickWriter:
+    return SyncTickWriter(dsn, **{"source": "feed", "id_space": "trade", **options})
+
+
+def stream(number: int, chance: random.Random | None = None) -> list[Trade]:
+    chance = chance or random.Random(1)
+    return [
+        trade(
+            n,
+            symbol=chance.choice("AB"),
+            timestamp=NOON + timedelta(seconds=n // 7),
+            price=Decimal(chance.randrange(1, 10**6)).scaleb(-3),
+        )
+        for n in range(number)
+    ]
+
+
+def added_up(metrics: WriterMetrics) -> int:
+    return metrics.written + metrics.already_there + metrics.quarantined
+
+
+def run_sync(dsn: str, rows: Sequence[Trade | OptionQuote], **options: Any) -> WriterMetrics:
+    with writer(dsn, **options) as w:
+        for row in rows:
+            w.put(row)
+    return w.metrics()
+
+
+def run_async(dsn: str, rows: Sequence[Trade | OptionQuote], **options: Any) -> WriterMetrics:
+    async def run() -> WriterMetrics:
+        options_ = {"source": "feed", "id_space": "trade", **options}
+        async with TickWriter(dsn, **options_) as w:
+            for row in rows:
+                await w.put(row)
+        return w.metrics()
+
+    return asyncio.run(run())
+
+
+BOTH = pytest.mark.parametrize("run", [run_sync, run_async], ids=["sync", "async"])
+Run = Callable[..., WriterMetrics]
+
+
+@pytest.fixture(scope="module")
+def shared(server: Server) -> Iterator[Database]:
+    with server.database() as lent:
+        yield lent
+
+
+@BOTH
+@example(numbers=list(range(30)), bad={25}, batch_rows=10, max_queued=30)
+@given(
+    numbers=st.lists(st.integers(0, 30), max_size=60),
+    bad=st.sets(st.integers(0, 59), max_size=5),
+    batch_rows=st.integers(1, 20),
+    max_queued=st.integers(1, 30),
+)
+def test_whatever_is_put_is_stored_once_or_explained(
+    shared: Database, run: Run, numbers: list[int], bad: set[int], batch_rows: int, max_queued: int
+) -> None:
+    rows = [
+        trade(n, price=D(0)) if position in bad else trade(n) for position, n in enumerate(numbers)
+    ]
+    with shared.connect() as connection:
+        connection.execute("DELETE FROM entasis.market_data")
+        connection.execute("DELETE FROM entasis.quarantine")
+        metrics = run(shared.dsn, rows, batch_rows=batch_rows, max_queued=max_queued)
+        good = [row for row in rows if row.price]
+        assert metrics.queued == 0
+        assert metrics.lag == timedelta(0)
+        assert metrics.written == len(set(good))
+        assert metrics.already_there == len(good) - len(set(good))
+        assert metrics.quarantined == len(rows) - len(good)
+        assert quarantined(connection) == [
+            ("feed", position + 1, "price") for position, row in enumerate(rows) if not row.price
+        ]
+        oracle.assert_candles_are_right(connection, by_key(*good))
+
+
+def test_trades_and_quotes_in_one_stream(database: Database) -> None:
+    rows: list[Trade | OptionQuote] = [trade(1), quote(1), trade(2), quote(2), quote(1)]
+    metrics = run_sync(database.dsn, rows, batch_rows=2)
+    assert (metrics.written, metrics.already_there) == (4, 1)
+    with database.connect() as connection:
+        assert oracle.stored_trades(connection) == by_key(trade(1), trade(2))
+        found = connection.execute("SELECT count(*) FROM entasis.option_data").fetchone()
+        assert found == (2,)
+
+
+# --- what breaks -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def durable(source: Source) -> Iterator[Cluster]:
+    """A cluster that keeps what it committed when it is killed."""
+    if source.bindir is None:
+        pytest.skip("only a cluster of our own may be killed")
+    home = Path(tempfile.mkdtemp(prefix="entasis-test-"))
+    home.chmod(0o711)
+    cluster = Cluster(source.bindir, home / "cluster", {"synchronous_commit": "on"})
+    try:
+        cluster.start()
+        migrate(cluster.dsn(), engine=source.engine)
+        yield cluster
+    finally:
+        cluster.destroy()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@BOTH
+def test_the_server_is_killed_in_the_middle(
+    durable: Cluster, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = stream(20_000)
+    with psycopg.connect(durable.dsn(), autocommit=True) as connection:
+        connection.execute("DELETE FROM entasis.market_data")
+    caplog.set_level(logging.WARNING, "entasis_db.live")
+    stop = threading.Event()
+    kills = 0
+
+    def kill() -> None:
+        nonlocal kills
+        while kills < 3 and not stop.wait(0.15):
+            if kills:
+                durable.stop("immediate")
+            else:
+                pid = durable.status().pid
+                assert pid is not None
+                os.kill(pid, signal.SIGKILL)
+            kills += 1
+            durable.start()
+
+    class Slow(list[Trade]):
+        """Comes as a feed does, over the time of the kills."""
+
+        def __iter__(self) -> Iterator[Trade]:
+            for n, row in enumerate(super().__iter__()):
+                while n >= 5_000 * (kills + 1):
+                    stop.wait(0.01)
+                yield row
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        metrics = run(
+            durable.dsn(),
+            Slow(rows),
+            batch_rows=100,
+            max_age=timedelta(milliseconds=20),
+            close_timeout=60 * SECOND,
+        )
+    finally:
+        stop.set()
+        killer.join()
+    assert kills == 3
+    assert metrics.retries >= 3
+    assert (added_up(metrics), metrics.quarantined, metrics.queued) == (len(rows), 0, 0)
+    # a warning when an outage lasts and one when it is over, however many attempts it took
+    assert len(caplog.records) <= 2 * kills
+    with psycopg.connect(durable.dsn(), autocommit=True) as connection:
+        oracle.assert_candles_are_right(connection, by_key(*rows))
+
+
+@BOTH
+def test_connections_are_cut_at_any_byte(database: Database, run: Run) -> None:
+    """Also between a commit and its confirmation: then nobody knows, and it is written again."""
+    chance = random.Random(5)
+    rows = stream(3_000, chance)
+    with proxied(database.dsn) as (proxy, dsn):
+
+        class Cutting(list[Trade]):
+            def __iter__(self) -> Iterator[Trade]:
+                for n, row in enumerate(super().__iter__()):
+                    if n % 100 == 0:
+                        proxy.cut_after(chance.randrange(1, 9_000))
+                    yield row
+
+        metrics = run(dsn, Cutting(rows), batch_rows=50, max_queued=60)
+        assert proxy.cuts >= 10
+    assert metrics.retries >= 10
+    assert (added_up(metrics), metrics.quarantined) == (len(rows), 0)
+    with database.connect() as connection:
+        oracle.assert_candles_are_right(connection, by_key(*rows))
+
+
+@BOTH
+def test_a_commit_that_was_not_confirmed_is_found_there(database: Database, run: Run) -> None:
+    rows = stream(200)
+    with proxied(database.dsn) as (proxy, dsn), database.connect() as connection:
+        proxy.lost_commits = 3
+        metrics = run(dsn, rows, batch_rows=20)
+        assert proxy.lost_commits == 0
+        assert (metrics.written, metrics.already_there, metrics.retries) == (180, 20, 3)
+        assert oracle.stored_trades(connection) == by_key(*rows)
+
+
+@pytest.mark.parametrize("level", ["read committed", "serializable"])
+def test_writers_of_the_same_trades_at_once(database: Database, level: str) -> None:
+    rows = stream(600)
+    dsn = make_conninfo(
+        database.dsn,
+        options=f"-c default_transaction_isolation={level.replace(' ', chr(92) + ' ')}",
+    )
+    writers = [writer(dsn, batch_rows=40, source=f"feed {n}") for n in range(3)]
+
+    def run(w: SyncTickWriter, order: Sequence[Trade]) -> None:
+        with w:
+            for row in order:
+                w.put(row)
+
+    threads = [
+        threading.Thread(target=run, args=(w, random.Random(n).sample(rows, len(rows))))
+        for n, w in enumerate(writers)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    reports = [w.metrics() for w in writers]
+    assert [added_up(m) for m in reports] == [600] * 3
+    assert sum(m.written for m in reports) == 600
+    assert sum(m.quarantined for m in reports) == 0
+    with database.connect() as connection:
+        oracle.assert_candles_are_right(connection, by_key(*rows))
+
+
+def test_memory_is_bounded_and_put_waits(database: Database) -> None:
+    rows = stream(31)
+    with database.connect() as holder, writer(database.dsn, batch_rows=10, max_queued=30) as w:
+        with holder.transaction():
+            holder.execute("LOCK TABLE entasis.market_data IN EXCLUSIVE MODE")
+            for row in rows[:30]:
+                w.put(row, timeout=5 * SECOND)
+            assert not w.offer(rows[30])
+            with pytest.raises(TimeoutError, match="30 rows were queued"):
+                w.put(rows[30], timeout=timedelta(milliseconds=50))
+            with pytest.raises(TimeoutError, match="stay accepted"):
+                w.flush(timeout=timedelta(milliseconds=50))
+            metrics = w.metrics()
+            assert (metrics.queued, metrics.written) == (30, 0)
+            assert metrics.lag > timedelta(0)
+        w.put(rows[30], timeout=30 * SECOND)
+        w.flush(timeout=30 * SECOND)
+        assert (w.metrics().queued, w.metrics().written) == (0, 31)
+        assert oracle.stored_trades(holder) == by_key(*rows)
+
+
+def test_an_async_put_that_waits_goes_on_when_there_is_room(database: Database) -> None:
+    rows = stream(25)
+
+    async def run() -> None:
+        with database.connect() as holder:
+            async with TickWriter(
+                database.dsn, source="f", id_space="trade", batch_rows=10, max_queued=20
+            ) as w:
+                with holder.transaction():
+                    holder.execute("LOCK TABLE entasis.market_data IN EXCLUSIVE MODE")
+                    for row in rows[:20]:
+                        await w.put(row)
+                    waiting = asyncio.create_task(w.put(rows[20]))
+                    cancelled = asyncio.create_task(w.put(rows[21]))
+                    await asyncio.sleep(0.1)
+                    assert not waiting.done()
+                    cancelled.cancel()
+                    with pytest.raises(asyncio.CancelledError):
+                        await cancelled
+                await waiting
+                await w.flush()
+                assert w.metrics().written == 21
+            assert oracle.stored_trades(holder) == by_key(*rows[:21])
+
+    asyncio.run(run())
+
+
+def test_a_collector_that_is_cancelled_waits_for_its_rows(database: Database) -> None:
+    async def collect(accepted: asyncio.Event) -> None:
+        async with TickWriter(database.dsn, source="f", id_space="trade", batch_rows=1) as w:
+            await w.put(trade(1))
+            await w.put(trade(2))
+            accepted.set()
+            await asyncio.sleep(3600)
+
+    async def run() -> None:
+        accepted = asyncio.Event()
+        with database.connect() as holder:
+            with holder.transaction():
+                holder.execute("LOCK TABLE entasis.market_data IN EXCLUSIVE MODE")
+                task = asyncio.create_task(collect(accepted))
+                await accepted.wait()
+                for _ in range(2):
+                    task.cancel()
+                    await asyncio.sleep(0.1)
+                assert not task.done()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert oracle.stored_trades(holder) == by_key(trade(1), trade(2))
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("frozen", [False, True], ids=["locked", "silent"])
+def test_what_cannot_be_written_is_handed_back(database: Database, frozen: bool) -> None:
+    rows = stream(30)
+    with proxied(database.dsn) as (proxy, dsn), database.connect() as holder:
+        w = writer(dsn, batch_rows=10)
+        w.open()
+        for row in rows[:10]:
+            w.put(row)
+        w.flush()
+        holder.execute("BEGIN; LOCK TABLE entasis.market_data IN EXCLUSIVE MODE")
+        if frozen:
+            proxy.stalled.set()
+        for row in rows[10:]:
+            w.put(row)
+        with pytest.raises(NotWrittenError, match="20 accepted rows of feed") as caught:
+            w.close(timeout=timedelta(milliseconds=300))
+        assert caught.value.rows == rows[10:]
+        w.close()
+        with pytest.raises(WriterError, match="not open"):
+            w.put(rows[0])
+        proxy.stalled.clear()
+        holder.rollback()
+        metrics = run_sync(database.dsn, caught.value.rows)
+        assert added_up(metrics) == 20
+        assert oracle.stored_trades(holder) == by_key(*rows)
+
+
+def test_what_cannot_pass_ends_the_writer(database: Database) -> None:
+    run_sync(database.dsn, [trade(0, symbol="OLD")])
+    rows = [trade(1, symbol="OLD"), trade(2)]
+    w = writer(database.dsn, id_space="aggtrade", batch_rows=2)
+    w.open()
+    for row in rows:
+        w.put(row)
+    with pytest.raises(WriterError, match="numbered by 'aggtrade'"):
+        w.flush()
+    with pytest.raises(WriterError, match="has ended"):
+        w.put(trade(3))
+    with pytest.raises(NotWrittenError, match="write them again") as caught:
+        w.close()
+    assert caught.value.rows == rows
+    assert isinstance(caught.value.__cause__, IdSpaceError)
+
+
+def test_a_block_that_fails_still_writes_what_was_accepted(database: Database) -> None:
+    with pytest.raises(ZeroDivisionError), writer(database.dsn) as w:
+        w.put(trade(1))
+        raise ZeroDivisionError
+    with database.connect() as connection:
+        assert oracle.stored_trades(connection) == by_key(trade(1))
+
+
+def test_mistakes_are_refused_before_they_are_accepted(database: Database) -> None:
+    wrong: Any = 1.5
+    with writer(database.dsn, id_space={("BTC", "x"): "trade"}) as w:
+        for row in (trade(price=wrong), trade(id=True), trade(symbol=None), quote(iv=wrong), wrong):
+            with pytest.raises(TypeError):
+                w.put(row)
+        with pytest.raises(ValueError, match="no time zone"):
+            w.put(trade(timestamp=datetime(2024, 8, 8)))  # noqa: DTZ001
+        with pytest.raises(ValueError, match="how trades of"):
+            w.put(trade(symbol="ETH"))
+        w.put(trade(1))
+        with pytest.raises(WriterError, match="opened once"):
+            w.open()
+    assert added_up(w.metrics()) == 1
+    with pytest.raises(WriterError, match="between open and close"):
+        writer(database.dsn).put(trade(1))
+    for options in ({"batch_rows": 0}, {"max_queued": 0}, {"max_age": timedelta(0)}):
+        with pytest.raises(ValueError, match="give"):
+            writer(database.dsn, **options)
+
+
+def test_no_password_in_an_error(database: Database) -> None:
+    with pytest.raises(ValueError, match="cannot be understood") as caught:
+        writer("host=localhost password='hunter2")
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__suppress_context__
+    with proxied(database.dsn) as (proxy, dsn):
+        proxy.refusing = True
+        with pytest.raises(psycopg.OperationalError):
+            writer(dsn).open()
