@@ -102,7 +102,9 @@ def shared_connection(shared: Database) -> Iterator[psycopg.Connection[Any]]:
 def database(shared: Database) -> Database:
     """The same without a row and without a month of the past, which is quicker than a new one."""
     with shared.connect() as connected:
+        connected.execute("UPDATE entasis.floors SET floor = DEFAULT")
         wipe(connected)
+        oracle.refresh(connected)  # while nothing lies below a floor
         months = connected.execute(
             "SELECT string_agg(format('entasis.%I', partition_name), ',')"
             " FROM entasis.partitions WHERE to_time < now()"
@@ -111,7 +113,6 @@ def database(shared: Database) -> Database:
         ).fetchone()
         if months and months[0]:
             connected.execute(f"DROP TABLE {months[0]}")
-        connected.execute("UPDATE entasis.floors SET floor = DEFAULT")
     return shared
 
 
@@ -502,8 +503,12 @@ def test_clean_batches_are_copied_straight_into_their_table(
 
 
 @pytest.mark.parametrize("why", ["repeated", "no month", "floor", "inexact"])
-def test_other_batches_are_staged(connection: psycopg.Connection[Any], why: str) -> None:
+def test_other_batches_are_staged(
+    connection: psycopg.Connection[Any], database: Database, why: str
+) -> None:
     batch = [trade(1)]
+    if why == "no month" and database.engine == "timescaledb":
+        pytest.skip("chunks are made by the rows that need them")
     if why != "no month":
         with_months(connection)
     if why == "repeated":
@@ -885,9 +890,13 @@ def test_rows_are_written_in_the_order_of_their_key(
     connection: psycopg.Connection[Any], slow: bool
 ) -> None:
     """Writers who lock in one order cannot deadlock, and a heap shows in which it was written."""
-    with_months(connection)
-    rows = [trade(n, symbol="ABC"[n % 3], exchange="xy"[n % 2]) for n in range(60)]
-    quotes = [quote(n, strike_price=D(n % 7 + 1), underlying="AB"[n % 2]) for n in range(60)]
+    # of today, because a job may compress older ones, and then there is no heap; in one partition
+    noon = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    times = [{"timestamp": noon - timedelta(microseconds=n)} for n in range(60)]
+    rows = [trade(n, symbol="ABC"[n % 3], exchange="xy"[n % 2], **times[n]) for n in range(60)]
+    quotes = [
+        quote(n, strike_price=D(n % 7 + 1), underlying="AB"[n % 2], **times[n]) for n in range(60)
+    ]
     random.Random(3).shuffle(rows)
     random.Random(4).shuffle(quotes)
     if slow:
@@ -1011,6 +1020,7 @@ def test_a_reader_reads_everything_and_writes_nothing(
     login: Login, connection: psycopg.Connection[Any]
 ) -> None:
     ingest(connection, trade(1), trade(2, price=D(0)))
+    oracle.refresh(connection)
     found = relations(connection)
     assert {"market_data", "option_data", "predictions", "ohlcv_1m", "ohlcv_1w"} <= {
         name for _, name, *_ in found

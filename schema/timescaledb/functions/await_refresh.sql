@@ -10,7 +10,7 @@ BEGIN
             RETURN;
         END IF;
         IF pg_catalog.clock_timestamp() OPERATOR(pg_catalog.>)
-            asked OPERATOR(pg_catalog.+) interval '3 minutes'
+            (asked OPERATOR(pg_catalog.+) interval '3 minutes')
         THEN
             RAISE EXCEPTION 'the job that refreshes candles has not run for three minutes'
             USING ERRCODE = 'object_not_in_prerequisite_state',
