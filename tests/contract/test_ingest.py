@@ -550,6 +550,18 @@ def test_the_callers_own_settings_do_not_matter(database: Database) -> None:
         oracle.assert_candles_are_right(plain, by_key(trade(1), trade(2), trade(4)))
 
 
+def test_late_trades_of_the_first_minute_of_a_day_reach_its_candles(server: Server) -> None:
+    """A refresh of TimescaleDB in batches leaves some of them out."""
+    first = datetime(2020, 1, 10, tzinfo=UTC)
+    days = {n: trade(n, timestamp=first + timedelta(days=n)) for n in (0, 1, 2, 3, 51)}
+    with server.database() as lent, lent.connect() as connected:  # where nothing was refreshed yet
+        ingest(connected, days[0])
+        oracle.refresh(connected)
+        for late in ((days[3],), (days[51],), (days[1], days[2])):
+            ingest(connected, *late)
+        oracle.assert_candles_are_right(connected, by_key(*days.values()))
+
+
 # --- id spaces -------------------------------------------------------------------------------
 
 
