@@ -202,6 +202,8 @@ def test_past_keep_counts_what_is_stored(database: Database, tmp_path: Path) -> 
     with database.connect() as connected:
         assert load_trades(connected, path).past_keep == 5
         assert load_trades(connected, path).past_keep == 5
+        # what lies below a floor is gone
+        connected.execute("DELETE FROM entasis.market_data")
         connected.execute("UPDATE entasis.floors SET floor = '2024-09-01'")
         loaded = load_trades(connected, path)
         assert (loaded.report, loaded.past_keep) == (IngestReport(0, 0, 5), 0)

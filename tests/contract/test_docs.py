@@ -16,6 +16,8 @@ DOCUMENTS = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md")])
 # an opening fence with what it says, the block, the closing fence
 BLOCK = re.compile(r"^```(\w*) ?(.*?)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
+HEADING = re.compile(r"(?:on (\w+) ?)?(?:error: (.+))?")
+
 
 def blocks(document: Path, language: str) -> list[tuple[str, str]]:
     found = BLOCK.findall(document.read_text(encoding="utf-8"))
@@ -32,10 +34,17 @@ WITH_PYTHON = [d for d in DOCUMENTS if blocks(d, "python")]
 
 @pytest.mark.parametrize("document", WITH_SQL, ids=named(WITH_SQL))
 def test_sql_does_what_the_document_says(database: Database, document: Path) -> None:
-    """A block headed ``sql error: TEXT`` must fail with that text; any other must not fail."""
+    """A block headed ``sql error: TEXT`` must fail with that text; any other must not fail.
+
+    One headed ``sql on ENGINE``, or ``sql on ENGINE error: TEXT``, tells of that engine alone.
+    """
     with database.connect() as connection:
         for note, text in blocks(document, "sql"):
-            expected = note.removeprefix("error: ") if note else None
+            heading = HEADING.fullmatch(note)
+            assert heading, note
+            engine, expected = heading.groups()
+            if engine not in (None, database.engine):
+                continue
             for statement in filter(str.strip, text.split(";\n")):
                 if expected is None:
                     connection.execute(statement.encode())

@@ -1,8 +1,10 @@
-"""Partitions by calendar month: how they are made, when they go, and the floor that this leaves.
+"""Partitions: how they are made, when they go, and the floor that this leaves.
 
-They are those of engine postgresql; an engine with chunks of its own has a file of its own.
+They are calendar months on one engine and chunks of some days on another, so what has to go is read
+from the bounds that entasis.partitions gives.
 """
 
+import re
 import threading
 import time
 from collections.abc import Sequence
@@ -37,11 +39,19 @@ def month_of(time: datetime, ahead: int = 0) -> datetime:
 
 
 @pytest.fixture
-def admin(connection: Connection, database: Database) -> Connection:
-    """A superuser's connection to a database of engine postgresql."""
-    if database.engine != "postgresql":
-        pytest.skip("these partitions belong to engine postgresql")
+def admin(connection: Connection) -> Connection:
+    """A superuser's connection."""
     return connection
+
+
+@pytest.fixture
+def months(database: Database) -> None:
+    """Leave out what is only of interest where partitions are made before their rows come."""
+    if database.engine == "timescaledb":
+        pytest.skip("chunks are made by the rows that need them")
+
+
+by_month = pytest.mark.usefixtures("months")
 
 
 def one(connection: Connection, query: str, parameters: Sequence[Any] = ()) -> Any:
@@ -78,13 +88,33 @@ def partitions(connection: Connection, relation: str) -> dict[datetime, tuple[st
     }
 
 
+Gone = dict[datetime, tuple[str, datetime]]
+
+
+def ended(connection: Connection, relation: str, bound: datetime) -> Gone:
+    """Those partitions that end at the bound or before it, of which there is one at least."""
+    found = {b: v for b, v in sorted(partitions(connection, relation).items()) if v[1] <= bound}
+    assert found
+    return found
+
+
+def names(gone: Gone) -> list[str]:
+    return [name for name, _ in gone.values()]
+
+
+def top(gone: Gone) -> datetime:
+    """The floor that is left when these have gone."""
+    return max((end for _, end in gone.values()), default=FOREVER)
+
+
 def floors(connection: Connection) -> dict[str, datetime]:
-    return dict(
-        connection.execute(
+    return {
+        relation: floor.astimezone(UTC)
+        for relation, floor in connection.execute(
             "SELECT relation, CASE WHEN isfinite(floor) THEN floor ELSE %s END FROM entasis.floors",
             [FOREVER],
-        ).fetchall()
-    )
+        )
+    }
 
 
 def maintain(connection: Connection) -> list[str]:
@@ -142,7 +172,8 @@ def old(admin: Connection) -> Connection:
     keep(admin, **dict.fromkeys(RELATIONS))
     for relation in ("market_data", "option_data"):
         ensure(admin, relation, month(2020, 1), month(2020, 5))
-    _load(admin)
+    with admin.transaction():  # a job may refresh candles at any time, and then the rest is late
+        _load(admin)
     return admin
 
 
@@ -178,41 +209,38 @@ def test_trades_may_not_outlive_their_candles(admin: Connection, candles: str) -
 # What goes, and what stays
 
 
-def _dropped_like_this(admin: Connection) -> None:
-    assert set(partitions(admin, "market_data")) & {month(2020, n) for n in range(1, 5)} == {
-        month(2020, 3),
-        month(2020, 4),
-    }
-
-
 def test_what_is_past_its_keep_period_goes_and_the_rest_stays(old: Connection) -> None:
     trades, candles = oracle.stored_trades(old), oracle.stored_candles(old)
     keep_from(old, month(2020, 3), "market_data")
+    before = {relation: partitions(old, relation) for relation in RELATIONS}
+    gone = ended(old, "market_data", month(2020, 3))
+    floor = top(gone)
+    assert len(gone) > 1
     said = maintain(old)
 
-    _dropped_like_this(old)
-    assert {s for s in said if s.startswith("dropped")} == {
-        "dropped market_data_y2020m01",
-        "dropped market_data_y2020m02",
-    }
-    left = {key: value for key, value in trades.items() if key[2] >= month(2020, 3)}
+    assert partitions(old, "market_data").keys() == before["market_data"].keys() - gone.keys()
+    assert [s for s in said if s.startswith("dropped")] == [f"dropped {n}" for n in names(gone)]
+    left = {key: value for key, value in trades.items() if key[2] >= floor}
+    assert len(left) < len(trades)
     assert oracle.stored_trades(old) == left
     # candles of trades that are gone stay exactly what they were
     assert oracle.stored_candles(old) == candles
     assert old.execute("SELECT * FROM entasis.check_candles()").fetchall() == []
-    assert floors(old) == {r: month(2020, 3) if r == "market_data" else FOREVER for r in RELATIONS}
+    assert floors(old) == {r: floor if r == "market_data" else FOREVER for r in RELATIONS}
     # the other relations keep all they have
     assert one(old, "SELECT count(*) FROM entasis.option_data") == 21
-    assert month(2020, 1) in partitions(old, "ohlcv_1m")
+    for relation in ("option_data", *CANDLES):
+        assert before[relation].items() <= partitions(old, relation).items()
     log = old.execute(
         "SELECT relation, detail FROM entasis.maintenance_log WHERE action = 'drop' ORDER BY id"
     ).fetchall()
-    assert [relation for relation, _ in log] == ["market_data"] * 2
-    assert "2020-01-01" in log[0][1]
-    assert "2020-02-01" in log[0][1]
+    assert [relation for relation, _ in log] == ["market_data"] * len(gone)
+    for (begin, (name, _)), (_, detail) in zip(gone.items(), log, strict=True):
+        assert detail.startswith(f"{name} [{begin:%Y-%m-%d}")
 
 
 def test_maintaining_twice_changes_nothing_more(old: Connection) -> None:
+    oracle.refresh(old)  # so that candles have their partitions
     keep_from(old, month(2020, 3), *RELATIONS)
     maintain(old)
     state = [partitions(old, r) for r in RELATIONS], floors(old), oracle.stored_candles(old)
@@ -239,6 +267,7 @@ def test_a_partition_is_past_its_keep_period_when_its_end_is(
     old: Connection, number: int, offset: int, zone: str
 ) -> None:
     bound = month(2020, number) + timedelta(microseconds=offset)
+    oracle.refresh(old)  # so that candles have their partitions
     with old.transaction(force_rollback=True):
         # now() stands still in a transaction; in UTC, because a day of the difference is 24 hours
         old.execute("SET LOCAL TimeZone = 'UTC'")
@@ -256,6 +285,7 @@ def test_a_partition_is_past_its_keep_period_when_its_end_is(
 
 
 def test_the_view_says_the_same_in_every_zone(old: Connection) -> None:
+    oracle.refresh(old)  # so that no job gives candles partitions meanwhile
     with old.transaction(force_rollback=True):
         old.execute("UPDATE entasis.keep_periods SET keep = now() - '2020-04-01 00:00:00+00'")
         for zone in ("UTC", "America/New_York", "Australia/Lord_Howe", "Europe/Berlin"):
@@ -280,12 +310,12 @@ def test_maintain_leaves_what_the_keep_period_says(
     _make_anew(old)
     candles = oracle.stored_candles(old)
     keep(old, market_data=since(bound), option_data=since(bound))
+    before = {relation: partitions(old, relation) for relation in ("market_data", "option_data")}
     maintain(old)
-    for relation in ("market_data", "option_data"):
-        begins = {b for b in partitions(old, relation) if b.year == 2020}
-        assert begins == {month(2020, n) for n in range(1, 5) if month(2020, n + 1) > bound}
-        gone = [month(2020, n + 1) for n in range(1, 5) if month(2020, n + 1) <= bound]
-        assert floors(old)[relation] == (max(gone) if gone else FOREVER)
+    for relation, had in before.items():
+        gone = {begin: (name, end) for begin, (name, end) in had.items() if end <= bound}
+        assert partitions(old, relation).keys() == had.keys() - gone.keys()
+        assert floors(old)[relation] == top(gone)
     assert oracle.stored_candles(old) == candles
     assert old.execute("SELECT * FROM entasis.check_candles()").fetchall() == []
 
@@ -297,40 +327,46 @@ def _make_anew(old: Connection) -> None:
     for relation in ("market_data", "option_data"):
         ensure(old, relation, month(2020, 1), month(2020, 5))
         old.execute(f"DELETE FROM entasis.{relation}")
-    for relation in CANDLES:
-        old.execute(f"DELETE FROM entasis.{relation}")
+    for level in oracle.STORED:
+        old.execute(f"DELETE FROM {oracle.candle_table(old, level)}")
     _load(old)
+    # not a refresh, which knows nothing of the candles that were deleted
+    old.execute("CALL entasis.rebuild_candles('-infinity', 'infinity')")
 
 
 @pytest.mark.several_connections
 def test_floor_and_drop_are_one_transaction(old: Connection, database: Database) -> None:
+    oracle.refresh(old)
     keep_from(old, month(2020, 2), "market_data")
+    begin, (name, end) = next(iter(ended(old, "market_data", month(2020, 2)).items()))
     with database.connect() as other:
         with old.transaction(force_rollback=True):
-            old.execute(
-                "SELECT entasis_internal.drop_partition('market_data', 'market_data_y2020m01')"
-            )
-            assert floors(old)["market_data"] == month(2020, 2)
+            old.execute("SELECT entasis_internal.drop_partition('market_data', %s)", [name])
+            assert floors(old)["market_data"] == end
             assert floors(other)["market_data"] == FOREVER
         assert floors(other)["market_data"] == FOREVER
-        assert month(2020, 1) in partitions(other, "market_data")
+        assert begin in partitions(other, "market_data")
     trade(old, month(2020, 1), 77)
     oracle.assert_candles_are_right(old)
 
 
 def test_only_what_is_past_its_keep_period_can_be_dropped(old: Connection) -> None:
     keep_from(old, month(2020, 2), "market_data")
+    (first, *_) = names(ended(old, "market_data", month(2020, 2)))
+    begin = max(b for b in partitions(old, "market_data") if b <= month(2020, 2))
     for relation, name in (
-        ("market_data", "market_data_y2020m02"),
-        ("option_data", "market_data_y2020m01"),
+        ("market_data", partitions(old, "market_data")[begin][0]),
+        ("option_data", first),
         ("market_data", "installation"),
-        ("option_data", "option_data_y2020m01"),
+        ("option_data", names(ended(old, "option_data", month(2020, 2)))[0]),
     ):
         with pytest.raises(errors.ObjectNotInPrerequisiteState):
             old.execute("SELECT entasis_internal.drop_partition(%s, %s)", [relation, name])
 
 
 def test_candles_go_after_their_trades(old: Connection) -> None:
+    oracle.refresh(old)
+    candles = oracle.stored_candles(old)
     # candles and trades are kept equally long, and the trades of January are in use
     keep_from(old, month(2020, 3), "market_data", *CANDLES)
     reasons = dict(
@@ -338,50 +374,73 @@ def test_candles_go_after_their_trades(old: Connection) -> None:
             "SELECT partition_name, kept_because FROM entasis_internal.expired_partitions()"
         ).fetchall()
     )
-    assert reasons["market_data_y2020m01"] is None
-    for name in CANDLES:
-        assert "still has trades" in reasons[f"{name}_y2020m01"]
-        with pytest.raises(errors.ObjectNotInPrerequisiteState, match="is kept"):
-            old.execute(
-                "SELECT entasis_internal.drop_partition(%s, %s)", [name, f"{name}_y2020m01"]
-            )
+    before = {r: partitions(old, r) for r in ("market_data", *CANDLES)}
+    gone = {relation: ended(old, relation, month(2020, 3)) for relation in before}
+    for name in names(gone["market_data"]):
+        assert reasons[name] is None
+    for relation in CANDLES:
+        for name in names(gone[relation]):
+            assert "still has trades" in reasons[name]
+            with pytest.raises(errors.ObjectNotInPrerequisiteState, match="is kept"):
+                old.execute("SELECT entasis_internal.drop_partition(%s, %s)", [relation, name])
     # but one run is enough for both
     maintain(old)
-    for name in ("market_data", *CANDLES):
-        assert min(partitions(old, name)) == month(2020, 3)
-        assert floors(old)[name] == month(2020, 3)
-    oracle.assert_candles_are_right(old)
+    for relation, had in before.items():
+        assert partitions(old, relation).keys() == had.keys() - gone[relation].keys()
+        assert floors(old)[relation] == top(gone[relation])
+    after = oracle.stored_candles(old)
+    for level in oracle.STORED:
+        floor = top(gone[f"ohlcv_{level}"])
+        assert after[level] == {k: c for k, c in candles[level].items() if k[2] >= floor}
+    assert old.execute("SELECT * FROM entasis.check_candles()").fetchall() == []
 
 
 def test_archived_relations_stay_and_say_why(old: Connection) -> None:
+    oracle.refresh(old)
     keep_from(old, month(2020, 3), *RELATIONS)
     old.execute("UPDATE entasis.keep_periods SET archived = true WHERE relation = 'market_data'")
+    before = {relation: partitions(old, relation) for relation in RELATIONS}
+    gone = {relation: ended(old, relation, month(2020, 3)) for relation in RELATIONS}
     said = maintain(old)
-    assert month(2020, 1) in partitions(old, "market_data")
+    assert partitions(old, "market_data") == before["market_data"]
     assert floors(old)["market_data"] == FOREVER
-    assert min(partitions(old, "option_data")) == month(2020, 3)
-    reason = "market_data_y2020m01 is past its keep period and stays: it is marked as archived"
-    assert any(s.startswith(reason) for s in said)
+    assert (
+        partitions(old, "option_data").keys()
+        == before["option_data"].keys() - gone["option_data"].keys()
+    )
+    for name in names(gone["market_data"]):
+        reason = f"{name} is past its keep period and stays: it is marked as archived"
+        assert any(s.startswith(reason) for s in said)
     # candles wait for the trades that wait for their archive
-    for name in CANDLES:
-        assert month(2020, 1) in partitions(old, name)
-        assert any(s.startswith(f"{name}_y2020m01") and "still has trades" in s for s in said)
+    for relation in CANDLES:
+        assert partitions(old, relation) == before[relation]
+        for name in names(gone[relation]):
+            assert any(s.startswith(f"{name} is past") and "still has trades" in s for s in said)
+    first = names(gone["market_data"])[0]
     with pytest.raises(errors.ObjectNotInPrerequisiteState, match="is kept"):
-        old.execute("SELECT entasis_internal.drop_partition('market_data', 'market_data_y2020m01')")
+        old.execute("SELECT entasis_internal.drop_partition('market_data', %s)", [first])
     oracle.assert_candles_are_right(old)
 
 
 def test_the_floor_of_candles_is_one_of_trades(old: Connection) -> None:
-    # only a hand-made gap brings candles to go before trades: their partition is gone already
-    old.execute("DROP TABLE entasis.market_data_y2020m01")
+    oracle.refresh(old)
+    # only a hand-made gap brings candles to go before trades: their partitions are gone already
+    for (table,) in old.execute(
+        "SELECT partition_oid::regclass::text FROM entasis_internal.partitions_of('market_data')"
+        " WHERE to_time <= %s",
+        [month(2020, 2)],
+    ).fetchall():
+        old.execute(f"DROP TABLE {table}")
     keep_from(old, month(2020, 2), "market_data", *CANDLES)
+    floor = top(ended(old, "ohlcv_1m", month(2020, 2)))
     maintain(old)
-    assert floors(old) == {r: FOREVER if r == "option_data" else month(2020, 2) for r in RELATIONS}
+    assert floors(old) == {r: FOREVER if r == "option_data" else floor for r in RELATIONS}
     with pytest.raises(errors.CheckViolation):
         ensure(old, "market_data", month(2020, 1), month(2020, 2))
 
 
 def test_an_administrator_may_maintain(old: Connection, login: Login) -> None:
+    oracle.refresh(old)
     administrator = login("entasis_admin")
     administrator.execute("UPDATE entasis.keep_periods SET keep = '5 years'")
     maintain(administrator)
@@ -390,6 +449,7 @@ def test_an_administrator_may_maintain(old: Connection, login: Login) -> None:
         login("entasis_writer").execute("CALL entasis.maintain()")
 
 
+@by_month
 def test_maintain_makes_the_months_ahead(admin: Connection) -> None:
     admin.execute("UPDATE entasis.keep_periods SET months_ahead = 5 WHERE relation = 'option_data'")
     maintain(admin)
@@ -403,17 +463,20 @@ def test_maintain_makes_the_months_ahead(admin: Connection) -> None:
 
 @pytest.fixture
 def floored(old: Connection) -> Connection:
-    """2020-01 and 2020-02 are dropped, of trades and quotes."""
+    """What ended before 2020-03 is dropped, of trades and quotes."""
     keep_from(old, month(2020, 3), "market_data", "option_data")
     maintain(old)
+    assert floors(old)["market_data"] == floors(old)["option_data"] > month(2020, 2)
     return old
 
 
-def _remake_by_hand(connection: Connection, relation: str) -> None:
-    connection.execute(
-        f"CREATE TABLE entasis.{relation}_by_hand PARTITION OF entasis.{relation}"
-        " FOR VALUES FROM ('2020-02-01 00:00:00+00') TO ('2020-03-01 00:00:00+00')"
-    )
+def _remake_by_hand(connection: Connection, database: Database, relation: str) -> None:
+    """Let there be a partition below the floor, so that only a trigger can object to a row."""
+    if database.engine == "postgresql":  # a chunk comes with its row
+        connection.execute(
+            f"CREATE TABLE entasis.{relation}_by_hand PARTITION OF entasis.{relation}"
+            " FOR VALUES FROM ('2020-02-01 00:00:00+00') TO ('2020-03-01 00:00:00+00')"
+        )
 
 
 def _refused(connection: Connection, relation: str, query: str, *parameters: Any) -> None:
@@ -423,26 +486,38 @@ def _refused(connection: Connection, relation: str, query: str, *parameters: Any
     assert "past its keep period" in str(caught.value)
 
 
-def test_a_month_that_is_gone_is_not_made_again(floored: Connection) -> None:
+def _not_moved(connection: Connection, relation: str, query: str, *parameters: Any) -> None:
+    with pytest.raises(errors.CheckViolation) as caught:
+        connection.execute(query, parameters)
+    # a chunk's own constraint lets no row leave it
+    name = caught.value.diag.constraint_name or ""
+    assert name == f"{relation}_floor" or re.fullmatch(r"constraint_\d+", name)
+
+
+def test_what_is_gone_is_not_made_again(floored: Connection) -> None:
     for relation in ("market_data", "option_data"):
-        for from_time in (month(2020, 1), month(2020, 3) - MICROSECOND):
+        for from_time in (month(2020, 1), floors(floored)[relation] - MICROSECOND):
             with pytest.raises(errors.CheckViolation) as caught:
                 ensure(floored, relation, from_time, month(2020, 4))
             assert caught.value.diag.constraint_name == f"{relation}_floor"
         assert ensure(floored, relation, month(2020, 3), month(2020, 4)) == 0
-    with pytest.raises(errors.CheckViolation, match="no partition of relation"):
-        trade(floored, month(2020, 2))
-    with pytest.raises(errors.CheckViolation, match="no partition of relation"):
-        quote(floored, month(2020, 2))
+    for put in (trade, quote):
+        with pytest.raises(
+            errors.CheckViolation, match=r"no partition of relation|past its keep period"
+        ):
+            put(floored, month(2020, 2))
 
 
 @pytest.mark.parametrize("relation", ["market_data", "option_data"])
-def test_nothing_is_written_below_the_floor(floored: Connection, relation: str) -> None:
+def test_nothing_is_written_below_the_floor(
+    floored: Connection, database: Database, relation: str
+) -> None:
     candles = oracle.stored_candles(floored)
     statement = INSERT_TRADE if relation == "market_data" else INSERT_QUOTE
     values = [10] if relation == "market_data" else []
-    last, first = month(2020, 3) - MICROSECOND, month(2020, 3)
-    _remake_by_hand(floored, relation)
+    first = floors(floored)[relation]
+    last = first - MICROSECOND
+    _remake_by_hand(floored, database, relation)
 
     _refused(floored, relation, statement, 50, last, *values)
     # one row below it is enough, and none of the statement stays
@@ -452,7 +527,7 @@ def test_nothing_is_written_below_the_floor(floored: Connection, relation: str) 
     floored.execute(statement, [51, first, *values])
     floored.execute(f"DELETE FROM entasis.{relation} WHERE id = 51")
     # moving down, and what went past the triggers
-    _refused(
+    _not_moved(
         floored,
         relation,
         f"UPDATE entasis.{relation} SET timestamp = %s WHERE id = 1 AND timestamp < '2020-03-10'",
@@ -463,7 +538,7 @@ def test_nothing_is_written_below_the_floor(floored: Connection, relation: str) 
         floored.execute(statement, [60, last, *values])
     _refused(floored, relation, f"DELETE FROM entasis.{relation} WHERE id = 60")
     _refused(floored, relation, f"UPDATE entasis.{relation} SET id = 61 WHERE id = 60")
-    _refused(
+    _not_moved(
         floored, relation, f"UPDATE entasis.{relation} SET timestamp = %s WHERE id = 60", first
     )
     _refused(floored, relation, f"DELETE FROM entasis.{relation}")
@@ -471,8 +546,8 @@ def test_nothing_is_written_below_the_floor(floored: Connection, relation: str) 
 
 
 @pytest.mark.copy
-def test_copy_below_the_floor_is_refused(floored: Connection) -> None:
-    _remake_by_hand(floored, "market_data")
+def test_copy_below_the_floor_is_refused(floored: Connection, database: Database) -> None:
+    _remake_by_hand(floored, database, "market_data")
     with (
         pytest.raises(errors.CheckViolation) as caught,
         floored.cursor() as cursor,
@@ -499,23 +574,36 @@ def test_check_and_rebuild_leave_what_lies_below_the_floor_alone(floored: Connec
         assert found == []
         floored.execute("CALL entasis.rebuild_candles(%s, %s)", [from_time, to_time])
         assert oracle.stored_candles(floored) == candles
-    with pytest.raises(errors.CheckViolation):
-        floored.execute(
-            "SELECT entasis_internal.rebuild_market_day('BTC', 'one', %s)", [month(2020, 1)]
-        )
     # above the floor they do their work
-    floored.execute("UPDATE entasis.ohlcv_1m SET high = high + 1")
+    oracle.refresh(floored)
+    floored.execute(f"UPDATE {oracle.candle_table(floored, '1m')} SET high = high + 1")
     floored.execute("CALL entasis.rebuild_candles('-infinity', 'infinity')")
     assert floored.execute("SELECT * FROM entasis.check_candles()").fetchall() == []
     mended = oracle.stored_candles(floored)["1m"]
     for key, candle in candles["1m"].items():
-        assert mended[key].high == candle.high + (1 if key[2] < month(2020, 3) else 0)
+        damaged = key[2] < floors(floored)["market_data"]
+        assert mended[key].high == candle.high + (1 if damaged else 0)
+
+
+def test_a_day_of_a_market_below_the_floor_is_not_rebuilt(
+    floored: Connection, database: Database
+) -> None:
+    if database.engine == "timescaledb":
+        pytest.skip("a continuous aggregate is not rebuilt by market")
+    with pytest.raises(errors.CheckViolation):
+        floored.execute(
+            "SELECT entasis_internal.rebuild_market_day('BTC', 'one', %s)", [month(2020, 1)]
+        )
 
 
 def test_a_correction_at_the_floor_leaves_the_candles_below_it(floored: Connection) -> None:
     """The first trades above the floor share a week with trades that are gone."""
     candles = oracle.stored_candles(floored)
-    floored.execute("UPDATE entasis.market_data SET price = 1 WHERE timestamp < '2020-03-02'")
+    floored.execute(
+        "UPDATE entasis.market_data SET price = 1"
+        " WHERE timestamp >= '2020-03-01Z' AND timestamp < '2020-03-02Z'"
+    )
+    oracle.refresh(floored)
     after = oracle.stored_candles(floored)
     for level in oracle.STORED:
         for key, candle in candles[level].items():
@@ -532,36 +620,47 @@ def test_a_correction_at_the_floor_leaves_the_candles_below_it(floored: Connecti
 
 @pytest.mark.several_connections
 def test_a_partition_in_use_waits_for_the_next_run(old: Connection, database: Database) -> None:
+    oracle.refresh(old)
     keep_from(old, month(2020, 2), "market_data")
+    gone = ended(old, "market_data", month(2020, 2))
+    name = names(gone)[0]
+    had = partitions(old, "market_data")
     before = datetime.now(UTC)
     with database.connect(autocommit=False) as reader:
         # planning and reading one partition is enough
         reader.execute(
-            "SELECT * FROM entasis.market_data WHERE timestamp < '2020-02-01'"
+            "SELECT * FROM entasis.market_data WHERE timestamp < '2020-01-02Z'"
         ).fetchall()
         said = maintain(old)
         seconds = (datetime.now(UTC) - before).total_seconds()
         assert [s for s in said if "in use; attempt" in s] == [
-            f"market_data_y2020m01 is in use; attempt {n} of 5" for n in range(1, 6)
+            f"{name} is in use; attempt {n} of 5" for n in range(1, 6)
         ]
-        assert any("stays: it was in use" in s for s in said)
+        assert any(s.startswith(f"{name} is past") and "was in use" in s for s in said)
         # five times 2 s, and a second after each
         assert 10 < seconds < 40
-        assert month(2020, 1) in partitions(old, "market_data")
+        # nor does a later one go, which would leave rows below the floor
+        assert partitions(old, "market_data") == had
         assert floors(old)["market_data"] == FOREVER
+        trade(old, month(2020, 4), 81)
         reader.rollback()
-    assert "dropped market_data_y2020m01" in maintain(old)
-    assert floors(old)["market_data"] == month(2020, 2)
+    assert [s for s in maintain(old) if s.startswith("dropped")] == [
+        f"dropped {name}" for name in names(gone)
+    ]
+    assert floors(old)["market_data"] == top(gone)
+    trade(old, month(2020, 4), 82)
 
 
 @pytest.mark.several_connections
 def test_a_partition_in_use_does_not_hold_up_others_for_long(
     old: Connection, database: Database
 ) -> None:
+    oracle.refresh(old)
     keep_from(old, month(2020, 2), "market_data")
+    name = names(ended(old, "market_data", month(2020, 2)))[0]
     with database.connect(autocommit=False) as reader, database.connect() as writer:
         reader.execute("SELECT count(*) FROM entasis.market_data")
-        dropper = threading.Thread(target=_try_to_drop, args=(database,))
+        dropper = threading.Thread(target=_try_to_drop, args=(database, name))
         dropper.start()
         try:
             _wait_for_waiters(writer, 1)
@@ -574,12 +673,10 @@ def test_a_partition_in_use_does_not_hold_up_others_for_long(
     oracle.assert_candles_are_right(old)
 
 
-def _try_to_drop(database: Database) -> None:
+def _try_to_drop(database: Database, name: str) -> None:
     with database.connect() as connection, pytest.raises(errors.LockNotAvailable):
         connection.execute("SET statement_timeout = '20s'")
-        connection.execute(
-            "SELECT entasis_internal.drop_partition('market_data', 'market_data_y2020m01')"
-        )
+        connection.execute("SELECT entasis_internal.drop_partition('market_data', %s)", [name])
 
 
 def _wait_for_waiters(connection: Connection, number: int) -> None:
@@ -596,7 +693,9 @@ def _wait_for_waiters(connection: Connection, number: int) -> None:
 
 @pytest.mark.several_connections
 def test_two_sessions_maintain_at_once(old: Connection, database: Database) -> None:
+    oracle.refresh(old)
     keep_from(old, month(2020, 3), "market_data")
+    gone = ended(old, "market_data", month(2020, 3))
     with (
         database.connect(autocommit=False) as reader,
         database.connect() as one_session,
@@ -609,8 +708,8 @@ def test_two_sessions_maintain_at_once(old: Connection, database: Database) -> N
         _wait_for_waiters(old, 2)
         reader.rollback()
         said = [s for future in running for s in future.result(60) if s.startswith("dropped")]
-    assert sorted(said) == ["dropped market_data_y2020m01", "dropped market_data_y2020m02"]
-    assert floors(old)["market_data"] == month(2020, 3)
+    assert sorted(said) == sorted(f"dropped {name}" for name in names(gone))
+    assert floors(old)["market_data"] == top(gone)
 
 
 # Making partitions
@@ -633,6 +732,29 @@ times = st.one_of(
 )
 
 
+@settings(max_examples=max(10, settings().max_examples // 2))
+@given(time=times, zone=st.sampled_from(["UTC", "America/New_York", "Pacific/Kiritimati"]))
+@example(time=datetime(2009, 1, 1, tzinfo=UTC), zone="America/New_York")
+def test_a_row_lands_in_the_partition_that_holds_its_time(
+    routed: Connection, time: datetime, zone: str
+) -> None:
+    routed.execute("SELECT set_config('TimeZone', %s, false)", [zone])
+    with routed.transaction(force_rollback=True):
+        for relation, put in (("market_data", trade), ("option_data", quote)):
+            ensure(routed, relation, time, time + MICROSECOND)
+            put(routed, time)
+            name = one(
+                routed,
+                f"SELECT c.relname FROM entasis.{relation} AS r"
+                " INNER JOIN pg_class AS c ON r.tableoid = c.oid WHERE r.id = 1",
+            )
+            (found,) = [(b, e) for b, (n, e) in partitions(routed, relation).items() if n == name]
+            assert found[0] <= time < found[1]
+            # so that no candle of a day is computed from two partitions
+            assert all(bound.time() == datetime.min.time() for bound in found)
+
+
+@by_month
 @settings(max_examples=max(10, settings().max_examples // 2))
 @given(time=times, zone=st.sampled_from(["UTC", "America/New_York", "Pacific/Kiritimati"]))
 @example(time=datetime(2009, 1, 1, tzinfo=UTC), zone="America/New_York")
@@ -660,6 +782,7 @@ def test_a_row_lands_in_the_partition_of_its_utc_month(
             assert name == f"entasis.{level}_y{time.year:04}m{time.month:02}"
 
 
+@by_month
 @settings(max_examples=10)
 @given(
     first=st.integers(0, 30),
@@ -678,6 +801,7 @@ def test_all_months_of_a_range_are_made(
         }
 
 
+@by_month
 def test_a_partition_is_like_its_parent(admin: Connection) -> None:
     ensure(admin, "market_data", month(2020, 1), month(2020, 2))
     ensure(admin, "option_data", month(2020, 1), month(2020, 2))
@@ -708,6 +832,7 @@ def test_a_partition_is_like_its_parent(admin: Connection) -> None:
 def test_ranges_that_cannot_be_meant_are_refused(admin: Connection) -> None:
     this = month_of(datetime.now(UTC))
     first = month(2009, 1)
+    before = {relation: partitions(admin, relation) for relation in RELATIONS}
     for from_time, to_time, error in (
         (first - MICROSECOND, month(2009, 2), errors.DatetimeFieldOverflow),
         (datetime(1970, 1, 20, tzinfo=UTC), month(2009, 2), errors.DatetimeFieldOverflow),
@@ -726,11 +851,12 @@ def test_ranges_that_cannot_be_meant_are_refused(admin: Connection) -> None:
     for unknown in ("predictions", "pg_class", "", None):
         with pytest.raises(errors.InvalidParameterValue, match="is not a partitioned relation"):
             ensure(admin, unknown, month(2020, 1), month(2020, 2))  # type: ignore[arg-type]
-    assert min(partitions(admin, "market_data")) == this
-    assert ensure(admin, "market_data", first, first + MICROSECOND) == 4
+    assert before == {relation: partitions(admin, relation) for relation in RELATIONS}
+    ensure(admin, "market_data", first, first + MICROSECOND)
     assert ensure(admin, "market_data", this, month_of(this, 4)) == 0
 
 
+@by_month
 def test_a_month_without_a_partition_is_a_clear_error(admin: Connection) -> None:
     with pytest.raises(errors.CheckViolation, match='no partition of relation "market_data"'):
         trade(admin, month(2020, 1))
@@ -742,6 +868,7 @@ def test_a_month_without_a_partition_is_a_clear_error(admin: Connection) -> None
         trade(admin, month(2020, 1))
 
 
+@by_month
 def test_a_partition_made_by_hand_may_be_cut_otherwise(admin: Connection) -> None:
     keep(admin, **dict.fromkeys(RELATIONS))
     for name, begin, end in (
@@ -776,6 +903,7 @@ def test_a_partition_made_by_hand_may_be_cut_otherwise(admin: Connection) -> Non
     assert oracle.stored_candles(admin)["1m"]["BTC", "one", month(2020, 1)].trades == 1
 
 
+@by_month
 def test_a_partition_of_another_schema_is_dropped_too(admin: Connection) -> None:
     keep(admin, **dict.fromkeys(RELATIONS))
     admin.execute("CREATE SCHEMA elsewhere AUTHORIZATION entasis_owner")
@@ -789,6 +917,7 @@ def test_a_partition_of_another_schema_is_dropped_too(admin: Connection) -> None
     assert min(partitions(admin, "market_data")) > month(2020, 2)
 
 
+@by_month
 def test_rebuild_ends_where_a_partition_has_no_bound(admin: Connection) -> None:
     keep(admin, **dict.fromkeys(RELATIONS))
     admin.execute(
@@ -804,41 +933,67 @@ def test_rebuild_ends_where_a_partition_has_no_bound(admin: Connection) -> None:
     oracle.assert_candles_are_right(admin)
 
 
-def test_check_and_rebuild_work_with_a_floor_within_a_day(admin: Connection) -> None:
+def test_check_and_rebuild_work_with_a_floor_within_a_day(
+    admin: Connection, database: Database
+) -> None:
     keep(admin, **dict.fromkeys(RELATIONS))
     noon = datetime(2020, 1, 15, 12, tzinfo=UTC)
-    for name, begin, end in (("one", month(2020, 1), noon), ("two", noon, month(2020, 2))):
-        admin.execute(
-            f"CREATE TABLE entasis.{name} PARTITION OF entasis.market_data"
-            f" FOR VALUES FROM ('{begin}') TO ('{end}')"
-        )
-    ensure(admin, "market_data", month(2020, 1), month(2020, 2))
+    if database.engine == "timescaledb":
+        # what a DBA may do who has more trades a second than seven days take
+        admin.execute("SELECT set_chunk_time_interval('entasis.market_data', interval '12 hours')")
+    else:
+        for name, begin, end in (("one", month(2020, 1), noon), ("two", noon, month(2020, 2))):
+            admin.execute(
+                f"CREATE TABLE entasis.{name} PARTITION OF entasis.market_data"
+                f" FOR VALUES FROM ('{begin}') TO ('{end}')"
+            )
+        ensure(admin, "market_data", month(2020, 1), month(2020, 2))
     for hours in (-1, 1, 30):
         trade(admin, noon + timedelta(hours=hours))
     candles = oracle.stored_candles(admin)
-    keep_from(admin, noon, "market_data")
+    keep(admin, market_data=since(noon + timedelta(hours=6)))
     maintain(admin)
-    assert noon in partitions(admin, "market_data")
-    assert month(2020, 1) not in partitions(admin, "market_data")
+    assert floors(admin)["market_data"] == noon
+    assert min(partitions(admin, "market_data")) == noon
     assert admin.execute("SELECT * FROM entasis.check_candles()").fetchall() == []
     admin.execute("CALL entasis.rebuild_candles('-infinity', 'infinity')")
     assert oracle.stored_candles(admin) == candles
 
 
 def test_partitions_of_a_range_are_made_with_a_writers_rights(
-    admin: Connection, login: Login
+    admin: Connection, database: Database, login: Login
 ) -> None:
     writer = login("entasis_writer")
-    assert ensure(writer, "market_data", month(2020, 1), month(2020, 2)) == 4
+    ensure(writer, "market_data", month(2020, 1), month(2020, 2))
     trade(writer, month(2020, 1))
-    with pytest.raises(errors.InsufficientPrivilege):
-        writer.execute("DROP TABLE entasis.market_data_y2020m01")
-    with pytest.raises(errors.InsufficientPrivilege):
-        writer.execute("SELECT * FROM entasis.market_data_y2020m01")
+    table = one(
+        admin,
+        "SELECT partition_oid::regclass::text FROM entasis_internal.partitions_of('market_data')"
+        " WHERE from_time <= %s AND to_time > %s",
+        [month(2020, 1)] * 2,
+    )
+    for statement in (f"DROP TABLE {table}", f"TRUNCATE {table}"):
+        with pytest.raises(errors.InsufficientPrivilege):
+            writer.execute(statement)
+    for statement in (
+        f"SELECT * FROM {table}",
+        f"INSERT INTO {table} (id, symbol, exchange, timestamp, price, volume)"
+        " VALUES (2, 'BTC', 'one', '2020-01-01Z', 7, 1)",
+        f"UPDATE {table} SET price = 11 WHERE id = 1",
+        f"DELETE FROM {table} WHERE id = 1",
+    ):
+        if database.engine == "timescaledb":
+            # a chunk has the rights of its hypertable, and what is written to it is noted
+            writer.execute(statement)
+            oracle.assert_candles_are_right(admin)
+        else:
+            with pytest.raises(errors.InsufficientPrivilege):
+                writer.execute(statement)
     with pytest.raises(errors.InsufficientPrivilege):
         ensure(login("entasis_reader"), "market_data", month(2020, 2), month(2020, 3))
 
 
+@by_month
 @pytest.mark.several_connections
 def test_several_sessions_make_the_same_partitions(admin: Connection, database: Database) -> None:
     keep(admin, **dict.fromkeys(RELATIONS))
@@ -866,6 +1021,7 @@ def test_several_sessions_make_the_same_partitions(admin: Connection, database: 
     }
 
 
+@by_month
 @pytest.mark.several_connections
 def test_a_partition_made_since_the_snapshot_is_no_error(
     admin: Connection, database: Database
@@ -885,6 +1041,8 @@ def test_a_partition_made_since_the_snapshot_is_no_error(
 def test_making_partitions_blocks_nobody(admin: Connection, database: Database) -> None:
     keep(admin, **dict.fromkeys(RELATIONS))
     ensure(admin, "market_data", month(2020, 1), month(2020, 2))
+    tenth = datetime(2020, 1, 10, tzinfo=UTC)  # and the days after it share a partition
+    trade(admin, tenth)
     admin.execute("SET lock_timeout = '5s'")
     with (
         database.connect(autocommit=False) as writer,
@@ -894,16 +1052,17 @@ def test_making_partitions_blocks_nobody(admin: Connection, database: Database) 
         for connection in (writer, reader, maker):
             connection.execute("SET lock_timeout = '5s'")
             connection.commit()
-        trade(writer, month(2020, 1))
+        trade(writer, tenth + timedelta(days=1))
         reader.execute("SELECT count(*) FROM entasis.market_data").fetchall()
         # others are in the middle of a transaction
-        assert ensure(maker, "market_data", month(2020, 2), month(2020, 4)) == 8
+        ensure(maker, "market_data", month(2020, 2), month(2020, 4))
+        trade(maker, month(2020, 3))
         # and go on before the maker has committed
-        trade(writer, month(2020, 1) + timedelta(days=1))
+        trade(writer, tenth + timedelta(days=2))
         reader.execute("SELECT count(*) FROM entasis.market_data").fetchall()
-        trade(admin, month(2020, 1) + timedelta(days=2))
+        trade(admin, tenth + timedelta(days=3))
         maker.commit()
-        trade(writer, month(2020, 3))
+        trade(writer, month(2020, 3) + timedelta(hours=1))
         writer.commit()
         reader.commit()
     oracle.assert_candles_are_right(admin)

@@ -19,6 +19,7 @@ from entasis_db import queries
 from entasis_db.ingest import IngestReport, ingest_trades, retrying
 from entasis_db.load import Loaded, load_options, load_trades
 from entasis_db.readers import TradeRow, read_trades
+from tests import oracle
 from tests.engines import Database, Server
 
 pytestmark = [pytest.mark.samples, pytest.mark.copy]
@@ -79,6 +80,7 @@ def sampled(server: Server, samples: Path) -> Iterator[Samples]:
         with lent.connect() as connected:
             keep_for_ever(connected)
             loaded = load_all(connected, samples)
+            oracle.refresh(connected)
         yield Samples(lent, loaded)
 
 
@@ -228,6 +230,7 @@ def test_shuffled_batches_over_four_connections_come_to_the_same(
         with ThreadPoolExecutor(4) as pool:
             reports = [future.result() for future in [pool.submit(write) for _ in range(4)]]
         with other.connect() as connected, sampled.database.connect() as sequential:
+            oracle.refresh(connected)
             expected, found = contents(sequential), contents(connected)
             for relation in ("market_data", "ohlcv_1m", "ohlcv_1h", "ohlcv_1d", "quarantine"):
                 assert found[relation] == expected[relation], relation

@@ -22,7 +22,20 @@ BEGIN
         USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
 
-    EXECUTE format('LOCK TABLE %s IN SHARE MODE', expired.partition_oid::regclass);
+    -- Trades below the floor could be neither written nor refreshed, so none may be left behind.
+    PERFORM FROM entasis_internal.partitions_of(relation_name) AS p
+    WHERE p.from_time < expired.from_time;
+    IF FOUND THEN
+        RAISE EXCEPTION '% cannot go before older chunks of %', dropped, relation_name
+        USING ERRCODE = 'EN002';
+    END IF;
+
+    -- gone since it was listed: its oid would be written as a number
+    IF NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = expired.partition_oid) THEN
+        RAISE EXCEPTION '% was dropped by another session', dropped USING ERRCODE = 'undefined_table';
+    END IF;
+    -- not SHARE, which two sessions could hold, and then wait for each other with the drop
+    EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', expired.partition_oid::regclass);
     IF relation_name = 'market_data' THEN
         IF NOT entasis_internal.candles_are_stored(expired.from_time, expired.to_time) THEN
             RAISE EXCEPTION 'candles of % are not up to date', dropped
@@ -47,4 +60,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.drop_partition(text, name) IS
-'Drops one chunk that is past its keep period and not kept for another cause, and raises the floor in the same transaction. Raises lock_not_available when the chunk is in use for longer than 2 s, and EN001 when its candles lag behind its trades.';
+'Drops one chunk that is past its keep period and not kept for another cause, and raises the floor in the same transaction. Raises lock_not_available when the chunk is in use for longer than 2 s, EN001 when its candles lag behind its trades, and EN002 when older chunks are still there.';

@@ -45,6 +45,9 @@ BEGIN
                 EXIT;
             WHEN SQLSTATE 'EN001' THEN
                 lagging := true;
+            WHEN SQLSTATE 'EN002' THEN
+                -- what it waits for was in use, and the list below says so
+                EXIT;
             END;
             COMMIT;
             IF lagging THEN
@@ -66,7 +69,7 @@ BEGIN
         RAISE NOTICE '% is past its keep period and stays: %', expired.partition_name,
             coalesce(
                 expired.kept_because,
-                'it was in use, or its candles lagged behind; the next run tries again'
+                'it or an older one was in use, or its candles lagged behind; the next run tries again'
             );
     END LOOP;
 END

@@ -26,6 +26,7 @@ BEGIN
     PERFORM pg_catalog.set_config('client_min_messages', 'warning', false);
     CALL entasis_internal.take_refresh_lock();
     FOR w IN SELECT * FROM entasis_internal.refresh_windows(from_time, to_time) LOOP
+        -- not in batches: see refresh_candles()
         CALL public.refresh_continuous_aggregate(
             pg_catalog.format('entasis.%I', w.relation)::pg_catalog.regclass,
             w.window_from, w.window_to, force => true,
