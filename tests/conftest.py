@@ -92,9 +92,15 @@ def _running() -> Iterator[dict[str, Server]]:
 @pytest.fixture(scope="session")
 def server(source: Source, _running: dict[str, Server]) -> Server:
     """Each server in turn."""
-    if source.name not in _running:
-        _running[source.name] = start(source)
-    return _running[source.name]
+    assert _running is _servers
+    return start_once(source)
+
+
+def start_once(source: Source) -> Server:
+    """Start a server, unless it runs already; it stays until the session ends."""
+    if source.name not in _servers:
+        _servers[source.name] = start(source)
+    return _servers[source.name]
 
 
 @pytest.fixture

@@ -109,9 +109,12 @@ def flat(rows: Sequence[Sequence[Any]]) -> tuple[Any, ...]:
 
 @st.composite
 def histories(
-    draw: st.DrawFn, *, copy: bool = False, merge_moves: bool = True
+    draw: st.DrawFn, *, copy: bool = False, merge_moves: bool = True, merges: bool = True
 ) -> list[Transaction]:
-    """Transactions over few markets, times and ids, so that trades meet each other often."""
+    """Transactions over few markets, times and ids, so that trades meet each other often.
+
+    Without merges, there is only what both engines take, and what has one outcome.
+    """
     times = draw(
         st.lists(
             st.builds(lambda b, a: b + a, st.sampled_from(BORDERS), st.sampled_from(AROUND)),
@@ -256,21 +259,26 @@ def histories(
                 ]
             ),
         ),
-        st.builds(
-            merged,
-            distinct,
-            st.lists(
-                st.sampled_from(["write", "delete", "nothing", *(["move"] if merge_moves else [])]),
-                min_size=1,
-                max_size=8,
-            ),
-        ),
         st.builds(updated, change, condition),
         st.builds(deleted, condition),
         st.builds(moved_by_hand, condition, st.sampled_from(["1 second", "1 minute", "1 hour"])),
         st.builds(inserted_twice, trades, trades),
-        st.builds(all_at_once, trades, change, condition, condition),
     ]
+    if merges:
+        kinds.append(st.builds(all_at_once, trades, change, condition, condition))
+        kinds.append(
+            st.builds(
+                merged,
+                distinct,
+                st.lists(
+                    st.sampled_from(
+                        ["write", "delete", "nothing", *(["move"] if merge_moves else [])]
+                    ),
+                    min_size=1,
+                    max_size=8,
+                ),
+            )
+        )
     if copy:
         kinds.append(st.builds(Copy, distinct))
     step = st.builds(
