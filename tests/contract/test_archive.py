@@ -21,7 +21,7 @@ import psycopg
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from psycopg import errors
 
@@ -1273,6 +1273,11 @@ def with_zeros(number: Decimal, count: int) -> Decimal:
     return Decimal(f"{number:f}" + ("" if "." in f"{number:f}" else ".") + "0" * count)
 
 
+@example(
+    rows=[("A", "x", FIRST, 1, Decimal("1.50"), Decimal(7), NOW, 3)],
+    options=[('Ü,\n"', FIRST, Decimal("3000.50"), NOW, 1, None, Decimal("-0.50"), 0)],
+    sums=[("A", "x", FIRST, HUGE * 10**12, 1), ("B", "x", FIRST, Decimal("1.50"), 1)],
+)
 @given(
     rows=st.lists(
         st.tuples(text, text, moments, ids, numbers, numbers, moments, zeros), max_size=6
