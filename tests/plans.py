@@ -117,7 +117,7 @@ def _walk(node: dict[str, Any]) -> Iterator[Node]:
 
 
 # TimescaleDB names the indexes of chunks after the chunk and the hypertable's index.
-_OF_CHUNK = re.compile(r"^(?:_hyper_\d+_\d+_chunk_|\d+_)(.*)$")
+_OF_CHUNK = re.compile(r"^(?:_hyper_\d+_\d+_chunk_|(?:\d+_)+)(.*)$")
 # An aggregate's hypertable has an index on the bucket of its own.
 _BUCKET = re.compile(r"^_materialized_hypertable_\d+_bucket_idx$")
 # The key of stored candles is a primary key where they are tables, an index where aggregates.

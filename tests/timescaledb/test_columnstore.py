@@ -106,7 +106,9 @@ def test_minutes_of_a_day_read_one_chunk_and_one_market(
     # a real-time aggregate looks beyond its watermark too
     last = chunks(compressed, "market_data", FIRST + timedelta(days=55), DAY[1] + timedelta(300))
     open_end = last | columns_of(compressed, last)
-    assert plan.relations() - open_end == held | columns_of(compressed, held)
+    # before 2.24, the trades of the range are looked at too, and none is above the watermark
+    read = {n.relation for n in plan.nodes if n.relation is not None and n.read}
+    assert read - open_end == held | columns_of(compressed, held)
     assert sum(n.read for n in plan.nodes if n.relation in held) <= 30 * 24
 
 

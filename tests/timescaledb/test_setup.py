@@ -51,7 +51,7 @@ def test_the_extension_must_be_in_public(empty_database: Database) -> None:
 
 
 @pytest.mark.parametrize(
-    ("server", "version", "supported"),
+    ("postgres", "version", "supported"),
     [
         (15, "2.20.3", False), (15, "2.21.0", True), (15, "2.28.3", True), (15, "2.29.0", False),
         (16, "2.20.0", False), (16, "2.21.1", True), (16, "2.40.0", True),
@@ -59,12 +59,12 @@ def test_the_extension_must_be_in_public(empty_database: Database) -> None:
         (18, "2.22.9", False), (18, "2.23.0", True),
     ],
 )  # fmt: skip
-def test_pairs_of_versions(server: int, version: str, supported: bool) -> None:
+def test_pairs_of_versions(postgres: int, version: str, supported: bool) -> None:
     if supported:
-        _check_pair(server, version)
+        _check_pair(postgres, version)
     else:
         with pytest.raises(MigrationError, match=r"is not supported; supported are 2\.21 to 2\.28"):
-            _check_pair(server, version)
+            _check_pair(postgres, version)
 
 
 def test_chunks_are_cut_on_purpose(connection: psycopg.Connection[Any]) -> None:
