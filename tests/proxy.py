@@ -49,6 +49,8 @@ class Proxy:
         """End it."""
         self._ended = True
         self.stalled.clear()
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # wakes whoever accepts
         self._listener.close()
         self.cut()
 
