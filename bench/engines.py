@@ -93,9 +93,7 @@ def _show(connection: Connection) -> None:
 
 
 def _fill(connection: Connection, bench: Bench, size: int) -> None:
-    load_through_helper(
-        connection, bench, size, lambda: data.batches(stored_trades(size), BATCH)
-    )
+    load_through_helper(connection, bench, size, lambda: data.batches(stored_trades(size), BATCH))
 
 
 def _load(bench: Bench, template: str, size: int) -> float:

@@ -19,8 +19,8 @@ from tests.engines import Server, sources
 Connection = psycopg.Connection[Any]
 Pair = tuple[Connection, Connection]
 
-# what engine timescaledb alone refuses: a trade that goes to another chunk
-_ITS_OWN = errors.CheckViolation
+# what engine timescaledb alone refuses: to move a trade to another chunk, or within a compressed one
+_ITS_OWN = (errors.CheckViolation, errors.FeatureNotSupported)
 _REFUSED = (errors.UniqueViolation, errors.CardinalityViolation)
 
 
@@ -40,6 +40,9 @@ def pair(server: Server) -> Iterator[Pair]:
     ):
         for relation in ("market_data", "option_data"):
             tables.execute("SELECT entasis.ensure_partitions(%s, %s, %s)", [relation, *MONTHS])
+        # these plans look dear beside the few rows that they read
+        hyper.execute("SET jit = off")
+        hyper.execute("SET max_parallel_workers_per_gather = 0")
         yield hyper, tables
 
 
@@ -131,7 +134,7 @@ def test_both_engines_come_to_the_same(
     for number, transaction in enumerate(history):
         refused = attempt(hyper, transaction, set())
         if refused:
-            event("timescaledb refused to move a trade to another chunk")
+            event("timescaledb refused to move a trade")
         attempt(tables, transaction, refused)
         if compress and number == 0:
             # the rest of the history meets columns
