@@ -19,7 +19,7 @@ from tests.engines import Server, sources
 Connection = psycopg.Connection[Any]
 Pair = tuple[Connection, Connection]
 
-# what engine timescaledb alone refuses: to move a trade to another chunk, or within a compressed one
+# what engine timescaledb alone refuses: to move a trade out of its chunk, or within columns
 _ITS_OWN = (errors.CheckViolation, errors.FeatureNotSupported)
 _REFUSED = (errors.UniqueViolation, errors.CardinalityViolation)
 
