@@ -59,5 +59,5 @@ ON entasis.option_data (strike_price, option_type);
 ALTER TABLE entasis.option_data SET (
     timescaledb.enable_columnstore = true,
     timescaledb.segmentby = 'underlying, expiry_date',
-    timescaledb.orderby = 'strike_price, option_type, timestamp, id'
+    timescaledb.orderby = 'timestamp, strike_price, option_type, id'
 );
