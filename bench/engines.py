@@ -39,6 +39,8 @@ def side_by_side(bench: Bench, size: int, number: int) -> None:
         bench.progress("this server does not offer TimescaleDB: no engines to compare")
         return
     empty = {engine: bench.server.migrated(engine) for engine in _ENGINES}
+    for name in empty.values():
+        bench.server.seal(name)
     loads = alternate(
         {engine: partial(_load, bench, empty[engine], size) for engine in _ENGINES}, _ROUNDS
     )

@@ -70,6 +70,15 @@ class Server:
             )
         return name
 
+    def seal(self, name: str) -> None:
+        """Keep everybody out of a template: no scheduler of jobs is at work while it is copied."""
+        self._execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false"), name)
+        with psycopg.connect(self._dsn, autocommit=True) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s",
+                [name],
+            )
+
     def clone(self, template: str, label: str) -> str:
         """Copy a database that nobody is connected to."""
         return self._create(label, template)
