@@ -121,7 +121,7 @@ def _latency(bench: Bench, rows: Sequence[Trade]) -> Row:
 def cache(bench: Bench, loaded: str) -> None:
     """Read the same from the database, from Redis, and from this process's memory."""
     if program() is None:
-        bench.progress("no Redis here: line 11 is left out")
+        bench.progress("no Redis here: line 12 is left out")
         return
     market = data.BUSY_MARKET
     start = data.BUSY_DAY
