@@ -35,7 +35,7 @@ from entasis_db.model import OptionQuote, Trade
 from tests import oracle
 from tests.conftest import Login
 from tests.contract.test_maintenance import TRADES_OF, month
-from tests.engines import Database, Server
+from tests.engines import Database, Server, Source
 from tests.s3 import S3Server
 
 pytestmark = [pytest.mark.copy]
@@ -83,7 +83,7 @@ def url(s3: S3Server) -> str:
     return s3.url(secrets.token_hex(4))
 
 
-def needs_attaching(database: Database) -> None:
+def needs_attaching(database: Database | Source) -> None:
     if database.engine == "timescaledb":
         pytest.skip("a chunk cannot be attached")
 
@@ -206,12 +206,14 @@ def health(connection: Connection, relation: str) -> dict[str, Any]:
 @pytest.mark.parametrize("as_owner", [False, True], ids=["admin", "owner"])
 def test_there_and_back(
     connection: Connection,
+    database: Database,
     login: Login,
     url: str,
     tmp_path: Path,
     to_folder: bool,
     as_owner: bool,
 ) -> None:
+    needs_attaching(database)
     store = open_store(f"{tmp_path.as_uri()}/archive" if to_folder else url)
     fill(connection)
     mark(connection)
@@ -1018,6 +1020,7 @@ def test_killed_anywhere_the_next_run_completes_it(
     server: Server, s3: S3Server, tmp_path: Path
 ) -> None:
     """Before each exchange with the server that an archive run, a drop and a restore have."""
+    needs_attaching(server.source)
     with server.database() as lent, lent.connect() as connected:
         store = open_store(s3.url(secrets.token_hex(4)))
         fill(connected)
@@ -1209,6 +1212,7 @@ def test_every_row_that_was_accepted_is_there_exactly_once(
     keep: int,
     played: list[tuple[Any, ...]],
 ) -> None:
+    needs_attaching(server.source)
     with server.database() as lent, lent.connect() as connected:
         store = open_store(s3.url(secrets.token_hex(6)))
         world = World(lent, connected, store, tmp_path_factory.getbasetemp())
@@ -1446,6 +1450,7 @@ def test_real_trades_and_quotes_there_and_back(
 def test_the_command_line(
     database: Database, connection: Connection, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    needs_attaching(database)
     def run(*arguments: str) -> tuple[int, str]:
         result = CliRunner().invoke(main, ["--database", database.dsn, *arguments])
         return result.exit_code, result.output
