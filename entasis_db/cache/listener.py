@@ -33,8 +33,8 @@ _log = logging.getLogger("entasis_db.cache")
 CHANNEL = "entasis_cache"
 # the same numbers stand in entasis_internal.is_listened_to
 _LOCKS = 1163154259
-# what a database has whose engine tells of every change
-_TELLS = "entasis_internal.announce_minutes(entasis.ohlcv_1m[])"
+# what a database has that tells of every change
+_TELLS = "entasis.flush_caches()"
 _HANDSHAKE = 0.3  # s to wait for another process's word that it has listened all the time
 _ACKNOWLEDGED = 10_000  # ms
 _LONGEST_PAUSE = 5.0  # s between attempts to listen
