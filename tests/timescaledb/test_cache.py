@@ -1,7 +1,8 @@
 """Caches hear of candles when a refresh stores them, at every level, and of those that vanish."""
 
 import json
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ import psycopg
 import pytest
 
 from entasis_db import queries
+from entasis_db.cache import Cache, CachePolicy, Refresh
 from entasis_db.ingest import ingest_options, ingest_trades
 from entasis_db.model import Trade
 from entasis_db.queries import INTERVALS, Statement
@@ -70,7 +72,7 @@ def compress_minutes(connection: Connection) -> None:
 CHANGES = {
     "late": "",
     "corrected": "UPDATE entasis.market_data SET price = price + 1 WHERE id = 2",
-    "moved": "UPDATE entasis.market_data SET timestamp = timestamp + interval '1 hour' WHERE id = 2",
+    "moved": "UPDATE entasis.market_data SET timestamp = '2024-08-08 15:00Z' WHERE id = 2",
     "one deleted": "DELETE FROM entasis.market_data WHERE id = 2",
     "all deleted": "DELETE FROM entasis.market_data WHERE symbol = 'BTC'",
 }
@@ -106,6 +108,39 @@ def test_between_the_refreshes_of_the_levels(
         assert not quiet.execute("SELECT FROM entasis.check_candles()").fetchall()
         for question in QUESTIONS:
             assert exactly(question.fetch(cache)) == exactly(question.fetch(quiet))
+
+
+def test_what_is_not_stored_does_not_live_long(
+    quiet: Connection, database: Database, redis: RedisServer
+) -> None:
+    """However long ago it was over: where no job runs, nothing is told of it."""
+    life = timedelta(milliseconds=400)
+    policy = CachePolicy(candles={name: Refresh(life, DAY) for name in INTERVALS}, latest=life)
+
+    def see(cache: Cache, questions: Sequence[Statement[Any]]) -> int:
+        before = cache.metrics().queries
+        threading.Event().wait(life.total_seconds())
+        for question in questions:
+            assert exactly(question.fetch(cache)) == exactly(question.fetch(quiet))
+        return cache.metrics().queries - before
+
+    with open_cache(database.dsn, redis, policy=policy) as cache:
+        for n in (1, 2):
+            store(quiet, trade(n))
+            assert see(cache, QUESTIONS) == len(QUESTIONS)
+        store(quiet, trade(3, timestamp=NOON + 375 * DAY))
+        oracle.refresh(quiet)
+        # the cache learns of it when it asks whether it has missed something
+        threading.Event().wait(2.5)
+        # months and weeks are kept by the decade and year, which are not over
+        stored = [q for q in QUESTIONS[:-2] if q.params["interval"] not in ("1w", "1mo")]
+        assert see(cache, stored) == len(stored)
+        assert see(cache, stored) == 0
+        store(quiet, trade(4))
+        oracle.refresh(quiet)
+        heard(cache)
+        assert see(cache, stored) == len(stored)
+        assert see(cache, QUESTIONS) == len(QUESTIONS) - len(stored)
 
 
 def test_a_refresh_that_changes_a_lot_says_so_once(quiet: Connection, database: Database) -> None:
