@@ -921,8 +921,10 @@ def test_memory_is_bounded_in_number_and_age(
         database.connect() as connection,
         open_cache(database.dsn, None, policy=policy, max_entries=3) as cache,
     ):
-        store(connection, trade(1))
+        # what follows the last stored candle is not stored
+        store(connection, trade(1), trade(2, timestamp=NOON + 20 * DAY))
         heard(cache)
+        until(lambda: cache._core.stored_until["ohlcv_1m"] > (NOON + 20 * DAY).timestamp())
         for n in range(5):
             candles(start=NOON + n * DAY).fetch(cache)
         assert cache.metrics().entries == 3
