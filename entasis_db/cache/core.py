@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from entasis_db import queries
 from entasis_db.cache.codec import decode, encode
 from entasis_db.cache.local import Flight, Key, Local, Rows
-from entasis_db.cache.policy import CachePolicy, page_start, pages, touched_pages
+from entasis_db.cache.policy import STORED_LEVEL, CachePolicy, page_start, pages, touched_pages
 from entasis_db.cache.shared import Names, Read, Store
 from entasis_db.queries import Candle, Statement
 
@@ -151,6 +151,8 @@ class Core:
         self.breaker = Breaker(self.counts)
         self.heard_at = float("-inf")
         """When the server last proved to have told us everything: monotonic seconds."""
+        self.stored_until: Mapping[str, float] = {}
+        """By stored level: candles that are over by then change only with a notification."""
         self.missed = True
         """Redis may hold what an invalidation should have deleted: it is not to be believed."""
 
@@ -321,6 +323,14 @@ class Core:
         if len(numbers) > _MOST_PAGES:
             return None
         keys: list[Key] = [("candles", symbol, exchange, interval, n) for n in numbers]
+        # of before the query, which may read candles that are stored only after it
+        stored = self.stored_until[f"ohlcv_{STORED_LEVEL[interval]}"]
+
+        def life(key: Key, now: datetime) -> timedelta:
+            until = (
+                now if stored >= now.timestamp() else datetime.fromtimestamp(max(stored, 0), UTC)
+            )
+            return self.policy.candle_life(interval, key[-1], until)
 
         def fetch(missing: Sequence[Key]) -> Statement[Candle]:
             first, last = missing[0][-1], missing[-1][-1]
@@ -355,7 +365,7 @@ class Core:
             topic=(symbol, exchange),
             keys=keys,
             kind=Candle,
-            life=lambda key, now: self.policy.candle_life(interval, key[-1], now),
+            life=life,
             fetch=fetch,
             split=split,
             join=join,

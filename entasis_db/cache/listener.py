@@ -33,8 +33,9 @@ _log = logging.getLogger("entasis_db.cache")
 CHANNEL = "entasis_cache"
 # the same numbers stand in entasis_internal.is_listened_to
 _LOCKS = 1163154259
-# what a database has whose engine tells of every change
-_TELLS = "entasis_internal.announce_minutes(entasis.ohlcv_1m[])"
+# what a database has that tells of every change
+_TELLS = "entasis_internal.candles_stored_until()"
+_STORED = "SELECT relation, seconds FROM entasis_internal.candles_stored_until()"
 _HANDSHAKE = 0.3  # s to wait for another process's word that it has listened all the time
 _ACKNOWLEDGED = 10_000  # ms
 _LONGEST_PAUSE = 5.0  # s between attempts to listen
@@ -121,9 +122,10 @@ class Listener:
                 if core.missed:
                     self._empty()
                 asked = monotonic()
-                connection.execute("SELECT 1")
+                stored = connection.execute(_STORED).fetchall()
                 # what came with the answer was told before it
                 self._hear(connection, 0)
+                core.stored_until = dict(stored)
                 core.heard_at = asked
                 if not self._heard.is_set():
                     self._heard.set()

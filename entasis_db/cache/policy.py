@@ -39,6 +39,12 @@ _SPAN: dict[str, timedelta] = {
     "1w": 448 * _DAY,
     "1mo": 4096 * _DAY,
 }
+STORED_LEVEL: dict[str, str] = {
+    **dict.fromkeys(("1m", "5m", "15m", "30m"), "1m"),
+    **dict.fromkeys(("1h", "4h"), "1h"),
+    **dict.fromkeys(("1d", "1w", "1mo"), "1d"),
+}
+"""The candles that those of an interval are computed from when they are read."""
 _ORIGIN = datetime(1970, 1, 5, tzinfo=UTC)  # a Monday
 
 
@@ -47,9 +53,9 @@ class Refresh:
     """How long candles of one interval are kept at most."""
 
     open: timedelta
-    """A page that holds a bucket which is not over yet."""
+    """A page that holds a bucket which is not over yet, or not stored."""
     closed: timedelta = _DAY
-    """A page whose buckets are all over. A late trade throws it away all the same."""
+    """A page whose buckets are all over and stored. A late trade throws it away all the same."""
 
 
 def _default_refresh() -> Mapping[str, Refresh]:
@@ -82,11 +88,11 @@ class CachePolicy:
             self, "candles", MappingProxyType({**_default_refresh(), **self.candles})
         )
 
-    def candle_life(self, interval: Interval, page: int, now: datetime) -> timedelta:
-        """Return how long a page that is read now may live."""
+    def candle_life(self, interval: Interval, page: int, until: datetime) -> timedelta:
+        """Return how long a page may live, when buckets that are over by then are stored."""
         refresh = self.candles[interval]
         # the last bucket of a page may end beyond it, by no more than a bucket's length
-        over = now >= page_start(interval, page + 1) + _STEP[interval]
+        over = until >= page_start(interval, page + 1) + _STEP[interval]
         return refresh.closed if over else refresh.open
 
 

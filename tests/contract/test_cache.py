@@ -61,8 +61,11 @@ def open_cache(dsn: str, redis: RedisServer | None, **options: Any) -> Cache:
 
 
 def store(connection: Connection, *trades: Trade) -> None:
+    """Store trades; outside a transaction, also bring their candles up to date."""
     report = ingest_trades(connection, trades, source="f", id_space="trade")
     assert report.quarantined == 0
+    if connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE:
+        oracle.refresh(connection)
 
 
 def candles(
@@ -104,6 +107,15 @@ def heard(*caches: Cache | AsyncCache) -> None:
     for cache, inner, event, _ in told:
         assert event.wait(20)
         cache._core.invalidate = inner  # type: ignore[method-assign]
+
+
+def unseen(connection: Connection, number: int) -> None:
+    """Change candles as replication does: no trigger sees it."""
+    with connection.transaction():
+        connection.execute("SET LOCAL session_replication_role = replica")
+        connection.execute(
+            f"UPDATE {oracle.candle_table(connection, '1m')} SET trades = {number}".encode()
+        )
 
 
 def until(said: Callable[[], object]) -> None:
@@ -159,6 +171,7 @@ def test_every_layer_says_what_the_database_says(
     with ExitStack() as stack:
         connection = stack.enter_context(shared.connect())
         connection.execute("DELETE FROM entasis.market_data")
+        oracle.refresh(connection)
         first, second = (stack.enter_context(open_cache(shared.dsn, redis)) for _ in range(2))
         for what, given_ in steps:
             match what:
@@ -173,6 +186,7 @@ def test_every_layer_says_what_the_database_says(
                     connection.execute("DELETE FROM entasis.market_data WHERE id = %s", [given_])
                 case "read":
                     given_.fetch(random.choice([first, second]))
+            oracle.refresh(connection)
             heard(first, second)
             for question in questions:
                 direct = exactly(question.fetch(connection))
@@ -409,6 +423,60 @@ def test_a_wide_range_of_trades(database: Database, redis: RedisServer, late: da
             assert candles().fetch(fresh) == candles().fetch(cache) == expected
 
 
+def test_readers_beside_writers_and_refreshes(database: Database, redis: RedisServer) -> None:
+    """Whatever is read, and stored, between the commits of a writer or of a refresh."""
+    questions: list[Statement[Any]] = [
+        *(candles(name, NOON - DAY, 40 * DAY if name == "1mo" else 2 * DAY) for name in INTERVALS),
+        queries.latest_price("BTC", "x"),
+        queries.latest_prices(),
+    ]
+    done = threading.Event()
+
+    def write(first: int) -> None:
+        chance = random.Random(first)
+        with database.connect() as connection:
+            for n in range(first, first + 25):
+                at = NOON + timedelta(seconds=chance.randrange(-20_000, 20_000))
+                ingest_trades(connection, [trade(n, timestamp=at)], source="f", id_space="trade")
+                connection.execute(
+                    "DELETE FROM entasis.market_data WHERE id = %s",
+                    [chance.randrange(first, first + 25)],
+                )
+
+    def refresh() -> None:
+        with database.connect() as connection:
+            while not done.is_set():
+                oracle.refresh(connection)
+
+    def read(cache: Cache, seed: int) -> None:
+        chance = random.Random(seed)
+        while not done.is_set():
+            chance.choice(questions).fetch(cache)
+
+    with (
+        database.connect() as connection,
+        open_cache(database.dsn, redis) as first,
+        open_cache(database.dsn, redis) as second,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        store(connection, trade(0))
+        others = [pool.submit(read, cache, n) for n, cache in enumerate((first, second) * 2)]
+        others.append(pool.submit(refresh))
+        try:
+            for task in [pool.submit(write, first) for first in (100, 200)]:
+                task.result()
+        finally:
+            done.set()
+        for task in others:
+            task.result()
+        oracle.refresh(connection)
+        heard(first, second)
+        for question in questions:
+            direct = exactly(question.fetch(connection))
+            assert exactly(question.fetch(first)) == direct
+            assert exactly(question.fetch(second)) == direct
+
+
 # --- stampedes -------------------------------------------------------------------------------
 
 
@@ -599,19 +667,15 @@ def test_redis_was_out_of_reach_when_listening_began_again(
 def test_a_database_that_tells_nothing_is_asked_every_time(
     database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An engine without the function, or a release from before it."""
+    """A release from before it did."""
     with database.connect() as connection:
         store(connection, trade(1))
-        connection.execute(
-            "ALTER FUNCTION entasis_internal.announce_minutes(entasis.ohlcv_1m[]) RENAME TO other"
-        )
+        connection.execute("ALTER FUNCTION entasis_internal.candles_stored_until() RENAME TO other")
         cache = open_cache(database.dsn, None)
         cache.open(timeout=timedelta(seconds=1))
         try:
             for n in range(2, 5):
-                connection.execute(
-                    "UPDATE entasis.ohlcv_1m SET trades = %s WHERE symbol = 'BTC'", [n]
-                )
+                unseen(connection, n)
                 assert counted(candles().fetch(cache)) == n
             assert not cache.metrics().listening
         finally:
@@ -728,9 +792,13 @@ def test_writers_tell_only_while_somebody_listens(database: Database) -> None:
         assert list(ear.notifies(timeout=0.1)) == []
         with open_cache(database.dsn, None):
             store(connection, trade(2), trade(3, symbol="ETH"))
-            told = [json.loads(n.payload) for n in ear.notifies(timeout=0.3)]
+            told = [json.loads(n.payload)["trades"] for n in ear.notifies(timeout=0.3)]
             start = NOON.timestamp()
-            assert told == [{"trades": [["BTC", "x", start, start], ["ETH", "x", start, start]]}]
+            if database.engine == "postgresql":
+                assert told == [[["BTC", "x", start, start], ["ETH", "x", start, start]]]
+            # who is told of a minute also looks at all that is computed from it
+            minute = [m[:2] for markets in told for m in markets if m[2] <= start <= m[3]]
+            assert sorted(map(tuple, minute))[:: len(minute) // 2] == [("BTC", "x"), ("ETH", "x")]
         until(
             lambda: (
                 not connection.execute(
@@ -743,18 +811,27 @@ def test_writers_tell_only_while_somebody_listens(database: Database) -> None:
         assert list(ear.notifies(timeout=0.1)) == []
 
 
-def test_listening_begins_after_the_writers_that_saw_nobody(database: Database) -> None:
+@pytest.mark.parametrize("what", ["candles", "quotes"])
+def test_listening_begins_after_the_writers_that_saw_nobody(database: Database, what: str) -> None:
+    chain = queries.option_chain("ETH", NOON + MINUTE)
     with database.connect() as writing, database.connect() as watching, ExitStack() as stack:
         store(watching, trade(0))
         with writing.transaction():
-            store(writing, trade(1))
+            if what == "quotes":
+                ingest_options(writing, [quote(1)], source="o")
+            elif database.engine == "postgresql":
+                store(writing, trade(1))
+            else:  # what a refresh does
+                table = oracle.candle_table(writing, "1m")
+                writing.execute(f"UPDATE {table} SET trades = 2".encode())
             cache = open_cache(database.dsn, None)
             cache.open(timeout=timedelta(milliseconds=300))
             stack.callback(cache.close)
             assert not cache.metrics().listening
             assert counted(candles().fetch(cache)) == 1
+            assert chain.fetch(cache) == []
         until(lambda: cache.metrics().listening)
-        assert counted(candles().fetch(cache)) == 2
+        assert counted(candles().fetch(cache)) + len(chain.fetch(cache)) == 2
 
 
 def test_many_markets_in_one_statement(database: Database) -> None:
@@ -763,7 +840,8 @@ def test_many_markets_in_one_statement(database: Database) -> None:
     with database.connect() as connection, open_cache(database.dsn, None) as cache:
         store(connection, *markets)
         heard(cache)
-        assert cache.metrics().invalidations == 8 + 1
+        if database.engine == "postgresql":
+            assert cache.metrics().invalidations == 8 + 1
         one = queries.latest_price(markets[199].symbol, markets[199].exchange)
         before = one.one(cache)
         store(connection, *(t._replace(timestamp=NOON + MINUTE, id=2) for t in markets))
@@ -801,7 +879,7 @@ def test_what_no_trigger_sees_is_flushed_by_hand(
     store(connection, trade(1))
     with open_cache(database.dsn, redis) as cache:
         assert counted(candles().fetch(cache)) == 1
-        connection.execute("UPDATE entasis.ohlcv_1m SET trades = 7")
+        unseen(connection, 7)
         heard(cache)
         assert counted(candles().fetch(cache)) == 1
         connection.execute("SELECT entasis.flush_caches()")
@@ -843,8 +921,10 @@ def test_memory_is_bounded_in_number_and_age(
         database.connect() as connection,
         open_cache(database.dsn, None, policy=policy, max_entries=3) as cache,
     ):
-        store(connection, trade(1))
+        # what follows the last stored candle is not stored
+        store(connection, trade(1), trade(2, timestamp=NOON + 20 * DAY))
         heard(cache)
+        until(lambda: cache._core.stored_until["ohlcv_1m"] > (NOON + 20 * DAY).timestamp())
         for n in range(5):
             candles(start=NOON + n * DAY).fetch(cache)
         assert cache.metrics().entries == 3
@@ -863,6 +943,34 @@ def test_memory_is_bounded_in_number_and_age(
         later: dict[str, Callable[[], float]] = {"monotonic": __import__("time").monotonic}
         assert after(49) == 6
         assert after(51) == 7
+
+
+def test_what_is_open_is_no_older_than_its_time_to_live(
+    database: Database, redis: RedisServer
+) -> None:
+    """On an engine that tells of a candle when it is over, nothing but this bounds it before."""
+    life = timedelta(milliseconds=400)
+    policy = CachePolicy(candles={n: Refresh(life, DAY) for n in INTERVALS}, latest=life)
+    now = datetime.now(UTC)
+    questions: list[Statement[Any]] = [
+        *(candles(name, now - 40 * DAY, 41 * DAY) for name in ("1h", "1d", "1w", "1mo")),
+        candles("1m", now - timedelta(hours=1), timedelta(hours=2)),
+        queries.latest_price("BTC", "x"),
+        queries.latest_prices(),
+    ]
+    with (
+        database.connect() as connection,
+        open_cache(database.dsn, redis, policy=policy) as cache,
+        open_cache(database.dsn, redis, policy=policy) as other,
+    ):
+        for n in (1, 2):
+            made = trade(n, timestamp=now, price=D(n))
+            ingest_trades(connection, [made], source="f", id_space="trade")
+            threading.Event().wait(life.total_seconds())
+            for question in questions:
+                direct = exactly(question.fetch(connection))
+                assert exactly(question.fetch(cache)) == direct
+                assert exactly(question.fetch(other)) == direct
 
 
 def test_closed_candles_live_long_and_open_ones_short() -> None:

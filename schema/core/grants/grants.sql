@@ -43,7 +43,8 @@ entasis.candle_bucket_from(entasis.candle_interval, timestamptz),
 entasis.candles(text, text, entasis.candle_interval, timestamptz, timestamptz),
 entasis.candles_filled(text, text, entasis.candle_interval, timestamptz, timestamptz),
 entasis_internal.partitions_of(text),
-entasis_internal.partition_bytes(oid)
+entasis_internal.partition_bytes(oid),
+entasis_internal.candles_stored_until()
 TO entasis_reader;
 
 GRANT INSERT, UPDATE, DELETE ON

@@ -1,12 +1,22 @@
+-- Unlike market_data's, the INSERT trigger has a transition table: no aggregate hangs on what COPY
+-- notes of these rows.
 CREATE OR REPLACE TRIGGER floor_after_insert AFTER INSERT ON entasis.option_data
-FOR EACH STATEMENT EXECUTE FUNCTION entasis_internal.option_data_inserted();
+REFERENCING NEW TABLE AS new_quotes
+FOR EACH STATEMENT EXECUTE FUNCTION entasis_internal.option_data_touched();
 
 CREATE OR REPLACE TRIGGER floor_after_update AFTER UPDATE ON entasis.option_data
 REFERENCING OLD TABLE AS old_quotes NEW TABLE AS new_quotes
-FOR EACH STATEMENT EXECUTE FUNCTION entasis_internal.option_data_updated();
+FOR EACH STATEMENT EXECUTE FUNCTION entasis_internal.option_data_touched();
+
+CREATE OR REPLACE TRIGGER begin_telling BEFORE DELETE ON entasis.option_data
+FOR EACH STATEMENT EXECUTE FUNCTION entasis_internal.begin_telling();
 
 CREATE OR REPLACE TRIGGER floor_before_delete BEFORE DELETE ON entasis.option_data
 FOR EACH ROW EXECUTE FUNCTION entasis_internal.refuse_delete_below_floor('option_data');
+
+CREATE OR REPLACE TRIGGER tell_of_quote BEFORE DELETE ON entasis.option_data
+FOR EACH ROW WHEN (pg_catalog.current_setting('entasis.telling', true) > '0')
+EXECUTE FUNCTION entasis_internal.tell_of_quote();
 
 CREATE OR REPLACE TRIGGER refuse_truncate BEFORE TRUNCATE ON entasis.option_data
 FOR EACH STATEMENT EXECUTE FUNCTION entasis_internal.refuse_truncate();

@@ -1,0 +1,17 @@
+-- The watermark. Not a parsed body: see partitions_of().
+CREATE OR REPLACE FUNCTION entasis_internal.candles_stored_until()
+RETURNS TABLE (relation text, seconds double precision)
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT
+        a.user_view_name::text,
+        extract(EPOCH FROM _timescaledb_functions.to_timestamp(
+            _timescaledb_functions.cagg_watermark(a.mat_hypertable_id)
+        ))::double precision
+    FROM _timescaledb_catalog.continuous_agg AS a
+    WHERE a.user_view_schema = 'entasis'
+$$;
+
+COMMENT ON FUNCTION entasis_internal.candles_stored_until() IS
+'For each stored level: candles that are over by then, in seconds since 1970, change only with a refresh, which tells caches. Later ones are computed when they are read, and change with every trade.';
