@@ -23,6 +23,8 @@ MODULES = (
     "entasis_db.live",
     "entasis_db.live.cryptofeed",
     "entasis_db.cache",
+    "entasis_db.archive",
+    "entasis_db.engine",
     "entasis_db.migrate",
     "entasis_db.maintenance",
     "entasis_db.embedded",

@@ -1451,6 +1451,7 @@ def test_the_command_line(
     database: Database, connection: Connection, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     needs_attaching(database)
+
     def run(*arguments: str) -> tuple[int, str]:
         result = CliRunner().invoke(main, ["--database", database.dsn, *arguments])
         return result.exit_code, result.output
