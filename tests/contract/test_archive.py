@@ -38,7 +38,7 @@ from tests.contract.test_maintenance import TRADES_OF, month
 from tests.engines import Database, Server, Source
 from tests.s3 import S3Server
 
-pytestmark = [pytest.mark.copy]
+pytestmark = [pytest.mark.copy, pytest.mark.newest_server]
 several = pytest.mark.several_connections
 
 Connection = psycopg.Connection[Any]

@@ -23,7 +23,7 @@ from tests import oracle
 from tests.contract.test_ingest import NOON, D, by_key, quarantined, trade, with_months
 from tests.engines import Database, Server
 
-pytestmark = pytest.mark.copy
+pytestmark = [pytest.mark.copy, pytest.mark.newest_server]
 
 Connection = psycopg.Connection[Any]
 SCHEMA = pa.schema(

@@ -34,7 +34,7 @@ from tests.contract.test_ingest import NOON, D, quote, trade
 from tests.engines import Database, Server
 from tests.proxy import Proxy, proxied
 
-pytestmark = [pytest.mark.copy, pytest.mark.several_connections]
+pytestmark = [pytest.mark.copy, pytest.mark.several_connections, pytest.mark.newest_server]
 
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)

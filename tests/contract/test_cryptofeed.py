@@ -21,6 +21,7 @@ from tests.contract.test_ingest import by_key, quarantined
 from tests.engines import REPOSITORY, SAMPLES, Database
 
 pytestmark = [
+    pytest.mark.newest_server,
     pytest.mark.copy,
     pytest.mark.several_connections,
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),

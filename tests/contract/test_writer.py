@@ -30,7 +30,7 @@ from tests.contract.test_ingest import NOON, D, by_key, quarantined, quote, trad
 from tests.engines import Database, Server, Source
 from tests.proxy import proxied
 
-pytestmark = [pytest.mark.copy, pytest.mark.several_connections]
+pytestmark = [pytest.mark.copy, pytest.mark.several_connections, pytest.mark.newest_server]
 
 SECOND = timedelta(seconds=1)
 Put = Callable[[Trade | OptionQuote], None]
