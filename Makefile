@@ -54,7 +54,7 @@ docker/.env:
 
 test: $(DEV) ## Run the linters, the type checker and every test, on every server of this machine
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile $(ARGS)
 
 lint: $(DEV) ## Check style and types: sqlfluff, ruff, mypy
 	@$(BIN)/sqlfluff lint --disable-progress-bar schema migrations entasis_db/queries

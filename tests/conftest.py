@@ -27,6 +27,8 @@ settings.register_profile(
 settings.load_profile("database")
 
 _servers: dict[str, Server] = {}
+_used: set[str] = set()
+"""Names of servers that tests ran on, those of every worker."""
 _left: Counter[str] = Counter()
 _ran: set[str] = set()
 
@@ -49,7 +51,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Fail a run in which a required server was there and no test ran on it."""
-    ran = {name for s in sources() if s.name in _servers for name in (s.name, s.engine)}
+    if hasattr(session.config, "workeroutput"):
+        # one of several processes: the one that gave out the tests looks at all of them
+        found = {"used": sorted(_used), "ran": sorted(_ran), "left": dict(_left)}
+        session.config.workeroutput["servers"] = found
+        return
+    ran = {name for s in sources() if s.name in _used for name in (s.name, s.engine)}
     if exitstatus == 0 and not session.config.option.collectonly and _required() - ran - _ran:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -62,6 +69,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if source is not None and (needs := source.lacks & {m.name for m in item.iter_markers()}):
             _left[source.name] += 1
             item.add_marker(pytest.mark.skip(reason=f"{source.name} lacks {', '.join(needs)}"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Take over what a worker has noted."""
+    if found := getattr(node, "workeroutput", {}).get("servers"):
+        _used.update(found["used"])
+        _ran.update(found["ran"])
+        _left.update(found["left"])
 
 
 def _required() -> set[str]:
@@ -77,7 +93,7 @@ def _extras() -> set[str]:
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Say which servers the tests ran on, and where those came from."""
     for source in sources():
-        state = "ran" if source.name in _servers else "DID NOT RUN"
+        state = "ran" if source.name in _used else "DID NOT RUN"
         left = _left[source.name]
         needs = " or ".join(sorted(source.lacks)).replace("_", " ")
         rest = f"; {left} tests that need {needs} were left to a native server" if left else ""
@@ -102,6 +118,7 @@ def start_once(source: Source) -> Server:
     """Start a server, unless it runs already; it stays until the session ends."""
     if source.name not in _servers:
         _servers[source.name] = start(source)
+        _used.add(source.name)
     return _servers[source.name]
 
 
