@@ -138,7 +138,7 @@ def test_every_migration_may_run_again_over_rows(database: Database) -> None:
 def test_two_migrators_at_once(empty_database: Database) -> None:
     with ThreadPoolExecutor(2) as pool:
         # in processes of their own: yoyo keeps its migrations in one registry a process
-        runs = [pool.submit(run_migrate, empty_database.dsn) for _ in range(2)]
+        runs = [pool.submit(run_migrate, empty_database) for _ in range(2)]
         outputs = [run.result() for run in runs]
     assert [code for code, _ in outputs] == [0, 0], outputs
     with empty_database.connect() as connection:
@@ -149,9 +149,12 @@ def test_two_migrators_at_once(empty_database: Database) -> None:
         assert applied[0] == applied[1] == len(status(connection).migrations)
 
 
-def run_migrate(dsn: str) -> tuple[int, str]:
+def run_migrate(to: Database) -> tuple[int, str]:
     done = subprocess.run(
-        [sys.executable, "-m", "entasis_db.cli", "--database", dsn, "migrate"],
+        [
+            *(sys.executable, "-m", "entasis_db.cli"),
+            *("--database", to.dsn, "migrate", "--engine", to.engine),
+        ],
         capture_output=True,
         text=True,
         check=False,
@@ -166,14 +169,16 @@ def test_killed_at_any_moment_and_run_again(
 ) -> None:
     with server.empty_database() as cut_short:
         process = subprocess.Popen(
-            [sys.executable, "-c", KILLED, cut_short.dsn], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", KILLED, cut_short.dsn, cut_short.engine],
+            stdout=subprocess.PIPE,
+            text=True,
         )
         assert process.stdout is not None
         with process:
             process.stdout.readline()  # Python has started and imported everything
             time.sleep(moment)
             process.send_signal(signal.SIGKILL)
-        assert migrate(cut_short.dsn).pending == ()
+        assert migrate(cut_short.dsn, engine=cut_short.engine).pending == ()
         with cut_short.connect() as one, database.connect() as other:
             assert facts(one) == facts(other)
 
@@ -182,7 +187,7 @@ KILLED = """
 import sys
 from entasis_db.migrate import migrate
 print("ready", flush=True)
-migrate(sys.argv[1])
+migrate(sys.argv[1], engine=sys.argv[2])
 """
 
 
@@ -270,9 +275,10 @@ def test_a_managed_host_without_a_superuser(source: Source) -> None:
             superuser.execute("CREATE ROLE desk LOGIN PASSWORD 'desk' CREATEROLE CREATEDB")
             superuser.execute("CREATE DATABASE first OWNER desk")
         dsn = make_conninfo(cluster.dsn("first"), user="desk", password="desk")
-        migrate(dsn)
+        migrate(dsn, engine=source.engine)
         assert migrate(dsn).pending == ()
         with psycopg.connect(dsn, autocommit=True) as connection:
             connection.execute("CREATE DATABASE second")
         # the roles are there now, because they belong to the cluster
-        assert migrate(make_conninfo(dsn, dbname="second")).pending == ()
+        second = make_conninfo(dsn, dbname="second")
+        assert migrate(second, engine=source.engine).pending == ()

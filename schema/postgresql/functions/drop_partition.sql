@@ -36,6 +36,10 @@ BEGIN
     PERFORM entasis_internal.claim_drop(
         expired.partition_oid, relation_name, expired.from_time, expired.to_time
     );
+    -- gone since it was listed: its oid would be written as a number
+    IF NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = expired.partition_oid) THEN
+        RAISE EXCEPTION '% was dropped by another session', dropped USING ERRCODE = 'undefined_table';
+    END IF;
     -- a DBA may have put it into another schema; on this path, a regclass is written in full
     EXECUTE format('DROP TABLE %s', expired.partition_oid::regclass);
     PERFORM entasis_internal.raise_floor(relation_name, expired.to_time);
