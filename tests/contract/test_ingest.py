@@ -1031,8 +1031,14 @@ def relations(connection: psycopg.Connection[Any]) -> list[tuple[str, str, str, 
 
 
 NOT_FOR_READERS = {
-    "quarantine", "user_logins", "maintenance_log", "archives", "archive_objects", "restores", "health",
-}  # fmt: skip
+    "quarantine",
+    "user_logins",
+    "maintenance_log",
+    "archives",
+    "archive_objects",
+    "restores",
+    "health",
+}
 
 
 def test_a_reader_reads_everything_and_writes_nothing(

@@ -1,5 +1,5 @@
 CREATE OR REPLACE FUNCTION entasis_internal.partition_bytes(partition_oid oid) RETURNS bigint
-LANGUAGE sql VOLATILE
+LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 RETURN pg_total_relation_size(partition_oid);
 

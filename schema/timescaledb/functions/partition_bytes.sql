@@ -1,6 +1,6 @@
 -- What is in the columnstore lies in a table of its own, which only the catalog knows.
 CREATE OR REPLACE FUNCTION entasis_internal.partition_bytes(partition_oid oid) RETURNS bigint
-LANGUAGE sql VOLATILE
+LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT pg_total_relation_size(partition_oid) + coalesce((
