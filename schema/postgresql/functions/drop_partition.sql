@@ -9,19 +9,7 @@ AS $$
 DECLARE
     expired record;
 BEGIN
-    SELECT e.partition_oid, e.to_time, e.from_time, e.kept_because INTO expired
-    FROM entasis_internal.expired_partitions() AS e
-    WHERE e.relation = relation_name AND e.partition_name = dropped;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION '% is not a partition of % that is past its keep period',
-            dropped, relation_name
-        USING ERRCODE = 'object_not_in_prerequisite_state',
-            HINT = 'SELECT * FROM entasis_internal.expired_partitions() lists those that are.';
-    END IF;
-    IF expired.kept_because IS NOT NULL THEN
-        RAISE EXCEPTION '% is kept: %', dropped, expired.kept_because
-        USING ERRCODE = 'object_not_in_prerequisite_state';
-    END IF;
+    SELECT * INTO expired FROM entasis_internal.droppable_partition(relation_name, dropped);
 
     -- Late writers wait while their range is compared with its archive; readers go on. A writer that
     -- waits here while this waits for the parent may be told of a deadlock: repeating, it is told
@@ -29,19 +17,13 @@ BEGIN
     IF EXISTS (
         SELECT FROM entasis.keep_periods AS k WHERE k.relation = relation_name AND k.archived
     ) THEN
-        EXECUTE format(
-            'LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', expired.partition_oid::regclass
-        );
+        EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', expired.partition_table);
     END IF;
     PERFORM entasis_internal.claim_drop(
         expired.partition_oid, relation_name, expired.from_time, expired.to_time
     );
-    -- gone since it was listed: its oid would be written as a number
-    IF NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = expired.partition_oid) THEN
-        RAISE EXCEPTION '% was dropped by another session', dropped USING ERRCODE = 'undefined_table';
-    END IF;
-    -- a DBA may have put it into another schema; on this path, a regclass is written in full
-    EXECUTE format('DROP TABLE %s', expired.partition_oid::regclass);
+    -- a DBA may have put it into another schema
+    EXECUTE format('DROP TABLE %s', expired.partition_table);
     PERFORM entasis_internal.raise_floor(relation_name, expired.to_time);
     INSERT INTO entasis.maintenance_log (action, relation, detail)
     VALUES ('drop', relation_name, format('%s [%s, %s)', dropped, expired.from_time, expired.to_time));

@@ -9,18 +9,7 @@ AS $$
 DECLARE
     expired record;
 BEGIN
-    SELECT e.partition_oid, e.to_time, e.from_time, e.kept_because INTO expired
-    FROM entasis_internal.expired_partitions() AS e
-    WHERE e.relation = relation_name AND e.partition_name = dropped;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION '% is not a chunk of % that is past its keep period', dropped, relation_name
-        USING ERRCODE = 'object_not_in_prerequisite_state',
-            HINT = 'SELECT * FROM entasis_internal.expired_partitions() lists those that are.';
-    END IF;
-    IF expired.kept_because IS NOT NULL THEN
-        RAISE EXCEPTION '% is kept: %', dropped, expired.kept_because
-        USING ERRCODE = 'object_not_in_prerequisite_state';
-    END IF;
+    SELECT * INTO expired FROM entasis_internal.droppable_partition(relation_name, dropped);
 
     -- Trades below the floor could be neither written nor refreshed, so none may be left behind.
     PERFORM FROM entasis_internal.partitions_of(relation_name) AS p
@@ -30,12 +19,8 @@ BEGIN
         USING ERRCODE = 'EN002';
     END IF;
 
-    -- gone since it was listed: its oid would be written as a number
-    IF NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = expired.partition_oid) THEN
-        RAISE EXCEPTION '% was dropped by another session', dropped USING ERRCODE = 'undefined_table';
-    END IF;
     -- not SHARE, which two sessions could hold, and then wait for each other with the drop
-    EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', expired.partition_oid::regclass);
+    EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', expired.partition_table);
     IF relation_name = 'market_data' THEN
         IF NOT entasis_internal.candles_are_stored(expired.from_time, expired.to_time) THEN
             RAISE EXCEPTION 'candles of % are not up to date', dropped

@@ -1,0 +1,41 @@
+CREATE OR REPLACE FUNCTION entasis_internal.droppable_partition(
+    relation_name text,
+    named name,
+    OUT partition_oid oid,
+    OUT partition_table text,
+    OUT from_time timestamptz,
+    OUT to_time timestamptz
+)
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    kept_because text;
+BEGIN
+    SELECT e.partition_oid, e.from_time, e.to_time, e.kept_because
+    INTO partition_oid, from_time, to_time, kept_because
+    FROM entasis_internal.expired_partitions() AS e
+    WHERE e.relation = relation_name AND e.partition_name = named;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION '% is not a partition of % that is past its keep period',
+            named, relation_name
+        USING ERRCODE = 'object_not_in_prerequisite_state',
+            HINT = 'SELECT * FROM entasis_internal.expired_partitions() lists those that are.';
+    END IF;
+    IF kept_because IS NOT NULL THEN
+        RAISE EXCEPTION '% is kept: %', named, kept_because
+        USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+    -- Written out now: the oid of what another session drops later would be written as a number, and
+    -- this name is then told as undefined_table.
+    SELECT format('%I.%I', n.nspname, c.relname) INTO partition_table
+    FROM pg_class AS c INNER JOIN pg_namespace AS n ON c.relnamespace = n.oid
+    WHERE c.oid = partition_oid;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION '% was dropped by another session', named USING ERRCODE = 'undefined_table';
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION entasis_internal.droppable_partition(text, name) IS
+'The partition of that name, its table''s name in full and its bounds, [from_time, to_time), if it may be dropped now; else says why not: object_not_in_prerequisite_state when it is not expired or is kept, undefined_table when another session has just dropped it.';
