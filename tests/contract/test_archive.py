@@ -963,9 +963,16 @@ def test_a_value_without_an_exact_form_keeps_its_range_and_no_other(
     )
     with pytest.raises(ArchiveError, match="1 ranges could not be archived"):
         archive(connection, store)
+    # none that is younger goes either, which would leave its rows below the floor
+    stays = one(
+        connection,
+        "SELECT count(*) FROM entasis.partitions AS p"
+        " WHERE p.relation = 'market_data' AND p.past_keep AND p.to_time > %s",
+        month(6),
+    )
     maintain(connection)
     assert_no_orphans(connection, s3, store)
-    assert health(connection, "market_data")["past_keep"] == 1
+    assert health(connection, "market_data")["past_keep"] == stays > 0
     assert health(connection, "option_data")["past_keep"] == 0
 
 

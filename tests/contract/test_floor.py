@@ -512,6 +512,7 @@ def test_what_is_gone_is_not_made_again(floored: Connection) -> None:
 def test_nothing_is_written_below_the_floor(
     floored: Connection, database: Database, relation: str
 ) -> None:
+    oracle.refresh(floored)
     candles = oracle.stored_candles(floored)
     statement = INSERT_TRADE if relation == "market_data" else INSERT_QUOTE
     values = [10] if relation == "market_data" else []
@@ -542,6 +543,7 @@ def test_nothing_is_written_below_the_floor(
         floored, relation, f"UPDATE entasis.{relation} SET timestamp = %s WHERE id = 60", first
     )
     _refused(floored, relation, f"DELETE FROM entasis.{relation}")
+    oracle.refresh(floored)
     assert oracle.stored_candles(floored) == candles
 
 
