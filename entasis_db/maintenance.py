@@ -4,6 +4,7 @@
 up when somebody reads it. A login that may act as entasis_owner need not: it detaches the partition
 beside running readers and writers first, and then drops what nobody can see any more. Of an
 archived relation it drops only what its archive holds, row for row; the rest it attaches again.
+Chunks cannot be detached: on engine timescaledb, the procedure does it all.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,7 +26,7 @@ def maintain(connection: psycopg.Connection[Any], progress: Progress = lambda _:
     """
     if not connection.autocommit:
         raise ValueError("maintain over a connection in autocommit mode: it commits as it goes")
-    if _may_act_as_owner(connection):
+    if _can_detach(connection):
         _drop_concurrently(connection, progress)
 
     def tell(diagnostic: psycopg.errors.Diagnostic) -> None:
@@ -38,13 +39,15 @@ def maintain(connection: psycopg.Connection[Any], progress: Progress = lambda _:
         connection.remove_notice_handler(tell)
 
 
-def _may_act_as_owner(connection: psycopg.Connection[Any]) -> bool:
+def _can_detach(connection: psycopg.Connection[Any]) -> bool:
+    """Whether there are partitions, which chunks are not, and this login may act as their owner."""
     # since PostgreSQL 16, being a member does not always include acting as the role
     right = "SET" if connection.info.server_version >= 160000 else "MEMBER"
     rows = _rows(
         connection,
-        "SELECT pg_has_role(session_user, 'entasis_owner', %s)"
-        " AND to_regprocedure('entasis_internal.expired_partitions()') IS NOT NULL",
+        "SELECT pg_has_role(session_user, 'entasis_owner', %s) AND EXISTS ("
+        " SELECT FROM pg_catalog.pg_partitioned_table AS t"
+        " WHERE t.partrelid = to_regclass('entasis.market_data'))",
         right,
     )
     return bool(rows[0][0])

@@ -1,8 +1,6 @@
 -- what the administrator's procedures of this engine call
 GRANT EXECUTE ON FUNCTION
 entasis_internal.make_partitions_ahead(),
-entasis_internal.expired_partitions(),
-entasis_internal.drop_partition(text, name),
 entasis_internal.analyze_partitioned(text),
 entasis_internal.rebuild_market_day(text, text, timestamptz),
 entasis_internal.known_markets(),

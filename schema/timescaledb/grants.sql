@@ -1,7 +1,5 @@
 -- what the administrator's procedures of this engine call
 GRANT EXECUTE ON FUNCTION
-entasis_internal.expired_partitions(),
-entasis_internal.drop_partition(text, name),
 entasis_internal.refresh_windows(timestamptz, timestamptz),
 entasis_internal.last_refresh_started()
 TO entasis_admin;

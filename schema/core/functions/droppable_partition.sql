@@ -26,6 +26,15 @@ BEGIN
         RAISE EXCEPTION '% is kept: %', named, kept_because
         USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
+    -- It was in use, or another session has yet to drop it: expired_partitions() says why nothing goes
+    -- before what is older.
+    PERFORM FROM entasis_internal.partitions_of(relation_name) AS p
+    INNER JOIN entasis.floors AS f ON f.relation = relation_name
+    WHERE p.from_time < droppable_partition.from_time AND p.to_time > f.floor;
+    IF FOUND THEN
+        RAISE EXCEPTION '% cannot go before what is older of %', named, relation_name
+        USING ERRCODE = 'EN002';
+    END IF;
     -- Written out now: the oid of what another session drops later would be written as a number, and
     -- this name is then told as undefined_table.
     SELECT format('%I.%I', n.nspname, c.relname) INTO partition_table
@@ -38,4 +47,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.droppable_partition(text, name) IS
-'The partition of that name, its table''s name in full and its bounds, [from_time, to_time), if it may be dropped now; else says why not: object_not_in_prerequisite_state when it is not expired or is kept, undefined_table when another session has just dropped it.';
+'The partition of that name, its table''s name in full and its bounds, [from_time, to_time), if it may be dropped now; else says why not: object_not_in_prerequisite_state when it is not expired or is kept, EN002 when an older one is still there, undefined_table when another session has just dropped it.';

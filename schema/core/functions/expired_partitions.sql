@@ -1,3 +1,6 @@
+-- Whatever goes raises the floor to its end. So nothing goes before what is older: that could then be
+-- neither corrected, nor mended where its archive cannot hold a value. What lies below the floor
+-- already was restored there, and holds up nothing.
 CREATE OR REPLACE FUNCTION entasis_internal.expired_partitions()
 RETURNS TABLE (
     relation text,
@@ -9,32 +12,51 @@ RETURNS TABLE (
 )
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 SET timezone = 'UTC'
 BEGIN ATOMIC
     SELECT
-        k.relation,
-        p.partition_oid,
-        p.partition_name,
-        p.from_time,
-        p.to_time,
+        e.relation,
+        e.partition_oid,
+        e.partition_name,
+        e.from_time,
+        e.to_time,
         coalesce(
+            e.fault,
             CASE
-                WHEN k.archived
-                    THEN entasis_internal.archive_fault(k.relation, p.from_time, p.to_time)
-            END,
-            entasis_internal.hold_on(k.relation, p.from_time, p.to_time),
-            CASE
-                WHEN k.relation LIKE 'ohlcv%' AND EXISTS (
-                    SELECT FROM entasis_internal.partitions_of('market_data') AS raw
-                    WHERE raw.from_time < p.to_time
-                ) THEN 'market_data still has trades of that time or before'
+                WHEN
+                    bool_or(e.fault IS NOT NULL AND e.to_time > f.floor) OVER (
+                        PARTITION BY e.relation ORDER BY e.from_time
+                    ) THEN 'an older one of its relation stays'
             END
         ) AS kept_because
-    FROM entasis.keep_periods AS k
-    CROSS JOIN LATERAL entasis_internal.partitions_of(k.relation) AS p
-    WHERE p.to_time <= entasis.keep_from(k.keep)
+    FROM (
+        SELECT
+            k.relation,
+            p.partition_oid,
+            p.partition_name,
+            p.from_time,
+            p.to_time,
+            coalesce(
+                CASE
+                    WHEN k.archived
+                        THEN entasis_internal.archive_fault(k.relation, p.from_time, p.to_time)
+                END,
+                entasis_internal.hold_on(k.relation, p.from_time, p.to_time),
+                CASE
+                    WHEN k.relation LIKE 'ohlcv%' AND EXISTS (
+                        SELECT FROM entasis_internal.partitions_of('market_data') AS raw
+                        WHERE raw.from_time < p.to_time
+                    ) THEN 'market_data still has trades of that time or before'
+                END
+            ) AS fault
+        FROM entasis.keep_periods AS k
+        CROSS JOIN LATERAL entasis_internal.partitions_of(k.relation) AS p
+        WHERE p.to_time <= entasis.keep_from(k.keep)
+    ) AS e
+    INNER JOIN entasis.floors AS f ON e.relation = f.relation
     -- trades before their candles: a candle goes only when its trades have gone
-    ORDER BY k.relation LIKE 'ohlcv%', k.relation, p.from_time;
+    ORDER BY e.relation LIKE 'ohlcv%', e.relation, e.from_time;
 END;
 
 COMMENT ON FUNCTION entasis_internal.expired_partitions() IS

@@ -142,6 +142,8 @@ entasis_internal.candle_text(
 ),
 entasis_internal.content_of(regclass, text, timestamptz, timestamptz),
 entasis_internal.note_partitions(),
+entasis_internal.expired_partitions(),
+entasis_internal.drop_partition(text, name),
 entasis_internal.mark_stale(text, timestamptz, timestamptz),
 entasis_internal.archive_begin(text, timestamptz, timestamptz, text),
 entasis_internal.archive_verified(bigint, bigint, numeric, jsonb),
@@ -151,3 +153,4 @@ entasis_internal.restore_verified(name, bigint, numeric),
 entasis_internal.attach_restored(name, interval),
 entasis.drop_restored(name)
 TO entasis_admin;
+GRANT EXECUTE ON PROCEDURE entasis_internal.drop_expired() TO entasis_admin;

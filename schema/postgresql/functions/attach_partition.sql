@@ -1,0 +1,16 @@
+CREATE OR REPLACE FUNCTION entasis_internal.attach_partition(
+    relation_name text, attached name, from_time timestamptz, to_time timestamptz
+) RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    EXECUTE format(
+        'ALTER TABLE entasis.%I ATTACH PARTITION entasis.%I FOR VALUES FROM (%L) TO (%L)',
+        relation_name, attached, from_time, to_time
+    );
+END
+$$;
+
+COMMENT ON FUNCTION entasis_internal.attach_partition(text, name, timestamptz, timestamptz) IS
+'Makes a table of schema entasis, which has the columns and constraints of the relation and rows of [from_time, to_time) only, a partition of it.';
