@@ -31,11 +31,12 @@ from entasis_db.errors import ArchiveError, StoreError
 from entasis_db.ingest import ingest_options, ingest_trades
 from entasis_db.load import load_options, load_trades
 from entasis_db.maintenance import maintain
+from entasis_db.migrate import migrate
 from entasis_db.model import OptionQuote, Trade
 from tests import oracle
 from tests.conftest import Login
 from tests.contract.test_maintenance import TRADES_OF, month
-from tests.engines import Database, Server, Source
+from tests.engines import Database, Server
 from tests.s3 import S3Server
 
 pytestmark = [pytest.mark.copy, pytest.mark.newest_server]
@@ -201,7 +202,6 @@ def health(connection: Connection, relation: str) -> dict[str, Any]:
 @pytest.mark.parametrize("as_owner", [False, True], ids=["admin", "owner"])
 def test_there_and_back(
     connection: Connection,
-    database: Database,
     login: Login,
     url: str,
     tmp_path: Path,
@@ -282,6 +282,76 @@ def test_a_range_comes_back_beside_its_relation(
         restore(admin, store, "market_data", month(6), month(0))
     with pytest.raises(ArchiveError, match="partly"):
         restore(admin, store, "market_data", month(6) + timedelta(days=1), month(0), attach=True)
+
+
+def test_what_came_back_is_read_only_and_stands_in_nobodys_way(
+    connection: Connection, database: Database, url: str
+) -> None:
+    store = open_store(url)
+    fill(connection)
+    mark(connection)
+    archive(connection, store)
+    maintain(connection)
+    for relation in RELATIONS:
+        restore(connection, store, relation, FIRST, NOW, attach=True)
+    candles = oracle.stored_candles(connection)
+    back = everything(connection)
+    held = {relation: health(connection, relation)["past_keep"] for relation in RELATIONS}
+
+    def refused(relation: str, query: str, *values: object) -> None:
+        with pytest.raises(errors.CheckViolation) as caught:
+            connection.execute(query.encode(), values)
+        assert caught.value.diag.constraint_name == f"{relation}_floor"
+
+    new_trade = (
+        "INSERT INTO entasis.market_data (id, symbol, exchange, timestamp, price, volume)"
+        " VALUES (%s, 'BTC', 'x', %s, 1, 1)"
+    )
+    refused("market_data", new_trade, 900, month(6) + timedelta(hours=1))
+    refused(
+        "option_data",
+        "INSERT INTO entasis.option_data (underlying, expiry_date, strike_price, option_type,"
+        " timestamp, id) VALUES ('ETH', %s, 1, 'put', %s, 900)",
+        month(0),
+        month(5),
+    )
+    for relation, change in (("market_data", "price = 9"), ("option_data", "iv = 9")):
+        for query in (f"UPDATE entasis.{relation} SET {change}", f"DELETE FROM entasis.{relation}"):
+            refused(relation, f"{query} WHERE timestamp < %s", month(4))
+    with (
+        pytest.raises(errors.CheckViolation),
+        connection.cursor() as cursor,
+        cursor.copy(
+            "COPY entasis.market_data (id, symbol, exchange, timestamp, price, volume) FROM STDIN"
+        ) as copy,
+    ):
+        copy.write_row((901, "BTC", "x", month(0), 1, 1))
+        copy.write_row((902, "BTC", "x", month(6) + timedelta(hours=1), 1, 1))
+    assert everything(connection) == back
+
+    # other trades come, their candles follow, and a release goes on
+    new = Trade("NEW", "x", month(0), 1, Decimal(1), Decimal(1))
+    assert ingest_trades(connection, [new], source="later", id_space="trade").inserted == 1
+    oracle.refresh(connection)
+    connection.execute("CALL entasis.rebuild_candles('-infinity', 'infinity')")
+    migrate(database.dsn)
+    assert {k: c for k, c in oracle.stored_candles(connection)["1m"].items() if k[0] != "NEW"} == (
+        candles["1m"]
+    )
+    assert oracle.differences(connection, oracle.stored_trades(connection)) == []
+    assert connection.execute("SELECT * FROM entasis.check_candles()").fetchall() == []
+
+    # younger ranges go, past those that are held
+    connection.execute(
+        "UPDATE entasis.keep_periods SET keep = %s WHERE relation = 'market_data'",
+        [NOW - month(0)],
+    )
+    assert archive(connection, store) != []
+    maintain(connection)
+    state = health(connection, "market_data")
+    assert state["past_keep"] == held["market_data"]
+    assert all("held until" in reason for reason in state["kept_because"])
+    assert [row[0] for row in live(connection, "market_data") if row[2] >= month(1)] == ["NEW"]
 
 
 def test_every_engine_archives_drops_and_restores_beside(
@@ -502,7 +572,7 @@ def test_what_arrives_while_its_partition_is_being_detached_is_not_lost(
 
 
 def test_the_archive_of_what_was_dropped_is_never_replaced(
-    connection: Connection, database: Database, url: str
+    connection: Connection, url: str
 ) -> None:
     store = open_store(url)
     fill(connection)
@@ -1395,7 +1465,7 @@ def test_a_reader_of_one_market_and_one_day_reads_little(tmp_path: Path) -> None
 
 @pytest.mark.samples
 def test_real_trades_and_quotes_there_and_back(
-    connection: Connection, database: Database, s3: S3Server, url: str, samples: Path
+    connection: Connection, s3: S3Server, url: str, samples: Path
 ) -> None:
     store = open_store(url)
     for name in ("trades_binance_2024-08-08.csv.gz", "trades_phemex_2021-07-03.csv.gz"):

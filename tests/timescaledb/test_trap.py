@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from psycopg import errors
 
+from entasis_db.archive import archive, open_store, restore
 from tests import oracle
 from tests.engines import Server
 from tests.timescaledb.conftest import job
@@ -123,6 +125,37 @@ def test_without_the_guard_a_refresh_wipes(server: Server) -> None:
         )
         refresh_natively(connection, forced=True)
         assert not oracle.stored_candles(connection)["1m"]
+
+
+@pytest.mark.copy
+def test_what_was_restored_survives_a_forced_refresh(server: Server, tmp_path: Path) -> None:
+    """Candles that are past their own keep period, and came back, with their trades or without."""
+    with server.database() as database, database.connect() as connection:
+        store = open_store(tmp_path.as_uri())
+        for days in (500, 499, 450, 200):
+            connection.execute(INSERT, ("BTC", "x", TODAY - timedelta(days=days), 1, 10, 1))
+        connection.execute("UPDATE entasis.keep_periods SET archived = true")
+        oracle.refresh(connection)
+        before = oracle.stored_candles(connection)
+        archive(connection, store)
+        connection.execute("CALL entasis.maintain()")
+        assert len(oracle.stored_candles(connection)["1d"]) < len(before["1d"]) == 4
+        span = (TODAY - timedelta(days=1000), TODAY)
+        for relation in ("ohlcv_1m", "ohlcv_1h", "ohlcv_1d", "market_data"):
+            assert restore(connection, store, relation, *span, attach=True)
+            assert relation != "ohlcv_1d" or oracle.stored_candles(connection) == before
+            refresh_natively(connection, forced=True)
+            run_jobs(connection)
+        assert oracle.stored_candles(connection) == before
+        assert len(oracle.stored_trades(connection)) == 4
+
+        connection.execute("UPDATE entasis.restores SET held_until = now()")
+        connection.execute("CALL entasis.maintain()")
+        refresh_natively(connection, forced=True)
+        assert oracle.stored_candles(connection)["1d"].keys() == {
+            key for key in before["1d"] if key[2] > TODAY - timedelta(days=300)
+        }
+        assert not oracle.stored_trades(connection)
 
 
 def test_candles_that_lag_behind_hold_their_trades_back(server: Server) -> None:

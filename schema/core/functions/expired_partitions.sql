@@ -27,7 +27,8 @@ BEGIN ATOMIC
                 WHEN
                     bool_or(e.fault IS NOT NULL AND e.to_time > f.floor) OVER (
                         PARTITION BY e.relation ORDER BY e.from_time
-                    ) THEN 'an older one of its relation stays'
+                    )
+                    THEN 'an older one of its relation stays'
             END
         ) AS kept_because
     FROM (

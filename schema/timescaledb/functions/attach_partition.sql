@@ -1,5 +1,3 @@
--- TimescaleDB gives a chunk that was a table no triggers. What is attached lies below the floor of its
--- own relation, and gets the one that keeps everybody, and every refresh, from writing there.
 CREATE OR REPLACE FUNCTION entasis_internal.attach_partition(
     relation_name text, attached name, from_time timestamptz, to_time timestamptz
 ) RETURNS void
@@ -18,6 +16,14 @@ BEGIN
     INNER JOIN entasis_internal.hypertable_of(relation_name) AS h
         ON d.hypertable_schema = h.schema_name AND d.hypertable_name = h.table_name;
 
+    -- A refresh that a superuser forces below the floor makes chunks, and leaves nothing in them.
+    IF NOT entasis_internal.has_rows(relation_name, from_time, to_time) THEN
+        PERFORM public.drop_chunks(
+            format('entasis.%I', relation_name)::regclass,
+            older_than => to_time, newer_than => from_time
+        );
+    END IF;
+
     -- made like a continuous aggregate, whose view does not say what its table requires
     FOR required IN
         SELECT a.attname FROM pg_attribute AS a
@@ -30,16 +36,15 @@ BEGIN
         format('entasis.%I', attached)::regclass,
         jsonb_build_object(time_column, jsonb_build_array(from_time, to_time))
     );
-    EXECUTE format(
-        'CREATE TRIGGER restored_is_read_only BEFORE INSERT OR UPDATE OR DELETE ON entasis.%I
-        FOR EACH ROW EXECUTE FUNCTION entasis_internal.%I(%L)',
-        attached,
-        CASE
-            WHEN relation_name LIKE 'ohlcv%' THEN 'keep_candle_below_floor'
-            ELSE 'refuse_row_below_floor'
-        END,
-        relation_name
-    );
+    -- The chunk gets the row triggers of its hypertable. That of INSERT it needs alone: see
+    -- market_data_inserted(), which passes over what was restored.
+    IF relation_name = 'market_data' THEN
+        EXECUTE format(
+            'CREATE TRIGGER restored_is_read_only BEFORE INSERT ON entasis.%I
+            FOR EACH ROW EXECUTE FUNCTION entasis_internal.refuse_row_below_floor(%L)',
+            attached, relation_name
+        );
+    END IF;
 END
 $$;
 

@@ -21,10 +21,21 @@ BEGIN
         END IF;
     END IF;
 
-    PERFORM entasis_internal.claim_drop(
-        to_regclass(format('entasis.%I', relation_name)),
-        relation_name, expired.from_time, expired.to_time
-    );
+    -- What attach_partition() says that a superuser can make: the archive knows of what was there.
+    PERFORM FROM entasis.floors AS f
+    WHERE f.relation = relation_name AND expired.to_time <= f.floor
+        AND NOT entasis_internal.has_rows(relation_name, expired.from_time, expired.to_time)
+        AND NOT EXISTS (
+            SELECT FROM entasis.restores AS r
+            WHERE r.relation = relation_name AND r.from_time = expired.from_time
+                AND r.to_time = expired.to_time AND r.attached_at IS NOT NULL
+        );
+    IF NOT FOUND THEN
+        PERFORM entasis_internal.claim_drop(
+            to_regclass(format('entasis.%I', relation_name)),
+            relation_name, expired.from_time, expired.to_time
+        );
+    END IF;
     PERFORM public.drop_chunks(
         format('entasis.%I', relation_name)::regclass,
         older_than => expired.to_time,

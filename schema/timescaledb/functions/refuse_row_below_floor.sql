@@ -1,17 +1,17 @@
 -- For DELETE, because a hypertable with a columnstore takes no DELETE trigger with a transition table;
--- and for whatever writes to a restored chunk. On a chunk, tg_table_name is the chunk's: the relation
--- is an argument.
+-- and for INSERT into a restored chunk. On a chunk, tg_table_name is the chunk's: the relation is an
+-- argument.
 CREATE OR REPLACE FUNCTION entasis_internal.refuse_row_below_floor() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    touched record := CASE tg_op WHEN 'INSERT' THEN new ELSE old END;
+    touched record := CASE tg_op WHEN 'DELETE' THEN old ELSE new END;
 BEGIN
     PERFORM entasis_internal.refuse_below_floor(tg_argv[0], touched.timestamp);
-    RETURN CASE tg_op WHEN 'DELETE' THEN old ELSE new END;
+    RETURN touched;
 END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.refuse_row_below_floor() IS
-'Trigger of raw relations: refuses to write to a row below the floor of the relation that is its argument.';
+'Trigger of raw relations: refuses to insert or delete a row below the floor of the relation that is its argument.';
