@@ -13,6 +13,7 @@ import secrets
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -183,6 +184,8 @@ class Server:
         self._made: list[str] = []
         self.create(self._template)
         migrate(self.dsn(self._template), engine=source.engine)
+        if source.engine == "timescaledb":
+            self._await_first_jobs()
         # no scheduler of jobs may be at work in it while it is copied
         with self.admin() as connection:
             connection.execute(
@@ -194,6 +197,24 @@ class Server:
                 "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s",
                 [self._template],
             )
+
+    def _await_first_jobs(self) -> None:
+        """Wait until new jobs have ended: copied in the middle of a run, they would pass for crashed.
+
+        After a crash, TimescaleDB's scheduler leaves a job alone for five minutes. It need not be
+        running at all.
+        """
+        query = """
+            SELECT count(*) FROM timescaledb_information.jobs AS j
+            LEFT JOIN timescaledb_information.job_stats AS s ON j.job_id = s.job_id
+            WHERE j.proc_name IN ('refresh_job', 'compress_job')
+                AND (s.last_successful_finish < s.last_run_started_at) IS NOT FALSE
+        """
+        with psycopg.connect(self.dsn(self._template), autocommit=True) as connection:
+            for _ in range(100):
+                if connection.execute(query).fetchone() == (0,):
+                    break
+                time.sleep(0.1)
 
     def dsn(self, database: str) -> str:
         """Return the superuser's DSN of one database of this server."""

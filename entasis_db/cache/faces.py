@@ -16,11 +16,12 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
+from entasis_db.cache import scripts
 from entasis_db.cache.core import CacheMetrics, Core, Join, Query, Sleep
 from entasis_db.cache.listener import Listener
 from entasis_db.cache.local import Local
 from entasis_db.cache.policy import CachePolicy
-from entasis_db.cache.shared import READ, STORE, Read, Store
+from entasis_db.cache.shared import Read, Store
 from entasis_db.queries.statement import AsyncReader, Reader, Statement
 
 Row = TypeVar("Row")
@@ -83,7 +84,10 @@ class _Parts:
         if redis_url is not None:
             # a second attempt would only make a slow server slower
             self._redis = redis.Redis.from_url(
-                redis_url, retry=Retry(NoBackoff(), 0), **self._redis_options
+                redis_url,
+                retry=Retry(NoBackoff(), 0),
+                redis_connect_func=scripts.note_run,
+                **self._redis_options,
             )
         self._listener = Listener(conninfo, self._core, namespace, self._redis)
 
@@ -132,8 +136,6 @@ class Cache(_Parts, Reader):
             check=ConnectionPool.check_connection,
             open=True,
         )
-        if self._redis is not None:
-            self._read, self._store = map(self._redis.register_script, (READ, STORE))
         self._listener.start(timeout.total_seconds())
 
     def close(self) -> None:
@@ -176,12 +178,11 @@ class Cache(_Parts, Reader):
                 except FutureTimeoutError:
                     return None
             case Read() | Store():
-                names, breaker = self._core.names, self._core.breaker
-                if names is None or not breaker.admits():
+                client, names, breaker = self._redis, self._core.names, self._core.breaker
+                if client is None or names is None or not breaker.admits():
                     return None
-                script = self._read if isinstance(step, Read) else self._store
                 try:
-                    return self._said(script(*step.call(names.everything)))
+                    return self._said(scripts.run(client, step, names.everything))
                 except (RedisError, OSError) as error:
                     return breaker.failed(error)
 
@@ -217,9 +218,11 @@ class AsyncCache(_Parts, AsyncReader):
         self._async_redis: redis.asyncio.Redis | None = None
         if self._redis_url is not None:
             self._async_redis = redis.asyncio.Redis.from_url(
-                self._redis_url, retry=AsyncRetry(NoBackoff(), 0), **self._redis_options
+                self._redis_url,
+                retry=AsyncRetry(NoBackoff(), 0),
+                redis_connect_func=scripts.note_run_async,
+                **self._redis_options,
             )
-            self._read, self._store = map(self._async_redis.register_script, (READ, STORE))
         await asyncio.to_thread(self._listener.start, timeout.total_seconds())
 
     async def close(self) -> None:
@@ -266,12 +269,11 @@ class AsyncCache(_Parts, AsyncReader):
                 except TimeoutError:
                     return None
             case Read() | Store():
-                names, breaker = self._core.names, self._core.breaker
-                if names is None or not breaker.admits():
+                client, names, breaker = self._async_redis, self._core.names, self._core.breaker
+                if client is None or names is None or not breaker.admits():
                     return None
-                script = self._read if isinstance(step, Read) else self._store
                 try:
-                    return self._said(await script(*step.call(names.everything)))
+                    return self._said(await scripts.run_async(client, step, names.everything))
                 except (RedisError, OSError) as error:
                     return breaker.failed(error)
 

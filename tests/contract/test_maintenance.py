@@ -351,7 +351,7 @@ def killed(database: Database, kill_at: int) -> None:
 def test_killed_between_any_two_statements_the_next_run_completes_it(server: Server) -> None:
     # SET ROLE; raise the floor and note it; detach; lock, claim, drop and note it; once more
     # (where nothing is detached, one procedure does it all)
-    for kill_at in range(1, 13 if server.source.engine == "postgresql" else 3):
+    for kill_at in range(1, 13 if server.source.engine == "postgresql" else 2):
         with server.database() as lent, lent.connect() as connected:
             fill(connected)
             before = state(connected)
