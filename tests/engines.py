@@ -199,7 +199,7 @@ class Server:
             )
 
     def _await_first_jobs(self) -> None:
-        """Wait until new jobs have ended: copied in the middle of a run, they would pass for crashed.
+        """Wait until new jobs have ended: copied in the middle of a run, they pass for crashed.
 
         After a crash, TimescaleDB's scheduler leaves a job alone for five minutes. It need not be
         running at all.
