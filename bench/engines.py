@@ -19,6 +19,7 @@ from entasis_db import queries
 from entasis_db.engine import choose_engine
 from entasis_db.errors import MigrationError
 from entasis_db.ingest import ingest_trades
+from tests.engines import pause_jobs
 
 _ENGINES = ("timescaledb", "postgresql")
 _ROUNDS = 3
@@ -78,24 +79,17 @@ def _offered(bench: Bench) -> bool:
 
 def _quiet(connection: Connection) -> None:
     """Keep TimescaleDB's own jobs out of what is measured."""
-    connection.execute(
-        """
-        DO $$ BEGIN
-            IF to_regclass('timescaledb_information.jobs') IS NOT NULL THEN
-                PERFORM public.alter_job(job_id, scheduled => false)
-                FROM timescaledb_information.jobs WHERE proc_schema = 'entasis_internal';
-            END IF;
-        END $$
-        """
-    )
+    if connection.execute("SELECT engine FROM entasis.installation").fetchone() == ("timescaledb",):
+        pause_jobs(connection)
 
 
 def _show(connection: Connection) -> None:
     connection.execute("CALL entasis.refresh_candles('-infinity', 'infinity')")
 
 
-def _fill(connection: Connection, bench: Bench, size: int) -> None:
-    load_through_helper(connection, bench, size, lambda: data.batches(stored_trades(size), BATCH))
+def _fill(connection: Connection, bench: Bench, size: int) -> float:
+    batches = partial(data.batches, stored_trades(size), BATCH)
+    return load_through_helper(connection, bench, size, batches)
 
 
 def _load(bench: Bench, template: str, size: int) -> float:
@@ -103,10 +97,7 @@ def _load(bench: Bench, template: str, size: int) -> float:
     with bench.database(template, "arm") as name, bench.server.connect(name) as connection:
         _quiet(connection)
         bench.server.checkpoint()
-        seconds = load_through_helper(
-            connection, bench, size, lambda: data.batches(stored_trades(size), BATCH)
-        )
-        return seconds + timed(lambda: _show(connection))
+        return _fill(connection, bench, size) + timed(lambda: _show(connection))
 
 
 def _alternating(

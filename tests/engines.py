@@ -280,6 +280,14 @@ class Server:
         self._stack.close()
 
 
+def pause_jobs(connection: psycopg.Connection[Any]) -> None:
+    """Let TimescaleDB's scheduler start none of our jobs in this database."""
+    connection.execute(
+        "SELECT public.alter_job(job_id, scheduled => false)"
+        " FROM timescaledb_information.jobs WHERE proc_schema = 'entasis_internal'"
+    )
+
+
 def make_login(
     connection: psycopg.Connection[Any], name: str, password: str, roles: Sequence[str]
 ) -> None:

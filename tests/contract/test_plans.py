@@ -15,7 +15,7 @@ import pytest
 from entasis_db import queries
 from entasis_db.queries import Interval, Statement
 from tests import oracle
-from tests.engines import Server
+from tests.engines import Server, pause_jobs
 from tests.plans import Mode, Plan, explain
 
 MARKET = ("S001", "kraken")
@@ -37,10 +37,7 @@ def filled(server: Server) -> Iterator[psycopg.Connection[Any]]:
     with server.database() as database, database.connect() as connection:
         if is_aggregated(connection):
             # tests/timescaledb has the plans of compressed chunks
-            connection.execute(
-                "SELECT public.alter_job(job_id, scheduled => false)"
-                " FROM timescaledb_information.jobs WHERE proc_schema = 'entasis_internal'"
-            )
+            pause_jobs(connection)
         connection.execute("""
             SELECT entasis.ensure_partitions(r, '2024-01-01 00:00+00', '2024-05-01 00:00+00')
             FROM unnest(ARRAY['market_data', 'option_data']) AS r

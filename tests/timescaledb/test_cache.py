@@ -18,7 +18,7 @@ from tests import oracle
 from tests.caches import RedisServer, redis_server
 from tests.contract.test_cache import exactly, heard, open_cache
 from tests.contract.test_ingest import NOON, quote, trade
-from tests.engines import Database
+from tests.engines import Database, pause_jobs
 
 pytestmark = [pytest.mark.copy, pytest.mark.several_connections]
 
@@ -43,10 +43,7 @@ def redis(needs_redis: None) -> Iterator[RedisServer]:
 def quiet(database: Database) -> Iterator[Connection]:
     """A connection to a database in which no job refreshes by itself."""
     with database.connect() as connection:
-        connection.execute(
-            "SELECT public.alter_job(job_id, scheduled => false)"
-            " FROM timescaledb_information.jobs WHERE proc_schema = 'entasis_internal'"
-        )
+        pause_jobs(connection)
         yield connection
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from entasis_db import queries
 from tests import oracle
-from tests.engines import Server
+from tests.engines import Server, pause_jobs
 from tests.plans import explain
 
 FIRST = datetime(2024, 1, 4, tzinfo=UTC)  # a Thursday, on which chunks begin
@@ -22,10 +22,7 @@ def compressed(server: Server) -> Iterator[psycopg.Connection[Any]]:
     if server.source.engine != "timescaledb":
         pytest.skip("engine timescaledb alone has a columnstore")
     with server.database() as database, database.connect() as connection:
-        connection.execute(
-            "SELECT public.alter_job(job_id, scheduled => false)"
-            " FROM timescaledb_information.jobs WHERE proc_schema = 'entasis_internal'"
-        )
+        pause_jobs(connection)
         connection.execute(
             """
             INSERT INTO entasis.market_data (symbol, exchange, timestamp, id, price, volume)

@@ -10,7 +10,7 @@ import pytest
 
 from entasis_db.migrate import migrate
 from tests import oracle
-from tests.engines import Database
+from tests.engines import Database, pause_jobs
 from tests.timescaledb.conftest import job
 
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -31,10 +31,7 @@ def insert(connection: Connection, *times: datetime, trade_id: int = 1) -> oracl
 @pytest.fixture
 def quiet(connection: Connection) -> Connection:
     """A database whose scheduler leaves its jobs to the test."""
-    connection.execute(
-        "SELECT public.alter_job(job_id, scheduled => false)"
-        " FROM timescaledb_information.jobs WHERE proc_schema = 'entasis_internal'"
-    )
+    pause_jobs(connection)
     return connection
 
 

@@ -141,6 +141,7 @@ entasis_internal.candle_text(
     bigint
 ),
 entasis_internal.content_of(regclass, text, timestamptz, timestamptz),
+entasis_internal.refuse_missing_bound(timestamptz, timestamptz),
 entasis_internal.note_partitions(),
 entasis_internal.expired_partitions(),
 entasis_internal.drop_partition(text, name),

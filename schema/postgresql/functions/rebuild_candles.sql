@@ -11,11 +11,7 @@ DECLARE
     looked_at bigint := 0;
     days bigint := 0;
 BEGIN
-    IF from_time IS NULL OR to_time IS NULL THEN
-        RAISE EXCEPTION 'both from_time and to_time must be given'
-        USING ERRCODE = 'null_value_not_allowed',
-            HINT = 'Use ''-infinity'' and ''infinity'' for all there is.';
-    END IF;
+    PERFORM entasis_internal.refuse_missing_bound(from_time, to_time);
     FOR m IN SELECT w.symbol, w.exchange FROM entasis_internal.known_markets() AS w LOOP
         FOR d IN
             SELECT w.day

@@ -1,41 +1,17 @@
--- It commits as it goes, so it cannot be SECURITY DEFINER, and only their owner may refresh
--- continuous aggregates: for others the job does it. See maintain() for why names are qualified.
+-- See refresh_levels() for why only the owner can: for others the job does it. See maintain() for why
+-- names are qualified.
 CREATE OR REPLACE PROCEDURE entasis.refresh_candles(
     from_time timestamptz, to_time timestamptz
 )
 LANGUAGE plpgsql
 AS $$
-DECLARE
-    w record;
-    jit_before text := pg_catalog.current_setting('jit');
-    messages_before text := pg_catalog.current_setting('client_min_messages');
 BEGIN
-    IF from_time IS NULL OR to_time IS NULL THEN
-        RAISE EXCEPTION 'both from_time and to_time must be given'
-        USING ERRCODE = 'null_value_not_allowed',
-            HINT = 'Use ''-infinity'' and ''infinity'' for all there is.';
-    END IF;
+    PERFORM entasis_internal.refuse_missing_bound(from_time, to_time);
     IF NOT pg_catalog.pg_has_role('entasis_owner', 'USAGE') THEN
         CALL entasis_internal.await_refresh();
         RETURN;
     END IF;
-    -- compiling these queries takes longer than running them
-    PERFORM pg_catalog.set_config('jit', 'off', false);
-    -- that there was nothing to do is no news
-    PERFORM pg_catalog.set_config('client_min_messages', 'warning', false);
-    CALL entasis_internal.take_refresh_lock();
-    FOR w IN SELECT * FROM entasis_internal.refresh_windows(from_time, to_time) LOOP
-        -- refresh_windows() says why not in batches
-        CALL public.refresh_continuous_aggregate(
-            pg_catalog.format('entasis.%I', w.relation)::pg_catalog.regclass,
-            w.window_from, w.window_to, options => '{"buckets_per_batch": 0}'
-        );
-        -- until 2.23 it leaves its last transaction open, and what changed is noted at the commit
-        COMMIT;
-    END LOOP;
-    PERFORM entasis_internal.release_refresh_lock();
-    PERFORM pg_catalog.set_config('jit', jit_before, false);
-    PERFORM pg_catalog.set_config('client_min_messages', messages_before, false);
+    CALL entasis_internal.refresh_levels(from_time, to_time, false);
 END
 $$;
 

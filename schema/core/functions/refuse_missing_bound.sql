@@ -1,0 +1,17 @@
+CREATE OR REPLACE FUNCTION entasis_internal.refuse_missing_bound(
+    from_time timestamptz, to_time timestamptz
+) RETURNS void
+LANGUAGE plpgsql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF from_time IS NULL OR to_time IS NULL THEN
+        RAISE EXCEPTION 'both from_time and to_time must be given'
+        USING ERRCODE = 'null_value_not_allowed',
+            HINT = 'Use ''-infinity'' and ''infinity'' for all there is.';
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION entasis_internal.refuse_missing_bound(timestamptz, timestamptz) IS
+'Raises null_value_not_allowed when a bound of a range [from_time, to_time) is NULL.';

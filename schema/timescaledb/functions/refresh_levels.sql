@@ -1,0 +1,34 @@
+-- It commits as it goes, so it cannot be SECURITY DEFINER, and only their owner may refresh
+-- continuous aggregates. See maintain() for why names are qualified.
+CREATE OR REPLACE PROCEDURE entasis_internal.refresh_levels(
+    from_time timestamptz, to_time timestamptz, forced boolean
+)
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    w record;
+    jit_before text := pg_catalog.current_setting('jit');
+    messages_before text := pg_catalog.current_setting('client_min_messages');
+BEGIN
+    -- compiling these queries takes longer than running them
+    PERFORM pg_catalog.set_config('jit', 'off', false);
+    -- that there was nothing to do is no news
+    PERFORM pg_catalog.set_config('client_min_messages', 'warning', false);
+    CALL entasis_internal.take_refresh_lock();
+    FOR w IN SELECT * FROM entasis_internal.refresh_windows(from_time, to_time) LOOP
+        -- refresh_windows() says why not in batches
+        CALL public.refresh_continuous_aggregate(
+            pg_catalog.format('entasis.%I', w.relation)::pg_catalog.regclass,
+            w.window_from, w.window_to, force => forced, options => '{"buckets_per_batch": 0}'
+        );
+        -- until 2.23 it leaves its last transaction open, and what changed is noted at the commit
+        COMMIT;
+    END LOOP;
+    PERFORM entasis_internal.release_refresh_lock();
+    PERFORM pg_catalog.set_config('jit', jit_before, false);
+    PERFORM pg_catalog.set_config('client_min_messages', messages_before, false);
+END
+$$;
+
+COMMENT ON PROCEDURE entasis_internal.refresh_levels (timestamptz, timestamptz, boolean) IS
+'Refreshes the continuous aggregates of the UTC days that touch [from_time, to_time), from the smallest buckets up: what has changed, or when forced, all. Commits after each step. Needs the rights of entasis_owner.';
