@@ -251,6 +251,7 @@ def test_every_pair_of_writes(
             two.start(*second.of(symbol))
             one.end(commit=order != "waits-for-rollback")
             committed[two.end()] += 1
+    oracle.refresh(trading)
     wrong = oracle.differences(trading, oracle.stored_trades(trading))
     assert not wrong, [(d, *(w.name for w in pairs[d.key[0]])) for d in wrong]
     oracle.assert_candles_are_right(trading)
