@@ -10,7 +10,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
+
+import duckdb
 
 BUCKET = "history"
 
@@ -36,6 +40,34 @@ class S3Server:
             "AWS_SECRET_ACCESS_KEY": self.secret_key,
             "AWS_EC2_METADATA_DISABLED": "true",
         }
+
+    def duckdb(self) -> duckdb.DuckDBPyConnection:
+        """Return a DuckDB that reads ``s3://`` from this server, where its extension is there."""
+        lake = duckdb.connect()
+        lake.execute("SET timezone = 'UTC'")
+        if self.reaches_duckdb:
+            folder = resources.files("duckdb_extension_httpfs")
+            extension = folder / f"extensions/v{duckdb.__version__}/httpfs.duckdb_extension"
+            lake.execute(f"LOAD '{extension}'")
+            lake.execute(
+                f"CREATE SECRET (TYPE s3, KEY_ID '{self.access_key}', SECRET '{self.secret_key}',"
+                f" ENDPOINT '127.0.0.1:{self.port}', URL_STYLE 'path', USE_SSL false,"
+                " REGION 'us-east-1')"
+            )
+        return lake
+
+    @property
+    def reaches_duckdb(self) -> bool:
+        """Whether DuckDB has what it needs to read over HTTP."""
+        return find_spec("duckdb_extension_httpfs") is not None
+
+    def for_duckdb(self, prefix: str, relation: str) -> list[str]:
+        """Name every object of a relation as DuckDB can read it: in the store, or as a file."""
+        return [
+            f"s3://{BUCKET}/{prefix}/{key}" if self.reaches_duckdb else str(file)
+            for key, file in self.objects(prefix).items()
+            if key.startswith(relation)
+        ]
 
     def objects(self, prefix: str) -> dict[str, Path]:
         """Return every object below a prefix, by its key there."""

@@ -15,7 +15,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import polars as pl
 import psycopg
 import pyarrow.parquet as pq
@@ -1489,24 +1488,22 @@ def test_real_trades_and_quotes_there_and_back(
     maintain(connection)
     assert not any(everything(connection).values())
 
-    def files(relation: str) -> list[str]:
-        return [str(f) for k, f in s3.objects(prefix(store)).items() if k.startswith(relation)]
-
-    duckdb.execute("SET timezone = 'UTC'")
-    found = duckdb.execute(
+    lake = s3.duckdb()
+    found = lake.execute(
         "SELECT symbol, count(*), sum(volume), min(price), max(price)"
         " FROM read_parquet($files, hive_partitioning = true) WHERE exchange ILIKE 'binance%'"
         " AND year = 2024 AND month = 8 AND timestamp >= '2024-08-08 00:00:00+00'"
         " AND timestamp < '2024-08-09 00:00:00+00' GROUP BY symbol ORDER BY symbol",
-        {"files": files("market_data")},
+        {"files": s3.for_duckdb(prefix(store), "market_data")},
     ).fetchall()
     assert found == expected
-    found = duckdb.execute(
+    found = lake.execute(
         "SELECT count(*), sum(delta), sum(iv), sum(vega) FROM read_parquet($files)",
-        {"files": files("option_data")},
+        {"files": s3.for_duckdb(prefix(store), "option_data")},
     ).fetchall()
     assert found == deltas
-    lazy = pl.scan_parquet(files("market_data")).group_by("symbol").agg(pl.len())
+    files = [str(f) for k, f in s3.objects(prefix(store)).items() if k.startswith("market_data")]
+    lazy = pl.scan_parquet(files).group_by("symbol").agg(pl.len())
     counts = Counter(row[0] for row in before["market_data"])
     assert Counter(dict(lazy.collect().iter_rows())) == counts
 
