@@ -50,6 +50,22 @@ def test_the_refresh_job_brings_late_data_into_the_candles(quiet: Connection) ->
     assert not oracle.differences(quiet, trades)
 
 
+@pytest.mark.several_connections
+def test_a_server_that_merges_when_it_refreshes(quiet: Connection, database: Database) -> None:
+    """Merging is turned off where we refresh: with it, the late trade is not in its day."""
+    name = quiet.info.dbname
+    first = TODAY - timedelta(days=3)
+    quiet.execute(f"ALTER DATABASE {name} SET timescaledb.enable_merge_on_cagg_refresh = on")
+    with database.connect() as merging:
+        trades = dict(insert(merging, first, first + timedelta(hours=30)))
+        oracle.refresh(merging)
+        trades |= insert(merging, first + timedelta(seconds=7), trade_id=2)
+        oracle.refresh(merging)
+        assert not oracle.differences(merging, trades)
+        setting = "SHOW timescaledb.enable_merge_on_cagg_refresh"
+        assert merging.execute(setting).fetchone() == ("on",)
+
+
 def test_what_is_open_is_not_materialized(quiet: Connection) -> None:
     """A trade of the minute, hour and day of now shows at once, also after a refresh."""
     now = datetime.now(UTC)

@@ -9,11 +9,14 @@ DECLARE
     w record;
     jit_before text := pg_catalog.current_setting('jit');
     messages_before text := pg_catalog.current_setting('client_min_messages');
+    merge_before text := pg_catalog.current_setting('timescaledb.enable_merge_on_cagg_refresh');
 BEGIN
     -- compiling these queries takes longer than running them
     PERFORM pg_catalog.set_config('jit', 'off', false);
     -- that there was nothing to do is no news
     PERFORM pg_catalog.set_config('client_min_messages', 'warning', false);
+    -- with it, refreshes of 2.28.3 leave wrong candles behind; it is off by default
+    PERFORM pg_catalog.set_config('timescaledb.enable_merge_on_cagg_refresh', 'off', false);
     CALL entasis_internal.take_refresh_lock();
     FOR w IN SELECT * FROM entasis_internal.refresh_windows(from_time, to_time) LOOP
         -- refresh_windows() says why not in batches
@@ -27,6 +30,9 @@ BEGIN
     PERFORM entasis_internal.release_refresh_lock();
     PERFORM pg_catalog.set_config('jit', jit_before, false);
     PERFORM pg_catalog.set_config('client_min_messages', messages_before, false);
+    PERFORM pg_catalog.set_config(
+        'timescaledb.enable_merge_on_cagg_refresh', merge_before, false
+    );
 END
 $$;
 
