@@ -109,28 +109,33 @@ class Session:
             done, _ = wait([self._running], timeout=0.003)
             if done:
                 self.finish()
-            elif self._observer.execute(
-                "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = %s",
-                [self.connection.info.backend_pid],
-            ).fetchone() == (True,):
-                # one that has just been woken up, or found itself in a deadlock, is soon done
+            elif self._blocked():
+                # one that found itself in a deadlock is soon done
                 done, _ = wait([self._running], timeout=0.005)
-                if not done:
+                if not done and self._blocked():
                     return True
         return False
+
+    def _blocked(self) -> bool:
+        # not its wait event, which it puts away only when it gets to run again
+        row = self._observer.execute(
+            "SELECT cardinality(pg_blocking_pids(%s)) > 0", [self.connection.info.backend_pid]
+        ).fetchone()
+        return row == (True,)
 
     def finish(self) -> None:
         """Wait for the statement's end; only "try again" may come out of it."""
         if self._running is None:
             return
+        done, _ = wait([self._running], timeout=30)
+        assert done, "the statement still waits for another session"
+        running, self._running = self._running, None
         try:
-            self._running.result(timeout=30)
+            running.result()
         except (*AGAIN, errors.UniqueViolation):
             # UniqueViolation: two sessions insert the same trade
             self.connection.rollback()
             self.failed = True
-        finally:
-            self._running = None
 
     def end(self, *, commit: bool = True) -> bool:
         """End the transaction; answer whether it was committed."""
