@@ -6,11 +6,12 @@ import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
+from types import MappingProxyType
 from typing import Any
 
 import psycopg
@@ -20,6 +21,7 @@ from bench.measure import MeasurementError, Row, ratio
 from entasis_db.archive import archive, open_store, restore
 from entasis_db.archive.export import Archived
 from entasis_db.archive.restore import Restored
+from tests.s3 import s3_server
 
 _NUMBER = 10
 _ROUNDS = 3
@@ -73,6 +75,10 @@ def line(bench: Bench, size: int, loaded: str) -> None:
             # as it was, for the next round
             connection.execute("DELETE FROM entasis.restores")
             connection.execute("DELETE FROM entasis.archives")
+        bench.progress(f"archiving {size:,} trades to S3")
+        with s3_server() as s3:
+            url = s3.url("bench")
+            _, peaks["S3"] = _step(bench, name, "archive", url, size, s3.environment)
     bench.add(
         _NUMBER,
         "The archive, as a part of plain COPY's throughput",
@@ -86,6 +92,7 @@ def line(bench: Bench, size: int, loaded: str) -> None:
         Row(f"of {size:,} trades: Parquet", float(archived) / size, unit="bytes"),
         Row(f"of {size:,} trades: table and indexes", stored / size, unit="bytes"),
         Row(f"of {size:,} trades: peak memory archiving", peaks["archive"], unit="MiB"),
+        Row(f"of {size:,} trades: peak memory archiving to S3", peaks["S3"], unit="MiB"),
         Row(f"of {size:,} trades: peak memory restoring", peaks["restore"], unit="MiB"),
     )
 
@@ -97,11 +104,18 @@ def _bytes(connection: Connection) -> float:
     return float(found)
 
 
-def _step(bench: Bench, name: str, what: str, url: str, size: int) -> tuple[float, float]:
+def _step(
+    bench: Bench,
+    name: str,
+    what: str,
+    url: str,
+    size: int,
+    credentials: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[float, float]:
     """Run a step in a process of its own; return its seconds and its peak memory in MiB."""
     done = subprocess.run(
         [sys.executable, "-m", "bench.archive", what, url],
-        env={**os.environ, "ENTASIS_BENCH_DSN": bench.server.dsn(name)},
+        env={**os.environ, **credentials, "ENTASIS_BENCH_DSN": bench.server.dsn(name)},
         capture_output=True,
         text=True,
         check=False,

@@ -88,7 +88,8 @@ def _section(section: Section) -> str:
 
 def _figure(row: Row) -> str:
     if row.unit != "ratio":
-        return f"{row.value:.1f} {row.unit}" if row.unit != "rows" else f"{row.value:.1f}"
+        figure = f"{row.value:,.1f}" if abs(row.value) < 1000 else f"{row.value:,.0f}"
+        return f"{figure} {row.unit}" if row.unit != "rows" else figure
     parts = [f"{_number(row.value):>6}"]
     if row.rounds == 1:
         parts.append("(one round)")
