@@ -100,4 +100,5 @@ def encode(rows: Sequence[Any], kind: type) -> bytes:
 def decode(data: bytes, kind: type) -> tuple[Any, ...]:
     """Read what ``encode`` wrote: rows equal to those, in their order."""
     _, to_row = _CODECS[kind]
-    return tuple(map(to_row, json.loads(data)))
+    # text, so that no encoding has to be guessed
+    return tuple(map(to_row, json.loads(data.decode())))

@@ -13,6 +13,7 @@ was read before a correction can never be stored after it.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from secrets import token_hex
 from typing import Any
 
@@ -96,6 +97,7 @@ class Names:
         return f"{self.namespace}:ack:{nonce}"
 
 
+@lru_cache(4096)
 def _joined(parts: object) -> str:
     # with its length before each part, two different lists can never read the same
     if isinstance(parts, tuple):
