@@ -34,6 +34,7 @@ from entasis_db.migrate import migrate
 from entasis_db.model import OptionQuote, Trade
 from tests import oracle
 from tests.conftest import Login
+from tests.contract.test_floor import INSERT_QUOTE, INSERT_TRADE, refused
 from tests.contract.test_maintenance import TRADES_OF, month
 from tests.engines import Database, Server
 from tests.s3 import S3Server
@@ -76,6 +77,13 @@ def fill(connection: Connection) -> None:
 
 def mark(connection: Connection, archived: bool = True) -> None:
     connection.execute("UPDATE entasis.keep_periods SET archived = %s", [archived])
+
+
+def filled_store(connection: Connection, url: str) -> Store:
+    """Fill the database, mark every relation as archived, and open where that goes."""
+    fill(connection)
+    mark(connection)
+    return open_store(url)
 
 
 @pytest.fixture
@@ -250,9 +258,7 @@ def test_there_and_back(
 def test_a_range_comes_back_beside_its_relation(
     connection: Connection, login: Login, url: str
 ) -> None:
-    store = open_store(url)
-    fill(connection)
-    mark(connection)
+    store = filled_store(connection, url)
     expected = [row for row in live(connection, "market_data") if row[2] == month(6)]
     admin = login("entasis_admin")
     archive(admin, store)
@@ -286,9 +292,7 @@ def test_a_range_comes_back_beside_its_relation(
 def test_what_came_back_is_read_only_and_stands_in_nobodys_way(
     connection: Connection, database: Database, url: str
 ) -> None:
-    store = open_store(url)
-    fill(connection)
-    mark(connection)
+    store = filled_store(connection, url)
     archive(connection, store)
     maintain(connection)
     for relation in RELATIONS:
@@ -297,26 +301,11 @@ def test_what_came_back_is_read_only_and_stands_in_nobodys_way(
     back = everything(connection)
     held = {relation: health(connection, relation)["past_keep"] for relation in RELATIONS}
 
-    def refused(relation: str, query: str, *values: object) -> None:
-        with pytest.raises(errors.CheckViolation) as caught:
-            connection.execute(query.encode(), values)
-        assert caught.value.diag.constraint_name == f"{relation}_floor"
-
-    new_trade = (
-        "INSERT INTO entasis.market_data (id, symbol, exchange, timestamp, price, volume)"
-        " VALUES (%s, 'BTC', 'x', %s, 1, 1)"
-    )
-    refused("market_data", new_trade, 900, month(6) + timedelta(hours=1))
-    refused(
-        "option_data",
-        "INSERT INTO entasis.option_data (underlying, expiry_date, strike_price, option_type,"
-        " timestamp, id) VALUES ('ETH', %s, 1, 'put', %s, 900)",
-        month(0),
-        month(5),
-    )
+    refused(connection, "market_data", INSERT_TRADE, 900, month(6) + timedelta(hours=1), 1)
+    refused(connection, "option_data", INSERT_QUOTE, 900, month(5))
     for relation, change in (("market_data", "price = 9"), ("option_data", "iv = 9")):
         for query in (f"UPDATE entasis.{relation} SET {change}", f"DELETE FROM entasis.{relation}"):
-            refused(relation, f"{query} WHERE timestamp < %s", month(4))
+            refused(connection, relation, f"{query} WHERE timestamp < %s", month(4))
     with (
         pytest.raises(errors.CheckViolation),
         connection.cursor() as cursor,
@@ -357,15 +346,14 @@ def test_every_engine_archives_drops_and_restores_beside(
     connection: Connection, database: Database, url: str, tmp_path: Path
 ) -> None:
     """Whatever its partitions are, and compressed where the engine does that."""
-    store = open_store(url)
-    fill(connection)
-    mark(connection)
+    store = filled_store(connection, url)
     before = normal(everything(connection))
     if database.engine == "timescaledb":
         compressed = connection.execute(
-            "SELECT public.compress_chunk(c) FROM public.show_chunks('entasis.market_data') AS c"
+            "SELECT c.relation, public.compress_chunk(c.partition_oid::regclass)"
+            " FROM entasis_internal.chunks_to_compress('0') AS c"
         ).fetchall()
-        assert compressed
+        assert {row[0] for row in compressed} == {"market_data", "option_data", "ohlcv_1m"}
     archive(connection, store)
     connection.execute(CHANGES["corrected"].encode(), [month(5)])
     changed = {row[3:5] for row in live(connection, "market_data")}
@@ -422,9 +410,7 @@ def test_what_changed_after_it_was_archived_is_archived_again_before_it_goes(
     change: str,
     as_owner: bool,
 ) -> None:
-    store = open_store(url)
-    fill(connection)
-    mark(connection)
+    store = filled_store(connection, url)
     admin = login("entasis_admin", *(["entasis_owner"] if as_owner else []))
     archive(admin, store)
     old = s3.objects(prefix(store)).keys()
@@ -450,9 +436,7 @@ def test_what_changed_after_it_was_archived_is_archived_again_before_it_goes(
 
 
 def test_an_archive_run_finds_by_itself_what_changed(connection: Connection, url: str) -> None:
-    store = open_store(url)
-    fill(connection)
-    mark(connection)
+    store = filled_store(connection, url)
     archive(connection, store)
     connection.execute(CHANGES["corrected"].encode(), [month(5)])
     (again,) = archive(connection, store)
@@ -463,9 +447,7 @@ def test_an_archive_run_finds_by_itself_what_changed(connection: Connection, url
 def test_the_old_archive_stays_until_the_new_one_is_verified(
     connection: Connection, s3: S3Server, url: str
 ) -> None:
-    store = open_store(url)
-    fill(connection)
-    mark(connection)
+    store = filled_store(connection, url)
     archive(connection, store)
     old = s3.objects(prefix(store)).keys()
     connection.execute(CHANGES["corrected"].encode(), [month(5)])
@@ -519,9 +501,7 @@ def test_rows_that_an_old_snapshot_does_not_show_are_not_dropped(
 def test_a_writer_who_has_not_committed_yet_is_not_passed_over(
     connection: Connection, database: Database, url: str, tmp_path: Path, as_owner: bool
 ) -> None:
-    store = open_store(url)
-    fill(connection)
-    mark(connection)
+    store = filled_store(connection, url)
     archive(connection, store)
     with database.connect() as writer, database.connect() as worker, ThreadPoolExecutor(1) as pool:
         with writer.transaction():
@@ -548,9 +528,7 @@ def test_what_arrives_while_its_partition_is_being_detached_is_not_lost(
 ) -> None:
     if database.engine == "timescaledb":
         pytest.skip("a chunk is dropped without being detached before")
-    store = open_store(url)
-    fill(connection)
-    mark(connection)
+    store = filled_store(connection, url)
     archive(connection, store)
     said: list[str] = []
 
@@ -573,9 +551,7 @@ def test_what_arrives_while_its_partition_is_being_detached_is_not_lost(
 def test_the_archive_of_what_was_dropped_is_never_replaced(
     connection: Connection, url: str
 ) -> None:
-    store = open_store(url)
-    fill(connection)
-    mark(connection)
+    store = filled_store(connection, url)
     archive(connection, store)
     maintain(connection)
     (back, *_) = restore(connection, store, "market_data", FIRST, NOW, attach=True)
@@ -879,9 +855,7 @@ FAULTS = [
 def test_a_store_that_fails_costs_nothing(
     connection: Connection, s3: S3Server, url: str, tmp_path: Path, call: str, fault: str
 ) -> None:
-    store = open_store(url)
-    fill(connection)
-    mark(connection)
+    store = filled_store(connection, url)
     before = normal(everything(connection))
     with pytest.raises((StoreError, KilledError)):
         archive(connection, Faulty(store, call, fault, at=2))
@@ -898,9 +872,7 @@ def test_a_store_that_fails_costs_nothing(
 def test_what_killed_runs_leave_does_not_pile_up(
     connection: Connection, s3: S3Server, url: str
 ) -> None:
-    store = open_store(url)
-    fill(connection)
-    mark(connection)
+    store = filled_store(connection, url)
     for _ in range(3):
         with pytest.raises(KilledError):
             archive(connection, Faulty(store, "put", "kill after"))
@@ -910,9 +882,7 @@ def test_what_killed_runs_leave_does_not_pile_up(
 def test_an_archive_that_rotted_is_not_restored(
     connection: Connection, s3: S3Server, url: str
 ) -> None:
-    store = open_store(url)
-    fill(connection)
-    mark(connection)
+    store = filled_store(connection, url)
     archive(connection, store)
     maintain(connection)
     before = everything(connection)
@@ -931,9 +901,7 @@ def test_an_archive_that_rotted_is_not_restored(
 def test_an_object_with_other_rows_than_the_manifest_says_is_not_restored(
     connection: Connection, url: str
 ) -> None:
-    store = open_store(url)
-    fill(connection)
-    mark(connection)
+    store = filled_store(connection, url)
     archive(connection, store)
     maintain(connection)
     before = everything(connection)
@@ -969,9 +937,7 @@ def test_two_runs_at_once_are_refused(connection: Connection, database: Database
 def test_rows_that_arrive_while_their_range_is_written_are_in_the_archive(
     connection: Connection, database: Database, s3: S3Server, url: str, tmp_path: Path
 ) -> None:
-    store = open_store(url)
-    fill(connection)
-    mark(connection)
+    store = filled_store(connection, url)
     late = iter(range(100, 200))
 
     def write(event: Any) -> None:
@@ -995,9 +961,7 @@ def test_rows_that_arrive_while_their_range_is_written_are_in_the_archive(
 def test_a_range_that_keeps_changing_is_left_for_the_next_run(
     connection: Connection, database: Database, s3: S3Server, url: str
 ) -> None:
-    store = open_store(url)
-    fill(connection)
-    mark(connection)
+    store = filled_store(connection, url)
 
     def write(event: Any) -> None:
         if event.relation == "market_data" and "comparing" in event.step:
@@ -1021,9 +985,7 @@ def test_a_range_that_keeps_changing_is_left_for_the_next_run(
 def test_a_value_without_an_exact_form_keeps_its_range_and_no_other(
     connection: Connection, s3: S3Server, url: str
 ) -> None:
-    store = open_store(url)
-    fill(connection)
-    mark(connection)
+    store = filled_store(connection, url)
     connection.execute(
         "UPDATE entasis.market_data SET created_at = 'infinity' WHERE timestamp = %s", [month(6)]
     )
@@ -1062,9 +1024,7 @@ def test_a_partition_without_a_lower_bound_is_said_and_stays(
 def test_a_process_that_is_killed(
     connection: Connection, database: Database, s3: S3Server, url: str, tmp_path: Path
 ) -> None:
-    store = open_store(url)
-    fill(connection)
-    mark(connection)
+    store = filled_store(connection, url)
     before = normal(everything(connection))
     verified = 0
     while True:

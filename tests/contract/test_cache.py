@@ -188,10 +188,7 @@ def test_every_layer_says_what_the_database_says(
                     given_.fetch(random.choice([first, second]))
             oracle.refresh(connection)
             heard(first, second)
-            for question in questions:
-                direct = exactly(question.fetch(connection))
-                assert exactly(question.fetch(first)) == direct
-                assert exactly(question.fetch(second)) == direct
+            assert_caches_are_right(connection, questions, first, second)
         third = stack.enter_context(open_cache(shared.dsn, redis))
         for question in questions:
             assert exactly(question.fetch(third)) == exactly(question.fetch(connection))
@@ -471,10 +468,7 @@ def test_readers_beside_writers_and_refreshes(database: Database, redis: RedisSe
             task.result()
         oracle.refresh(connection)
         heard(first, second)
-        for question in questions:
-            direct = exactly(question.fetch(connection))
-            assert exactly(question.fetch(first)) == direct
-            assert exactly(question.fetch(second)) == direct
+        assert_caches_are_right(connection, questions, first, second)
 
 
 # --- stampedes -------------------------------------------------------------------------------
@@ -967,10 +961,7 @@ def test_what_is_open_is_no_older_than_its_time_to_live(
             made = trade(n, timestamp=now, price=D(n))
             ingest_trades(connection, [made], source="f", id_space="trade")
             threading.Event().wait(life.total_seconds())
-            for question in questions:
-                direct = exactly(question.fetch(connection))
-                assert exactly(question.fetch(cache)) == direct
-                assert exactly(question.fetch(other)) == direct
+            assert_caches_are_right(connection, questions, cache, other)
 
 
 def test_closed_candles_live_long_and_open_ones_short() -> None:

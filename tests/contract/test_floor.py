@@ -479,7 +479,7 @@ def _remake_by_hand(connection: Connection, database: Database, relation: str) -
         )
 
 
-def _refused(connection: Connection, relation: str, query: str, *parameters: Any) -> None:
+def refused(connection: Connection, relation: str, query: str, *parameters: Any) -> None:
     with pytest.raises(errors.CheckViolation) as caught:
         connection.execute(query, parameters)
     assert caught.value.diag.constraint_name == f"{relation}_floor"
@@ -520,7 +520,7 @@ def test_nothing_is_written_below_the_floor(
     last = first - MICROSECOND
     _remake_by_hand(floored, database, relation)
 
-    _refused(floored, relation, statement, 50, last, *values)
+    refused(floored, relation, statement, 50, last, *values)
     # one row below it is enough, and none of the statement stays
     with pytest.raises(errors.CheckViolation), floored.transaction():
         floored.execute(statement, [50, first, *values])
@@ -537,12 +537,12 @@ def test_nothing_is_written_below_the_floor(
     with floored.transaction():
         floored.execute("SET LOCAL session_replication_role = replica")
         floored.execute(statement, [60, last, *values])
-    _refused(floored, relation, f"DELETE FROM entasis.{relation} WHERE id = 60")
-    _refused(floored, relation, f"UPDATE entasis.{relation} SET id = 61 WHERE id = 60")
+    refused(floored, relation, f"DELETE FROM entasis.{relation} WHERE id = 60")
+    refused(floored, relation, f"UPDATE entasis.{relation} SET id = 61 WHERE id = 60")
     _not_moved(
         floored, relation, f"UPDATE entasis.{relation} SET timestamp = %s WHERE id = 60", first
     )
-    _refused(floored, relation, f"DELETE FROM entasis.{relation}")
+    refused(floored, relation, f"DELETE FROM entasis.{relation}")
     oracle.refresh(floored)
     assert oracle.stored_candles(floored) == candles
 

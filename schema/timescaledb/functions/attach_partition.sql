@@ -9,9 +9,8 @@ DECLARE
     time_column name;
     required name;
 BEGIN
-    SELECT format('%I.%I', h.schema_name, h.table_name)::regclass INTO STRICT hypertable
-    FROM entasis_internal.hypertable_of(relation_name) AS h;
-    SELECT d.column_name INTO STRICT time_column
+    SELECT format('%I.%I', d.hypertable_schema, d.hypertable_name)::regclass, d.column_name
+    INTO STRICT hypertable, time_column
     FROM timescaledb_information.dimensions AS d
     INNER JOIN entasis_internal.hypertable_of(relation_name) AS h
         ON d.hypertable_schema = h.schema_name AND d.hypertable_name = h.table_name;
