@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _SECTION = re.compile(r"^\[(\w+)\]")
+_CORE = "core"
 
 
 def sql_root() -> Path:
@@ -20,7 +21,8 @@ def sql_root() -> Path:
 
 def engines() -> list[str]:
     """Return the names of the engines that this release can install."""
-    return sorted(path.stem for path in (sql_root() / "schema").glob("*.order"))
+    schema = sql_root() / "schema"
+    return sorted(path.name for path in schema.iterdir() if path.is_dir() and path.name != _CORE)
 
 
 @dataclass(frozen=True)
@@ -36,14 +38,20 @@ class SchemaOrder:
 
 
 def schema_order(engine: str) -> SchemaOrder:
-    """Read ``schema/<engine>.order``."""
+    """Read the lines of ``schema/order`` that concern one engine.
+
+    A path that begins with ``core`` is every engine's, one with ``*`` stands for the engine's own
+    file of that name, and one with an engine's name is that engine's alone.
+    """
     root = sql_root() / "schema"
     sections: dict[str, list[Path]] = {}
     section: list[Path] = []
-    for line in (root / f"{engine}.order").read_text(encoding="utf-8").splitlines():
+    for line in (root / "order").read_text(encoding="utf-8").splitlines():
         entry = line.partition("#")[0].strip()
         if match := _SECTION.match(entry):
             section = sections.setdefault(match[1], [])
         elif entry:
-            section.append(root / entry)
+            owner, _, path = entry.partition("/")
+            if owner in (_CORE, engine, "*"):
+                section.append(root / (engine if owner == "*" else owner) / path)
     return SchemaOrder(*(tuple(sections[name]) for name in ("bootstrap", "state", "stateless")))

@@ -278,7 +278,7 @@ class Content:
 
 
 def _texts(layout: Layout, batch: Any) -> Any:
-    """Return the canonical text of each row, as schema/core/functions/*_text.sql make it."""
+    """Return the canonical text of each row, as schema/core/archive/*_text.sql make it."""
     parts = []
     for name in layout.stored:
         if name in layout.texts:

@@ -1,4 +1,4 @@
--- The guard believes these rows: only the functions of schema/core/functions/archive_*.sql write them.
+-- The guard believes these rows: only the functions of schema/core/archive/archive_*.sql write them.
 CREATE TABLE IF NOT EXISTS entasis.archives (
     id bigint GENERATED ALWAYS AS IDENTITY,
     relation text NOT NULL,
