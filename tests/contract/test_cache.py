@@ -150,6 +150,16 @@ def exactly(rows: list[Any]) -> str:
     return repr(rows)
 
 
+def assert_caches_are_right(
+    connection: Connection, questions: list[Statement[Any]], *caches: Cache
+) -> None:
+    """Compare what every cache answers with what the database does, to the last digit."""
+    for question in questions:
+        direct = exactly(question.fetch(connection))
+        for cache in caches:
+            assert exactly(question.fetch(cache)) == direct
+
+
 @given(
     steps=st.lists(
         st.one_of(
