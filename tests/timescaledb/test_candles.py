@@ -13,7 +13,7 @@ from psycopg import errors
 
 from tests import oracle
 from tests.conftest import start_once
-from tests.contract.test_candles import MONTHS, Transaction, histories
+from tests.contract.candles.test_candles import MONTHS, Transaction, histories
 from tests.engines import Server, sources
 
 Connection = psycopg.Connection[Any]

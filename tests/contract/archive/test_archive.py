@@ -34,8 +34,8 @@ from entasis_db.migrate import migrate
 from entasis_db.model import OptionQuote, Trade
 from tests import oracle
 from tests.conftest import Login
-from tests.contract.test_floor import INSERT_QUOTE, INSERT_TRADE, refused
-from tests.contract.test_maintenance import TRADES_OF, month
+from tests.contract.floors.test_floor import INSERT_QUOTE, INSERT_TRADE, refused
+from tests.contract.retention.test_maintenance import TRADES_OF, month
 from tests.engines import Database, Server
 from tests.s3 import S3Server
 

@@ -20,7 +20,7 @@ from entasis_db.ingest import ingest_trades
 from entasis_db.load import load_trades
 from entasis_db.model import Trade
 from tests import oracle
-from tests.contract.test_ingest import NOON, D, by_key, quarantined, trade, with_months
+from tests.contract.trades.test_ingest import NOON, D, by_key, quarantined, trade, with_months
 from tests.engines import Database, Server
 
 pytestmark = [pytest.mark.copy, pytest.mark.newest_server]

@@ -30,7 +30,7 @@ from entasis_db.model import Trade
 from entasis_db.queries import INTERVALS, Interval, Statement
 from tests import oracle
 from tests.caches import RedisServer, redis_server
-from tests.contract.test_ingest import NOON, D, quote, trade
+from tests.contract.trades.test_ingest import NOON, D, quote, trade
 from tests.engines import Database, Server
 from tests.proxy import Proxy, proxied
 

@@ -10,7 +10,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from entasis_db.migrate import migrate
 from tests.catalog import facts
-from tests.contract.test_migrations import ROWS, rows
+from tests.contract.installation.test_migrations import ROWS, rows
 from tests.engines import Database, Server
 
 
