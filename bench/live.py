@@ -182,7 +182,8 @@ def cache(bench: Bench, loaded: str) -> None:
 def telling(bench: Bench) -> None:
     """Write with and without somebody who listens."""
     silent = """
-        CREATE OR REPLACE FUNCTION entasis_internal.announce_minutes(minutes entasis.ohlcv_1m[])
+        CREATE OR REPLACE FUNCTION
+            entasis_internal.notify_candle_changes(minutes entasis.ohlcv_1m[])
         RETURNS void LANGUAGE sql AS ''
     """
 

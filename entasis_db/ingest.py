@@ -659,7 +659,7 @@ _TRADES: _Target[Trade] = _Target(
         " (line, symbol, exchange, timestamp, id, price, volume) FROM STDIN"
     ),
     absorb=sql.SQL(
-        "SELECT inserted, already_there, quarantined FROM entasis.absorb_staged_trades(%s)"
+        "SELECT inserted, already_there, quarantined FROM entasis.insert_staged_trades(%s)"
     ),
     # Trade's fields begin with the key: writers that lock in one order do not deadlock
     key=itemgetter(0, 1, 2, 3),
@@ -678,7 +678,7 @@ _OPTIONS: _Target[OptionQuote] = _Target(
         " option_type, timestamp, id, iv, delta, gamma, theta, vega) FROM STDIN"
     ),
     absorb=sql.SQL(
-        "SELECT inserted, already_there, quarantined FROM entasis.absorb_staged_options(%s)"
+        "SELECT inserted, already_there, quarantined FROM entasis.insert_staged_options(%s)"
     ),
     # underlying, expiry_date, strike_price, option_type, timestamp, id
     key=itemgetter(0, 2, 1, 3, 4, 5),

@@ -57,7 +57,7 @@ def _drop_concurrently(connection: psycopg.Connection[Any], progress: Progress) 
     (acting_before,) = _rows(connection, "SELECT current_setting('role')")[0]
     connection.execute("SET ROLE entasis_owner")
     try:
-        _rows(connection, "SELECT entasis_internal.note_partitions()")
+        _rows(connection, "SELECT entasis_internal.record_partitions()")
         # A partition may be left half detached, and until that is completed none other of its
         # relation can be detached.
         for relation, partition in _rows(connection, _PENDING):
@@ -119,7 +119,7 @@ _LEFT_DETACHED = """
     ) AS l
     INNER JOIN entasis.keep_periods AS k ON l.relation = k.relation
     INNER JOIN pg_catalog.pg_class AS c ON c.oid = to_regclass(format('entasis.%%I', l.detail))
-    LEFT OUTER JOIN entasis_internal.seen_partitions AS s
+    LEFT OUTER JOIN entasis_internal.known_partitions AS s
         ON l.relation = s.relation AND l.detail = s.partition_name
     WHERE l.action = 'detach' AND NOT c.relispartition
         AND NOT (k.archived AND s.partition_name IS NULL)
@@ -158,7 +158,7 @@ def _drop(
         with connection.transaction():
             connection.execute(sql.SQL("LOCK TABLE {}").format(table))
             connection.execute(
-                "SELECT entasis_internal.claim_drop("
+                "SELECT entasis_internal.check_archive_and_record_drop("
                 "to_regclass(format('entasis.%%I', %s::text)), %s, %s, %s)",
                 [partition, relation, *bounds],
             )
@@ -173,7 +173,7 @@ def _drop(
                 )
             )
             connection.execute(
-                "SELECT entasis_internal.mark_stale(%s, %s, %s)", [relation, *bounds]
+                "SELECT entasis_internal.mark_archive_stale(%s, %s, %s)", [relation, *bounds]
             )
             _log(connection, "attach", relation, partition)
         return False

@@ -76,7 +76,7 @@ def archive(
     failures: list[str] = []
     with _alone(connection):
         _clean(connection, store, progress)
-        rows(connection, "SELECT entasis_internal.note_partitions()")
+        rows(connection, "SELECT entasis_internal.record_partitions()")
         for relation, start, end in rows(connection, _EXPIRED):
             of = _Range(relation, start, end)
             try:
@@ -165,7 +165,7 @@ def _needed(connection: psycopg.Connection[Any], of: _Range, progress: Progress)
         return True
     now = rows(
         connection,
-        "SELECT row_count, checksum FROM entasis_internal.content_of("
+        "SELECT row_count, checksum FROM entasis_internal.count_and_checksum("
         "to_regclass(format('entasis.%%I', %s::text)), %s, %s, %s)",
         of.relation,
         *of,
@@ -173,7 +173,7 @@ def _needed(connection: psycopg.Connection[Any], of: _Range, progress: Progress)
     if now == [(count, checksum)]:
         return False
     progress(of.event("rows changed since it was archived", final=True))
-    rows(connection, "SELECT entasis_internal.mark_stale(%s, %s, %s)", *of)
+    rows(connection, "SELECT entasis_internal.mark_archive_stale(%s, %s, %s)", *of)
     return True
 
 

@@ -1,7 +1,7 @@
 """How rows become Parquet and back, and the checksum of their content.
 
-The checksum is the one of ``entasis_internal.content_of``: the sum over the rows of the MD5 of a
-canonical text, taken as two signed 64-bit halves.
+The checksum is the one of ``entasis_internal.count_and_checksum``: the sum over the rows of the
+MD5 of a canonical text, taken as two signed 64-bit halves.
 """
 
 import hashlib

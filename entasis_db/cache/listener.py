@@ -2,7 +2,7 @@
 
 The server tells what every committed statement touched, and only while somebody listens: a listener
 holds advisory locks, by which writers see that there is one (see the function
-entasis_internal.is_listened_to). A listener that has its locks has therefore heard of every
+entasis_internal.has_cache_listeners). A listener that has its locks has therefore heard of every
 statement that commits from then on.
 
 A connection may be dead without a sign. So the server is asked something every third of
@@ -31,11 +31,11 @@ from entasis_db.wire import cut
 _log = logging.getLogger("entasis_db.cache")
 
 CHANNEL = "entasis_cache"
-# the same numbers stand in entasis_internal.is_listened_to
+# the same numbers stand in entasis_internal.has_cache_listeners
 _LOCKS = 1163154259
 # what a database has that tells of every change
-_TELLS = "entasis_internal.candles_stored_until()"
-_STORED = "SELECT relation, seconds FROM entasis_internal.candles_stored_until()"
+_TELLS = "entasis_internal.candle_watermarks()"
+_STORED = "SELECT relation, seconds FROM entasis_internal.candle_watermarks()"
 _HANDSHAKE = 0.3  # s to wait for another process's word that it has listened all the time
 _ACKNOWLEDGED = 10_000  # ms
 _LONGEST_PAUSE = 5.0  # s between attempts to listen

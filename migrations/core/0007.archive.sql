@@ -81,11 +81,11 @@ CREATE TABLE IF NOT EXISTS entasis.restores (
 );
 
 -- What a hand dropped leaves no trace in the catalog: here stands what there was.
-CREATE TABLE IF NOT EXISTS entasis_internal.seen_partitions (
+CREATE TABLE IF NOT EXISTS entasis_internal.known_partitions (
     relation text NOT NULL,
     partition_name name NOT NULL,
     from_time timestamptz NOT NULL,
     to_time timestamptz NOT NULL,
     seen_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    CONSTRAINT seen_partitions_pkey PRIMARY KEY (relation, from_time, to_time)
+    CONSTRAINT known_partitions_pkey PRIMARY KEY (relation, from_time, to_time)
 );

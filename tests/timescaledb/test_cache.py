@@ -192,7 +192,7 @@ def test_triggers_are_made_again_where_there_are_chunks(
     store(quiet, trade(1))
     oracle.refresh(quiet)
     for _ in range(2):
-        quiet.execute("SELECT entasis_internal.guard_candles()")
+        quiet.execute("SELECT entasis_internal.create_candle_triggers()")
     with database.connect() as ear, open_cache(database.dsn, None):
         ear.execute("LISTEN entasis_cache")
         store(quiet, trade(2))

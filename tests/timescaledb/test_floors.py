@@ -119,7 +119,7 @@ def test_without_the_guard_a_refresh_wipes(server: Server) -> None:
             "SELECT * FROM entasis_internal.hypertable_of('ohlcv_1m')"
         ).fetchone() or ("", "")
         connection.execute(
-            psycopg.sql.SQL("DROP TRIGGER keep_candle_below_floor ON {}").format(
+            psycopg.sql.SQL("DROP TRIGGER protect_candle_below_floor ON {}").format(
                 psycopg.sql.Identifier(schema, table)
             )
         )

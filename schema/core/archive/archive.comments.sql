@@ -15,7 +15,7 @@ COMMENT ON COLUMN entasis.archives.location IS
 COMMENT ON COLUMN entasis.archives.row_count IS
 'Rows in all its objects. NULL: not verified yet.';
 COMMENT ON COLUMN entasis.archives.checksum IS
-'Of the content, as entasis_internal.content_of() reckons it: it depends neither on the order of rows nor on trailing zeros. NULL: not verified yet.';
+'Of the content, as entasis_internal.count_and_checksum() reckons it: it depends neither on the order of rows nor on trailing zeros. NULL: not verified yet.';
 COMMENT ON COLUMN entasis.archives.written_at IS
 'When its writing was begun; UTC.';
 COMMENT ON COLUMN entasis.archives.verified_at IS

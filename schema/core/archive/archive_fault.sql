@@ -21,4 +21,4 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION entasis_internal.archive_fault(text, timestamptz, timestamptz) IS
-'Why the range may not be dropped, as far as the manifest knows. NULL: a verified archive is on record; whether the rows are still what it holds, claim_drop() finds out.';
+'Why the range may not be dropped, as far as the manifest knows. NULL: a verified archive is on record; whether the rows are still what it holds, check_archive_and_record_drop() finds out.';

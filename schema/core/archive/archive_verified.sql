@@ -19,7 +19,7 @@ BEGIN
         USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
     SELECT c.row_count, c.checksum INTO found_rows, found_checksum
-    FROM entasis_internal.content_of(
+    FROM entasis_internal.count_and_checksum(
         to_regclass(format('entasis.%I', begun.relation)),
         begun.relation, begun.from_time, begun.to_time
     ) AS c;

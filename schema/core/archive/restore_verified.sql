@@ -20,7 +20,7 @@ BEGIN
     EXECUTE format('REVOKE INSERT ON entasis.%I FROM entasis_admin', restored);
     EXECUTE format('LOCK TABLE entasis.%I IN SHARE MODE', restored);
     SELECT c.row_count, c.checksum INTO found_rows, found_checksum
-    FROM entasis_internal.content_of(
+    FROM entasis_internal.count_and_checksum(
         to_regclass(format('entasis.%I', restored)), begun.relation, begun.from_time, begun.to_time
     ) AS c;
     IF (found_rows, found_checksum) IS DISTINCT FROM (read_rows, read_checksum) THEN

@@ -2,7 +2,7 @@ CREATE OR REPLACE FUNCTION entasis.flush_caches() RETURNS void
 LANGUAGE sql VOLATILE
 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    SELECT entasis_internal.announce(jsonb_build_object('everything', true));
+    SELECT entasis_internal.notify_caches(jsonb_build_object('everything', true));
 END;
 
 COMMENT ON FUNCTION entasis.flush_caches() IS

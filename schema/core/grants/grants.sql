@@ -44,7 +44,7 @@ entasis.candles(text, text, entasis.candle_interval, timestamptz, timestamptz),
 entasis.candles_filled(text, text, entasis.candle_interval, timestamptz, timestamptz),
 entasis_internal.partitions_of(text),
 entasis_internal.partition_bytes(oid),
-entasis_internal.candles_stored_until()
+entasis_internal.candle_watermarks()
 TO entasis_reader;
 
 GRANT INSERT, UPDATE, DELETE ON
@@ -64,12 +64,12 @@ GRANT EXECUTE ON FUNCTION
 entasis.record_id_space(text, text, text, text),
 entasis.ensure_partitions(text, timestamptz, timestamptz),
 entasis.stage_trades(),
-entasis.absorb_staged_trades(text),
+entasis.insert_staged_trades(text),
 entasis_internal.trade_fault(
     text, text, timestamptz, numeric, numeric, timestamptz, timestamptz
 ),
 entasis.stage_options(),
-entasis.absorb_staged_options(text),
+entasis.insert_staged_options(text),
 entasis_internal.option_fault(
     text,
     numeric,
@@ -103,12 +103,12 @@ entasis.archives,
 entasis.archive_objects,
 entasis.restores,
 entasis.health,
-entasis_internal.seen_partitions
+entasis_internal.known_partitions
 TO entasis_admin;
 GRANT EXECUTE ON FUNCTION
 entasis_internal.archive_fault(text, timestamptz, timestamptz),
-entasis_internal.hold_on(text, timestamptz, timestamptz),
-entasis_internal.reaches_ahead(text, integer),
+entasis_internal.restore_hold(text, timestamptz, timestamptz),
+entasis_internal.partitions_reach_ahead(text, integer),
 entasis_internal.time_text(timestamptz),
 entasis_internal.trade_text(text, text, timestamptz, bigint, numeric, numeric, timestamptz),
 entasis_internal.quote_text(
@@ -140,12 +140,12 @@ entasis_internal.candle_text(
     timestamptz,
     bigint
 ),
-entasis_internal.content_of(regclass, text, timestamptz, timestamptz),
-entasis_internal.refuse_missing_bound(timestamptz, timestamptz),
-entasis_internal.note_partitions(),
+entasis_internal.count_and_checksum(regclass, text, timestamptz, timestamptz),
+entasis_internal.check_range_bounds(timestamptz, timestamptz),
+entasis_internal.record_partitions(),
 entasis_internal.expired_partitions(),
 entasis_internal.drop_partition(text, name),
-entasis_internal.mark_stale(text, timestamptz, timestamptz),
+entasis_internal.mark_archive_stale(text, timestamptz, timestamptz),
 entasis_internal.archive_begin(text, timestamptz, timestamptz, text),
 entasis_internal.archive_verified(bigint, bigint, numeric, jsonb),
 entasis_internal.archive_forget(bigint),

@@ -10,7 +10,7 @@ SELECT
     a.verified_up_to,
     coalesce(a.stale, 0) AS stale_archives,
     coalesce(g.ranges, '{}') AS gone_without_archive,
-    entasis_internal.reaches_ahead(k.relation, k.months_ahead) AS reaches_ahead
+    entasis_internal.partitions_reach_ahead(k.relation, k.months_ahead) AS partitions_reach_ahead
 FROM entasis.keep_periods AS k
 LEFT OUTER JOIN (
     SELECT
@@ -41,7 +41,7 @@ LEFT OUTER JOIN (
     SELECT
         s.relation,
         array_agg(tstzrange(s.from_time, s.to_time) ORDER BY s.from_time) AS ranges
-    FROM entasis_internal.seen_partitions AS s
+    FROM entasis_internal.known_partitions AS s
     WHERE
         NOT EXISTS (
             SELECT FROM entasis_internal.partitions_of(s.relation) AS p
@@ -81,5 +81,5 @@ COMMENT ON COLUMN entasis.health.stale_archives IS
 'How many archives no longer hold what their ranges do.';
 COMMENT ON COLUMN entasis.health.gone_without_archive IS
 'Ranges that had a partition when maintenance last looked, and now have neither one nor an archive for which it was dropped.';
-COMMENT ON COLUMN entasis.health.reaches_ahead IS
+COMMENT ON COLUMN entasis.health.partitions_reach_ahead IS
 'Whether partitions exist as far ahead as keep_periods.months_ahead asks for.';

@@ -3,13 +3,13 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    heard boolean := entasis_internal.is_listened_to();
+    heard boolean := entasis_internal.has_cache_listeners();
 BEGIN
     IF tg_op IN ('UPDATE', 'DELETE') THEN
         PERFORM entasis_internal.refuse_below_floor('option_data', min(o.timestamp))
         FROM old_quotes AS o;
         IF heard THEN
-            PERFORM entasis_internal.announce_underlyings(array_agg(DISTINCT o.underlying))
+            PERFORM entasis_internal.notify_option_changes(array_agg(DISTINCT o.underlying))
             FROM old_quotes AS o;
         END IF;
     END IF;
@@ -17,7 +17,7 @@ BEGIN
         PERFORM entasis_internal.refuse_below_floor('option_data', min(n.timestamp))
         FROM new_quotes AS n;
         IF heard THEN
-            PERFORM entasis_internal.announce_underlyings(array_agg(DISTINCT n.underlying))
+            PERFORM entasis_internal.notify_option_changes(array_agg(DISTINCT n.underlying))
             FROM new_quotes AS n;
         END IF;
     END IF;

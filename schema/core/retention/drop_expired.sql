@@ -32,7 +32,7 @@ BEGIN
                 RAISE NOTICE '% is in use; attempt % of 5', expired.partition_name, attempt;
             WHEN integrity_constraint_violation THEN
                 RAISE NOTICE '%', SQLERRM;
-                PERFORM entasis_internal.mark_stale(
+                PERFORM entasis_internal.mark_archive_stale(
                     expired.relation, expired.from_time, expired.to_time
                 );
                 EXIT;

@@ -43,7 +43,7 @@ BEGIN ATOMIC
                     WHEN k.archived
                         THEN entasis_internal.archive_fault(k.relation, p.from_time, p.to_time)
                 END,
-                entasis_internal.hold_on(k.relation, p.from_time, p.to_time),
+                entasis_internal.restore_hold(k.relation, p.from_time, p.to_time),
                 CASE
                     WHEN k.relation LIKE 'ohlcv%' AND EXISTS (
                         SELECT FROM entasis_internal.partitions_of('market_data') AS raw

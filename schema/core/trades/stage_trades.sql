@@ -19,4 +19,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis.stage_trades() IS
-'Makes the session''s empty staging table pg_temp.entasis_staged_trades (line, symbol, exchange, timestamp, id, price, volume). COPY into it, then call absorb_staged_trades() in the same transaction.';
+'Makes the session''s empty staging table pg_temp.entasis_staged_trades (line, symbol, exchange, timestamp, id, price, volume). COPY into it, then call insert_staged_trades() in the same transaction.';

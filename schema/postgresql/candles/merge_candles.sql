@@ -82,7 +82,7 @@ BEGIN
         quote_volume = c.quote_volume + excluded.quote_volume,
         trades = c.trades + excluded.trades;
 
-    PERFORM entasis_internal.announce_minutes(minutes);
+    PERFORM entasis_internal.notify_candle_changes(minutes);
 END
 $$;
 

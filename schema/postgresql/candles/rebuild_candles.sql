@@ -11,7 +11,7 @@ DECLARE
     looked_at bigint := 0;
     days bigint := 0;
 BEGIN
-    PERFORM entasis_internal.refuse_missing_bound(from_time, to_time);
+    PERFORM entasis_internal.check_range_bounds(from_time, to_time);
     FOR m IN SELECT w.symbol, w.exchange FROM entasis_internal.known_markets() AS w LOOP
         FOR d IN
             SELECT w.day

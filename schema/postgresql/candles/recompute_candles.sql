@@ -173,7 +173,7 @@ BEGIN
                 AND h.bucket < t.bucket + interval '24 hours'
         );
 
-    PERFORM entasis_internal.announce_minutes(minutes);
+    PERFORM entasis_internal.notify_candle_changes(minutes);
 END
 $$;
 

@@ -19,7 +19,7 @@ BEGIN
     ) THEN
         EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', expired.partition_table);
     END IF;
-    PERFORM entasis_internal.claim_drop(
+    PERFORM entasis_internal.check_archive_and_record_drop(
         expired.partition_oid, relation_name, expired.from_time, expired.to_time
     );
     -- a DBA may have put it into another schema

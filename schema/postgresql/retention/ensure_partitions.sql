@@ -10,7 +10,7 @@ DECLARE
     month timestamptz;
     member text;
 BEGIN
-    PERFORM entasis_internal.refuse_wild_range(relation_name, from_time, to_time);
+    PERFORM entasis_internal.check_partition_range(relation_name, from_time, to_time);
 
     FOR month IN
         SELECT m FROM generate_series(

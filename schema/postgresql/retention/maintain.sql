@@ -9,7 +9,7 @@ DECLARE
     kept_relation record;
 BEGIN
     made := entasis_internal.make_partitions_ahead();
-    PERFORM entasis_internal.note_partitions();
+    PERFORM entasis_internal.record_partitions();
     COMMIT;
     IF made OPERATOR(pg_catalog.>) 0 THEN
         RAISE NOTICE 'made % partitions ahead', made;

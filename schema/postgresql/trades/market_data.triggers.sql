@@ -11,13 +11,13 @@ REFERENCING OLD TABLE AS old_trades
 FOR EACH STATEMENT EXECUTE FUNCTION entasis_internal.market_data_deleted();
 
 -- The last of the row triggers by its name: another one may still change where the trade goes.
-CREATE OR REPLACE TRIGGER zz_note_moved_trade BEFORE UPDATE ON entasis.market_data
+CREATE OR REPLACE TRIGGER zz_record_moved_trade BEFORE UPDATE ON entasis.market_data
 FOR EACH ROW
 WHEN (
     (old.symbol, old.exchange, old.timestamp)
     IS DISTINCT FROM (new.symbol, new.exchange, new.timestamp)
 )
-EXECUTE FUNCTION entasis_internal.note_moved_trade();
+EXECUTE FUNCTION entasis_internal.record_moved_trade();
 
 CREATE OR REPLACE TRIGGER refuse_truncate BEFORE TRUNCATE ON entasis.market_data
 FOR EACH STATEMENT EXECUTE FUNCTION entasis_internal.refuse_truncate();

@@ -8,7 +8,7 @@ DECLARE
     minutes bigint := 0;
     days bigint := 0;
 BEGIN
-    PERFORM entasis_internal.refuse_missing_bound(from_time, to_time);
+    PERFORM entasis_internal.check_range_bounds(from_time, to_time);
     IF NOT pg_catalog.pg_has_role('entasis_owner', 'USAGE') THEN
         RAISE EXCEPTION 'only a member of entasis_owner may rebuild continuous aggregates'
         USING ERRCODE = 'insufficient_privilege',

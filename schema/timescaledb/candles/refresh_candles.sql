@@ -6,7 +6,7 @@ CREATE OR REPLACE PROCEDURE entasis.refresh_candles(
 LANGUAGE plpgsql
 AS $$
 BEGIN
-    PERFORM entasis_internal.refuse_missing_bound(from_time, to_time);
+    PERFORM entasis_internal.check_range_bounds(from_time, to_time);
     IF NOT pg_catalog.pg_has_role('entasis_owner', 'USAGE') THEN
         CALL entasis_internal.await_refresh();
         RETURN;

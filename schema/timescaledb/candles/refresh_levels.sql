@@ -17,7 +17,7 @@ BEGIN
     PERFORM pg_catalog.set_config('client_min_messages', 'warning', false);
     -- with it, refreshes of 2.28.3 leave wrong candles behind; it is off by default
     PERFORM pg_catalog.set_config('timescaledb.enable_merge_on_cagg_refresh', 'off', false);
-    CALL entasis_internal.take_refresh_lock();
+    CALL entasis_internal.acquire_refresh_lock();
     FOR w IN SELECT * FROM entasis_internal.refresh_windows(from_time, to_time) LOOP
         -- refresh_windows() says why not in batches
         CALL public.refresh_continuous_aggregate(

@@ -16,4 +16,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.release_refresh_lock() IS
-'Gives back what take_refresh_lock() took.';
+'Gives back what acquire_refresh_lock() took.';

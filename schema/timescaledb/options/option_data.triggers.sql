@@ -8,15 +8,15 @@ CREATE OR REPLACE TRIGGER floor_after_update AFTER UPDATE ON entasis.option_data
 REFERENCING OLD TABLE AS old_quotes NEW TABLE AS new_quotes
 FOR EACH STATEMENT EXECUTE FUNCTION entasis_internal.option_data_touched();
 
-CREATE OR REPLACE TRIGGER begin_telling BEFORE DELETE ON entasis.option_data
-FOR EACH STATEMENT EXECUTE FUNCTION entasis_internal.begin_telling();
+CREATE OR REPLACE TRIGGER start_row_notifications BEFORE DELETE ON entasis.option_data
+FOR EACH STATEMENT EXECUTE FUNCTION entasis_internal.start_row_notifications();
 
 CREATE OR REPLACE TRIGGER floor_before_delete BEFORE DELETE ON entasis.option_data
 FOR EACH ROW EXECUTE FUNCTION entasis_internal.refuse_row_below_floor('option_data');
 
-CREATE OR REPLACE TRIGGER tell_of_quote BEFORE DELETE ON entasis.option_data
-FOR EACH ROW WHEN (pg_catalog.current_setting('entasis.telling', true) > '0')
-EXECUTE FUNCTION entasis_internal.tell_of_quote();
+CREATE OR REPLACE TRIGGER notify_quote_change BEFORE DELETE ON entasis.option_data
+FOR EACH ROW WHEN (pg_catalog.current_setting('entasis.row_notifications_left', true) > '0')
+EXECUTE FUNCTION entasis_internal.notify_quote_change();
 
 CREATE OR REPLACE TRIGGER refuse_truncate BEFORE TRUNCATE ON entasis.option_data
 FOR EACH STATEMENT EXECUTE FUNCTION entasis_internal.refuse_truncate();

@@ -14,7 +14,7 @@ BEGIN
     -- not SHARE, which two sessions could hold, and then wait for each other with the drop
     EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', expired.partition_table);
     IF relation_name = 'market_data' THEN
-        IF NOT entasis_internal.candles_are_stored(expired.from_time, expired.to_time) THEN
+        IF NOT entasis_internal.candles_are_materialized(expired.from_time, expired.to_time) THEN
             RAISE EXCEPTION 'candles of % are not up to date', dropped
             USING ERRCODE = 'EN001',
                 HINT = 'CALL entasis.refresh_candles(from_time, to_time) brings them up to date.';
@@ -31,7 +31,7 @@ BEGIN
                 AND r.to_time = expired.to_time AND r.attached_at IS NOT NULL
         );
     IF NOT FOUND THEN
-        PERFORM entasis_internal.claim_drop(
+        PERFORM entasis_internal.check_archive_and_record_drop(
             to_regclass(format('entasis.%I', relation_name)),
             relation_name, expired.from_time, expired.to_time
         );

@@ -5,7 +5,7 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    PERFORM entasis_internal.refuse_wild_range(relation_name, from_time, to_time);
+    PERFORM entasis_internal.check_partition_range(relation_name, from_time, to_time);
     -- a chunk is made by the first row that needs it
     RETURN 0;
 END

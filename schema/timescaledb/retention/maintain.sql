@@ -5,7 +5,7 @@ CREATE OR REPLACE PROCEDURE entasis.maintain()
 LANGUAGE plpgsql
 AS $$
 BEGIN
-    PERFORM entasis_internal.note_partitions();
+    PERFORM entasis_internal.record_partitions();
     COMMIT;
     CALL entasis_internal.drop_expired();
 END

@@ -148,7 +148,7 @@ def all_rows(connection: Connection, store: Store, folder: Path) -> Rows:
 # (Were its archive the record of an earlier drop, it would be counted there.)
 LEFT_DETACHED = """
     SELECT s.relation, s.partition_name
-    FROM entasis_internal.seen_partitions AS s
+    FROM entasis_internal.known_partitions AS s
     JOIN pg_class AS c
         ON c.relnamespace = 'entasis'::regnamespace AND c.relname = s.partition_name
     LEFT JOIN pg_inherits AS i ON c.oid = i.inhrelid
@@ -585,12 +585,16 @@ def test_what_health_says_of_a_database_that_is_well(
 ) -> None:
     for relation in RELATIONS:
         state = health(connection, relation)
-        assert (state["past_keep"], state["kept_because"], state["reaches_ahead"]) == (0, [], True)
+        assert (state["past_keep"], state["kept_because"], state["partitions_reach_ahead"]) == (
+            0,
+            [],
+            True,
+        )
         assert state["verified_up_to"] is None
     connection.execute("UPDATE entasis.keep_periods SET months_ahead = 5")
     # chunks are made when rows come
     made_ahead = database.engine == "timescaledb"
-    assert health(connection, "market_data")["reaches_ahead"] is made_ahead
+    assert health(connection, "market_data")["partitions_reach_ahead"] is made_ahead
 
 
 def test_without_the_mark_nothing_is_archived_and_maintenance_drops(
@@ -632,7 +636,7 @@ def test_an_administrator_does_not_write_the_manifest(connection: Connection, lo
         "UPDATE entasis.archives SET row_count = 0",
         "DELETE FROM entasis.archive_objects",
         "INSERT INTO entasis.restores (table_name) VALUES ('x')",
-        "UPDATE entasis_internal.seen_partitions SET seen_at = now()",
+        "UPDATE entasis_internal.known_partitions SET seen_at = now()",
     ):
         with pytest.raises(errors.InsufficientPrivilege):
             admin.execute(statement.encode())
@@ -1382,7 +1386,7 @@ def test_the_checksum_is_that_of_the_rows_and_parquet_holds_every_digit(
             for table in layout.row_groups(form, file):
                 content.add(form, table)
             (expected,) = connection.execute(
-                "SELECT row_count, checksum FROM entasis_internal.content_of("
+                "SELECT row_count, checksum FROM entasis_internal.count_and_checksum("
                 "%s::regclass, %s, '-infinity', 'infinity')",
                 [f"public.{relation}", relation],
             ).fetchall()

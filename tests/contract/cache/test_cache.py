@@ -674,7 +674,7 @@ def test_a_database_that_tells_nothing_is_asked_every_time(
     """A release from before it did."""
     with database.connect() as connection:
         store(connection, trade(1))
-        connection.execute("ALTER FUNCTION entasis_internal.candles_stored_until() RENAME TO other")
+        connection.execute("ALTER FUNCTION entasis_internal.candle_watermarks() RENAME TO other")
         cache = open_cache(database.dsn, None)
         cache.open(timeout=timedelta(seconds=1))
         try:

@@ -1085,8 +1085,8 @@ def test_a_reader_reads_everything_and_writes_nothing(
         for call in (
             "stage_trades()",
             "stage_options()",
-            "absorb_staged_trades('s')",
-            "absorb_staged_options('s')",
+            "insert_staged_trades('s')",
+            "insert_staged_options('s')",
             "record_id_space('BTC', 'x', 'other', 's')",
             "ensure_partitions('market_data', '2020-01-01', '2020-02-01')",
             "check_candles()",

@@ -3,7 +3,7 @@
 -- lock is the session's, because a refresh commits; one that a failed call left behind in a session
 -- which does nothing now holds nobody up. Any two numbers will do for it.
 -- See maintain() for why every name in it is qualified.
-CREATE OR REPLACE PROCEDURE entasis_internal.take_refresh_lock()
+CREATE OR REPLACE PROCEDURE entasis_internal.acquire_refresh_lock()
 LANGUAGE plpgsql
 AS $$
 BEGIN
@@ -25,5 +25,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON PROCEDURE entasis_internal.take_refresh_lock () IS
+COMMENT ON PROCEDURE entasis_internal.acquire_refresh_lock () IS
 'Waits until no other session refreshes candles through entasis.refresh_candles() or rebuild_candles().';

@@ -1,4 +1,4 @@
-CREATE OR REPLACE FUNCTION entasis_internal.hold_on(
+CREATE OR REPLACE FUNCTION entasis_internal.restore_hold(
     relation_name text, range_from timestamptz, range_to timestamptz
 ) RETURNS text
 LANGUAGE sql STABLE
@@ -9,11 +9,11 @@ BEGIN ATOMIC
     SELECT 'it was restored, and is held until ' || max(r.held_until)
     FROM entasis.restores AS r
     WHERE
-        r.relation = hold_on.relation_name
-        AND r.from_time < hold_on.range_to
-        AND r.to_time > hold_on.range_from
+        r.relation = restore_hold.relation_name
+        AND r.from_time < restore_hold.range_to
+        AND r.to_time > restore_hold.range_from
         AND r.held_until > now();
 END;
 
-COMMENT ON FUNCTION entasis_internal.hold_on(text, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION entasis_internal.restore_hold(text, timestamptz, timestamptz) IS
 'That the range was restored into its relation and is held there, in words. NULL: it is not.';

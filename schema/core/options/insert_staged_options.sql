@@ -1,5 +1,5 @@
--- absorb_staged_trades() says why it inserts first and compares afterwards.
-CREATE OR REPLACE FUNCTION entasis.absorb_staged_options(
+-- insert_staged_trades() says why it inserts first and compares afterwards.
+CREATE OR REPLACE FUNCTION entasis.insert_staged_options(
     named_source text,
     OUT inserted bigint,
     OUT already_there bigint,
@@ -106,5 +106,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis.absorb_staged_options(text) IS
-'Takes the quotes of pg_temp.entasis_staged_options into option_data, as absorb_staged_trades() does for trades: a quote that is there already changes nothing, one that cannot be stored or is stored with other values goes to quarantine.';
+COMMENT ON FUNCTION entasis.insert_staged_options(text) IS
+'Takes the quotes of pg_temp.entasis_staged_options into option_data, as insert_staged_trades() does for trades: a quote that is there already changes nothing, one that cannot be stored or is stored with other values goes to quarantine.';

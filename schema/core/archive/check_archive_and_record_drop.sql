@@ -1,7 +1,7 @@
 -- Called by whatever drops, in the transaction that drops, after it has locked writers out of the
 -- range. Its errors have a class of their own (integrity_constraint_violation), for which the
 -- caller marks the archive as stale: an error takes back what this transaction wrote.
-CREATE OR REPLACE FUNCTION entasis_internal.claim_drop(
+CREATE OR REPLACE FUNCTION entasis_internal.check_archive_and_record_drop(
     source regclass, relation_name text, range_from timestamptz, range_to timestamptz
 ) RETURNS void
 LANGUAGE plpgsql VOLATILE
@@ -32,7 +32,7 @@ BEGIN
             USING ERRCODE = 'integrity_constraint_violation', HINT = 'Run: entasis archive';
         END IF;
         SELECT c.row_count, c.checksum INTO found_rows, found_checksum
-        FROM entasis_internal.content_of(source, relation_name, range_from, range_to) AS c;
+        FROM entasis_internal.count_and_checksum(source, relation_name, range_from, range_to) AS c;
         IF (found_rows, found_checksum) IS DISTINCT FROM (archived.row_count, archived.checksum) THEN
             RAISE EXCEPTION '% from % to % is no longer what its archive holds (% rows, archived were %)',
                 relation_name, range_from, range_to, found_rows, archived.row_count
@@ -40,7 +40,7 @@ BEGIN
         END IF;
         UPDATE entasis.archives AS a SET dropped_at = clock_timestamp() WHERE a.id = archived.id;
     ELSE
-        DELETE FROM entasis_internal.seen_partitions AS s
+        DELETE FROM entasis_internal.known_partitions AS s
         WHERE s.relation = relation_name AND s.from_time = range_from AND s.to_time = range_to;
     END IF;
     -- what was restored goes again with its range
@@ -50,5 +50,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.claim_drop(regclass, text, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION entasis_internal.check_archive_and_record_drop(regclass, text, timestamptz, timestamptz) IS
 'Notes that a range of a relation, whose rows stand in the table given, is dropped in this transaction. Raises integrity_constraint_violation when the relation is archived and no verified archive holds exactly these rows. The caller has locked writers out.';

@@ -1,8 +1,8 @@
-CREATE OR REPLACE FUNCTION entasis_internal.note_partitions() RETURNS void
+CREATE OR REPLACE FUNCTION entasis_internal.record_partitions() RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    INSERT INTO entasis_internal.seen_partitions AS s (
+    INSERT INTO entasis_internal.known_partitions AS s (
         relation, partition_name, from_time, to_time
     )
     SELECT
@@ -17,5 +17,5 @@ BEGIN ATOMIC
         WHERE s.partition_name <> excluded.partition_name;
 END;
 
-COMMENT ON FUNCTION entasis_internal.note_partitions() IS
+COMMENT ON FUNCTION entasis_internal.record_partitions() IS
 'Notes which partitions there are, so that the health view can tell which are gone.';

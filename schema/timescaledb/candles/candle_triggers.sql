@@ -1,2 +1,2 @@
 -- After the triggers of the tables, because TimescaleDB names these tables.
-SELECT entasis_internal.guard_candles() AS guarded;
+SELECT entasis_internal.create_candle_triggers() AS guarded;

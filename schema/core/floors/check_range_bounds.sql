@@ -1,4 +1,4 @@
-CREATE OR REPLACE FUNCTION entasis_internal.refuse_missing_bound(
+CREATE OR REPLACE FUNCTION entasis_internal.check_range_bounds(
     from_time timestamptz, to_time timestamptz
 ) RETURNS void
 LANGUAGE plpgsql IMMUTABLE
@@ -13,5 +13,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.refuse_missing_bound(timestamptz, timestamptz) IS
+COMMENT ON FUNCTION entasis_internal.check_range_bounds(timestamptz, timestamptz) IS
 'Raises null_value_not_allowed when a bound of a range [from_time, to_time) is NULL.';

@@ -1,14 +1,14 @@
 -- In pieces, because a notification has less than 8,000 bytes, and a name up to 120 as JSON.
-CREATE OR REPLACE FUNCTION entasis_internal.announce_minutes(minutes entasis.ohlcv_1m[])
+CREATE OR REPLACE FUNCTION entasis_internal.notify_candle_changes(minutes entasis.ohlcv_1m[])
 RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    IF NOT entasis_internal.is_listened_to() THEN
+    IF NOT entasis_internal.has_cache_listeners() THEN
         RETURN;
     END IF;
-    PERFORM entasis_internal.announce(jsonb_build_object('trades', p.markets))
+    PERFORM entasis_internal.notify_caches(jsonb_build_object('trades', p.markets))
     FROM (
         SELECT
             jsonb_agg(
@@ -29,5 +29,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.announce_minutes(entasis.ohlcv_1m[]) IS
+COMMENT ON FUNCTION entasis_internal.notify_candle_changes(entasis.ohlcv_1m[]) IS
 'Tells caches, if there are any, which markets and minutes were touched. Only the keys of the argument count.';

@@ -1,9 +1,9 @@
 -- In pieces, because a notification has less than 8,000 bytes, and a name up to 120 as JSON.
-CREATE OR REPLACE FUNCTION entasis_internal.announce_underlyings(touched text[]) RETURNS void
+CREATE OR REPLACE FUNCTION entasis_internal.notify_option_changes(touched text[]) RETURNS void
 LANGUAGE sql VOLATILE
 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    SELECT entasis_internal.announce(jsonb_build_object('options', p.underlyings))
+    SELECT entasis_internal.notify_caches(jsonb_build_object('options', p.underlyings))
     FROM (
         SELECT jsonb_agg(t.underlying) AS underlyings
         FROM unnest(touched) WITH ORDINALITY AS t (underlying, position)
@@ -11,5 +11,5 @@ BEGIN ATOMIC
     ) AS p;
 END;
 
-COMMENT ON FUNCTION entasis_internal.announce_underlyings(text[]) IS
+COMMENT ON FUNCTION entasis_internal.notify_option_changes(text[]) IS
 'Tells caches that quotes of options on these underlyings were touched. NULL tells nothing.';

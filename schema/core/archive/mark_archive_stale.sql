@@ -1,4 +1,4 @@
-CREATE OR REPLACE FUNCTION entasis_internal.mark_stale(
+CREATE OR REPLACE FUNCTION entasis_internal.mark_archive_stale(
     relation_name text, range_from timestamptz, range_to timestamptz
 ) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER
@@ -6,13 +6,13 @@ SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     UPDATE entasis.archives AS a SET stale_at = clock_timestamp()
     WHERE
-        a.relation = mark_stale.relation_name
-        AND a.from_time = mark_stale.range_from
-        AND a.to_time = mark_stale.range_to
+        a.relation = mark_archive_stale.relation_name
+        AND a.from_time = mark_archive_stale.range_from
+        AND a.to_time = mark_archive_stale.range_to
         AND a.verified_at IS NOT NULL
         AND a.superseded_at IS NULL
         AND a.stale_at IS NULL;
 END;
 
-COMMENT ON FUNCTION entasis_internal.mark_stale(text, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION entasis_internal.mark_archive_stale(text, timestamptz, timestamptz) IS
 'Notes that the rows of a range are no longer what its archive holds: it stays until it is archived again.';

@@ -1,5 +1,5 @@
 -- Owner's rights: a writer has none on moved_trades.
-CREATE OR REPLACE FUNCTION entasis_internal.note_moved_trade() RETURNS trigger
+CREATE OR REPLACE FUNCTION entasis_internal.record_moved_trade() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -12,5 +12,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.note_moved_trade() IS
+COMMENT ON FUNCTION entasis_internal.record_moved_trade() IS
 'Trigger of market_data: notes from where to where an UPDATE or MERGE moves a trade.';

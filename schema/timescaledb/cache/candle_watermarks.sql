@@ -1,5 +1,5 @@
 -- The watermark. Not a parsed body: see partitions_of().
-CREATE OR REPLACE FUNCTION entasis_internal.candles_stored_until()
+CREATE OR REPLACE FUNCTION entasis_internal.candle_watermarks()
 RETURNS TABLE (relation text, seconds double precision)
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -13,5 +13,5 @@ AS $$
     WHERE a.user_view_schema = 'entasis'
 $$;
 
-COMMENT ON FUNCTION entasis_internal.candles_stored_until() IS
+COMMENT ON FUNCTION entasis_internal.candle_watermarks() IS
 'For each stored level: candles that are over by then, in seconds since 1970, change only with a refresh, which tells caches. Later ones are computed when they are read, and change with every trade.';

@@ -1,6 +1,6 @@
 -- The checksum is the sum over all rows of a 128-bit digest, so it does not depend on their order, and
 -- a changed row changes it. It finds accidents, not an owner who looks for a collision.
-CREATE OR REPLACE FUNCTION entasis_internal.content_of(
+CREATE OR REPLACE FUNCTION entasis_internal.count_and_checksum(
     source regclass,
     relation_name text,
     from_time timestamptz,
@@ -39,5 +39,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.content_of(regclass, text, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION entasis_internal.count_and_checksum(regclass, text, timestamptz, timestamptz) IS
 'How many rows of a table, which has the columns of a relation, lie in [from_time, to_time), and a checksum of their content that depends neither on their order nor on trailing zeros. 0 and 0 for none.';

@@ -3,7 +3,7 @@
 -- holds whoever refreshes and however, a forced full refresh by a superuser included. Nor is anything
 -- added there: a transaction with an old snapshot may not know the floor yet. Chunks of candles are
 -- dropped whole when their time has come, which fires no trigger.
-CREATE OR REPLACE FUNCTION entasis_internal.keep_candle_below_floor() RETURNS trigger
+CREATE OR REPLACE FUNCTION entasis_internal.protect_candle_below_floor() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -19,5 +19,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.keep_candle_below_floor() IS
+COMMENT ON FUNCTION entasis_internal.protect_candle_below_floor() IS
 'Trigger of candles: nothing deletes or adds one that begins below the floor of the relation that it is computed from, the argument.';

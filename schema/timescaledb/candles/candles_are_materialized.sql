@@ -1,6 +1,6 @@
 -- What the aggregates show of a range may be computed from its trades when it is read, and would be
 -- gone with them: the hypertables must hold every candle that the aggregates show.
-CREATE OR REPLACE FUNCTION entasis_internal.candles_are_stored(
+CREATE OR REPLACE FUNCTION entasis_internal.candles_are_materialized(
     from_time timestamptz, to_time timestamptz
 ) RETURNS boolean
 LANGUAGE plpgsql VOLATILE
@@ -32,5 +32,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.candles_are_stored(timestamptz, timestamptz) IS
+COMMENT ON FUNCTION entasis_internal.candles_are_materialized(timestamptz, timestamptz) IS
 'Whether every candle of the UTC days [from_time, to_time) is materialized and is what its trades say.';

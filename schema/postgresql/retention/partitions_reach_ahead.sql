@@ -1,5 +1,6 @@
-CREATE OR REPLACE FUNCTION entasis_internal.reaches_ahead(relation_name text, months integer)
-RETURNS boolean
+CREATE OR REPLACE FUNCTION entasis_internal.partitions_reach_ahead(
+    relation_name text, months integer
+) RETURNS boolean
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
@@ -11,5 +12,5 @@ BEGIN ATOMIC
     FROM entasis_internal.partitions_of(relation_name) AS p;
 END;
 
-COMMENT ON FUNCTION entasis_internal.reaches_ahead(text, integer) IS
+COMMENT ON FUNCTION entasis_internal.partitions_reach_ahead(text, integer) IS
 'Whether the partitions of a relation reach to the end of so many months after this one.';

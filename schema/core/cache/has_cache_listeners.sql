@@ -6,7 +6,7 @@
 --
 -- Telling only when somebody listens, because it is not free: PostgreSQL commits transactions that
 -- notify one after the other.
-CREATE OR REPLACE FUNCTION entasis_internal.is_listened_to() RETURNS boolean
+CREATE OR REPLACE FUNCTION entasis_internal.has_cache_listeners() RETURNS boolean
 LANGUAGE sql VOLATILE
 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
@@ -20,5 +20,5 @@ BEGIN ATOMIC
         END;
 END;
 
-COMMENT ON FUNCTION entasis_internal.is_listened_to() IS
+COMMENT ON FUNCTION entasis_internal.has_cache_listeners() IS
 'Whether a cache may be listening on channel entasis_cache. False is certain: whoever begins to listen now, waits for the end of this transaction.';

@@ -1,9 +1,9 @@
-CREATE OR REPLACE FUNCTION entasis_internal.announce(message jsonb) RETURNS void
+CREATE OR REPLACE FUNCTION entasis_internal.notify_caches(message jsonb) RETURNS void
 LANGUAGE sql VOLATILE
 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT pg_notify('entasis_cache', message::text);
 END;
 
-COMMENT ON FUNCTION entasis_internal.announce(jsonb) IS
+COMMENT ON FUNCTION entasis_internal.notify_caches(jsonb) IS
 'Tells caches, at commit, what changed. Keys of the object: trades, an array of [symbol, exchange, seconds since 1970 of the first and of the last minute]; options, an array of underlyings; everything, true.';

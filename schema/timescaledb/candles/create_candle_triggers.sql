@@ -1,0 +1,38 @@
+-- Triggers of one kind fire in the order of their names: zz_ comes after the trigger that may keep the
+-- candle as it is, so that only real changes are published.
+CREATE OR REPLACE FUNCTION entasis_internal.create_candle_triggers() RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    guarded record;
+BEGIN
+    FOR guarded IN
+        SELECT format('%I.%I', h.schema_name, h.table_name) AS hypertable, w.source
+        FROM (VALUES
+            ('ohlcv_1m', 'market_data'), ('ohlcv_1h', 'ohlcv_1m'), ('ohlcv_1d', 'ohlcv_1h')
+        ) AS w (relation, source)
+        CROSS JOIN LATERAL entasis_internal.hypertable_of(w.relation) AS h
+    LOOP
+        EXECUTE format(
+            'CREATE OR REPLACE TRIGGER protect_candle_below_floor BEFORE INSERT OR DELETE ON %s
+            FOR EACH ROW EXECUTE FUNCTION entasis_internal.protect_candle_below_floor(%L)',
+            guarded.hypertable, guarded.source
+        );
+        EXECUTE format(
+            'CREATE OR REPLACE TRIGGER start_row_notifications BEFORE INSERT OR UPDATE OR DELETE ON %s
+            FOR EACH STATEMENT EXECUTE FUNCTION entasis_internal.start_row_notifications()',
+            guarded.hypertable
+        );
+        EXECUTE format(
+            'CREATE OR REPLACE TRIGGER zz_notify_candle_change BEFORE INSERT OR UPDATE OR DELETE ON %s
+            FOR EACH ROW WHEN (pg_catalog.current_setting(''entasis.row_notifications_left'', true) > ''0'')
+            EXECUTE FUNCTION entasis_internal.notify_candle_change()',
+            guarded.hypertable
+        );
+    END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION entasis_internal.create_candle_triggers() IS
+'Puts triggers on the hypertables of the continuous aggregates, whose names TimescaleDB chooses: protect_candle_below_floor, and those that tell caches which candles changed.';

@@ -1,0 +1,9 @@
+-- both are of engine postgresql's concern
+CREATE OR REPLACE FUNCTION entasis_internal.partitions_reach_ahead(
+    relation_name text, months integer
+) RETURNS boolean
+LANGUAGE sql IMMUTABLE
+RETURN relation_name IS NOT NULL AND months IS NOT NULL;
+
+COMMENT ON FUNCTION entasis_internal.partitions_reach_ahead(text, integer) IS
+'True: chunks are made when rows come.';
