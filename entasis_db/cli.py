@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from shlex import quote
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -22,7 +23,7 @@ from entasis_db import migrate as migration
 from entasis_db import queries, release
 from entasis_db.chart import draw
 from entasis_db.embedded import embedded_cluster
-from entasis_db.errors import EntasisError
+from entasis_db.errors import DraftError, EntasisError
 from entasis_db.load import Loaded, load_options, load_trades
 from entasis_db.maintenance import maintain
 
@@ -130,7 +131,10 @@ def _step(message: str) -> None:
 def migrate(ctx: click.Context, engine: str | None) -> None:
     """Bring the database to this release; safe to repeat."""
     dsn = _dsn(ctx)
-    status = migration.migrate(dsn, engine=engine, progress=_step)
+    try:
+        status = migration.migrate(dsn, engine=engine, progress=_step)
+    except DraftError as error:
+        _fail(_advice(ctx, str(error)))
     _step(f"the database is at release {status.release}, engine {status.engine}")
     parts = conninfo_to_dict(dsn)
     if ctx.obj is None:
@@ -154,10 +158,25 @@ def status(ctx: click.Context) -> None:
     _step(f"engine {found.engine}, release {found.release}, applied {_when(found.applied_at)}")
     table = Table("migration", "applied")
     for item in found.migrations:
-        table.add_row(item.id, _when(item.applied_at))
+        another = ", with another text" if item.differs else ""
+        table.add_row(item.id, _when(item.applied_at) + another)
     _print_whole(table)
+    if found.refusal:
+        _fail(_advice(ctx, found.refusal))
     if found.pending:
         _fail(f"{len(found.pending)} migrations are pending. Apply them with: entasis migrate")
+
+
+def _advice(ctx: click.Context, refusal: str) -> str:
+    """Add to the refusal of another draft's database what to do with an embedded server."""
+    if ctx.obj is not None:
+        return refusal
+    home = str(embedded_cluster().home)
+    move = f"mv {quote(home)} {quote(home + '.draft')}"
+    return (
+        f"{refusal}. This server is the embedded one of this checkout: entasis stop, {move} "
+        "(which keeps its data), and entasis migrate makes a new one"
+    )
 
 
 def _when(moment: datetime | None) -> str:

@@ -21,6 +21,10 @@ class MigrationError(EntasisError):
     """A database could not be brought to this release, or is not what this release expects."""
 
 
+class DraftError(MigrationError):
+    """A database was made by another draft of a release: some migrations had another text then."""
+
+
 class LoadError(EntasisError):
     """A file could not be read to its end. What was read before the fault is kept."""
 

@@ -13,6 +13,8 @@ import psycopg
 _RIGHTS = """(SELECT array_agg(a::text ORDER BY a::text)
     FROM aclexplode(coalesce({acl}, acldefault({kind}, {owner}))) AS a)"""
 _KIND = "CASE WHEN relkind = 'S' THEN 's' ELSE 'r' END::\"char\""
+# the ledger has tables of yoyo's own, which are no part of schema/
+_OURS = "relnamespace::regnamespace::text LIKE 'entasis%' AND relname !~ '^_?yoyo_'"
 _FACTS = {
     "schemas": f"""
         SELECT nspname, pg_get_userbyid(nspowner),
@@ -25,8 +27,8 @@ _FACTS = {
             relrowsecurity, relforcerowsecurity, reloptions::text, relpersistence::text,
             pg_get_partkeydef(oid), pg_get_expr(relpartbound, oid),
             obj_description(oid, 'pg_class')
-        FROM pg_class WHERE relnamespace::regnamespace::text IN ('entasis', 'entasis_internal')""",
-    "columns": """
+        FROM pg_class WHERE {_OURS}""",
+    "columns": f"""
         SELECT attrelid::regclass::text, attnum, attname, format_type(atttypid, atttypmod),
             attnotnull, attidentity::text, attgenerated::text, attstorage::text,
             attcollation::regcollation::text, pg_get_expr(d.adbin, d.adrelid),
@@ -34,16 +36,16 @@ _FACTS = {
         FROM pg_attribute
         INNER JOIN pg_class AS c ON attrelid = c.oid
         LEFT JOIN pg_attrdef AS d ON attrelid = adrelid AND attnum = adnum
-        WHERE relnamespace::regnamespace::text IN ('entasis', 'entasis_internal') AND attnum > 0
+        WHERE {_OURS} AND attnum > 0
             AND NOT attisdropped""",
     "constraints": """
         SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid), convalidated
         FROM pg_constraint
-        WHERE connamespace::regnamespace::text IN ('entasis', 'entasis_internal')""",
-    "indexes": """
+        WHERE connamespace::regnamespace::text LIKE 'entasis%' AND conname !~ '^_?yoyo_'""",
+    "indexes": f"""
         SELECT indrelid::regclass::text, pg_get_indexdef(indexrelid), indisvalid, indisprimary
         FROM pg_index INNER JOIN pg_class AS c ON indrelid = c.oid
-        WHERE relnamespace::regnamespace::text IN ('entasis', 'entasis_internal')""",
+        WHERE {_OURS}""",
     "sequences": """
         SELECT seqrelid::regclass::text, format_type(seqtypid, NULL), seqstart, seqincrement,
             seqmax,

@@ -1,7 +1,15 @@
--- What every engine keeps beside the market data: the engine that was chosen, keep periods and
--- floors, quarantine, and how each market numbers its trades.
+-- What every engine keeps beside the market data: the texts of migrations, the engine that was chosen,
+-- keep periods and floors, quarantine, and how each market numbers its trades.
 
 SET LOCAL ROLE entasis_owner;
+
+-- the text of this file is recorded in it at the end of this transaction
+CREATE TABLE IF NOT EXISTS entasis_migrations.checksums (
+    migration text NOT NULL,
+    sha256 text NOT NULL,
+    CONSTRAINT checksums_pkey PRIMARY KEY (migration),
+    CONSTRAINT checksums_sha256_hexadecimal CHECK (sha256 ~ '^[0-9a-f]{64}$')
+);
 
 -- An enum, so that a misspelt interval is an error and never an empty answer.
 DO $type$

@@ -1,12 +1,18 @@
+-- A run that was killed between a migration's transaction and yoyo's record of it leaves a checksum
+-- alone; a migration that was applied without entasis leaves no checksum.
 CREATE OR REPLACE VIEW entasis.migrations AS
 SELECT
-    y.migration_id AS migration,
-    y.applied_at_utc AT TIME ZONE 'UTC' AS applied_at
-FROM entasis_migrations._yoyo_migration AS y;
+    coalesce(y.migration_id, c.migration) AS migration,
+    y.applied_at_utc AT TIME ZONE 'UTC' AS applied_at,
+    c.sha256
+FROM entasis_migrations._yoyo_migration AS y
+FULL OUTER JOIN entasis_migrations.checksums AS c ON y.migration_id = c.migration;
 
 COMMENT ON VIEW entasis.migrations IS
 'The migrations that this database has.';
 COMMENT ON COLUMN entasis.migrations.migration IS
 'Its number and name.';
 COMMENT ON COLUMN entasis.migrations.applied_at IS
-'When it was applied; UTC.';
+'When it was applied; UTC. NULL: it was, and the run was killed before that was recorded; the next run applies it again.';
+COMMENT ON COLUMN entasis.migrations.sha256 IS
+'SHA-256 of its file, with line endings as LF; hexadecimal, lower case. NULL: applied without one, by a draft of 0.1.0 or by yoyo directly.';

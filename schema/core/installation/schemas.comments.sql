@@ -3,6 +3,6 @@ COMMENT ON SCHEMA entasis IS
 COMMENT ON SCHEMA entasis_internal IS
 'Entasis DB: how it works. Nothing here is for callers, and anything may change with a release.';
 COMMENT ON SCHEMA entasis_migrations IS
-'Entasis DB: the ledger of applied migrations, kept by yoyo. entasis.migrations shows it.';
+'Entasis DB: the ledger of applied migrations, kept by yoyo, and the checksums of their texts. entasis.migrations shows both.';
 COMMENT ON TYPE entasis.candle_interval IS
 'The intervals that candles come in. 1m is a minute, 1mo a calendar month.';
