@@ -1,0 +1,67 @@
+"""Which cluster belongs to a checkout, and where it lives."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+from entasis_db.embedded import service_user
+from entasis_db.embedded.binaries import copy_binaries, wheel_binaries
+from entasis_db.embedded.cluster import Cluster
+from entasis_db.embedded.errors import plain_errors
+from entasis_db.embedded.files import own_folder
+from entasis_db.errors import EmbeddedServerError
+
+
+def embedded_cluster(checkout: Path | None = None) -> Cluster:
+    """Answer the one server of a checkout, not yet started.
+
+    Without an argument it is the checkout around the working folder: the nearest folder upwards
+    with ``.entasis`` or ``.git`` in it, else the working folder itself.
+
+    For an ordinary user the cluster lives in ``<checkout>/.entasis``. For root it lives in
+    ``/var/lib/entasis-db``, together with a copy of the binaries, where a service user can reach
+    both; a checkout that is used by root and by somebody else has two servers.
+
+    Raises:
+        EmbeddedServerError: the extra ``embedded`` is not installed, the platform is Windows, or
+            the folder of the cluster cannot be used.
+    """
+    if sys.platform == "win32":
+        raise EmbeddedServerError(
+            "The embedded server needs Linux or macOS. Use WSL, or set DATABASE_URL."
+        )
+    with plain_errors("prepare"):
+        package, version = wheel_binaries()
+        folder = (_checkout_of(Path.cwd()) if checkout is None else checkout).resolve()
+        if service_user.run_as() is None:
+            home = folder / ".entasis"
+            own_folder(home, 0o700)
+            ignore = home / ".gitignore"
+            if not ignore.exists():
+                ignore.write_text("*\n", encoding="utf-8")
+            return Cluster(package / "pginstall" / "bin", home)
+        root = service_user.SERVICE_ROOT
+        own_folder(root, 0o755)
+        copied = copy_binaries(package, version)
+        key = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
+        home = root / key
+        own_folder(home, 0o711)
+        named = home / "checkout"
+        if not named.exists():
+            named.write_bytes(os.fsencode(folder) + b"\n")
+        return Cluster(copied / "pginstall" / "bin", home)
+
+
+def _checkout_of(folder: Path) -> Path:
+    for candidate in (folder, *folder.parents):
+        for mark in (".entasis", ".git"):
+            try:
+                # A folder like /tmp may hold anybody's. Root puts nothing into the checkout.
+                if os.geteuid() in (0, (candidate / mark).stat().st_uid):
+                    return candidate
+            except OSError:  # not there, or not to be seen
+                continue
+    return folder
