@@ -23,9 +23,8 @@ from bench.lines import BATCH, Bench, load_through_helper
 from bench.measure import MeasurementError, Row, Samples, Target, alternate, ratio, timed
 from entasis_db import queries
 from entasis_db.cache import Cache, CachePolicy, Refresh
-from entasis_db.ingest import ingest_trades
+from entasis_db.ingest import ingest_trades, load_trades
 from entasis_db.live import SyncTickWriter, TickWriter
-from entasis_db.load import load_trades
 from entasis_db.model import Trade
 from entasis_db.queries import INTERVALS, Statement
 from tests.caches import program, redis_server

@@ -24,7 +24,7 @@ from entasis_db import queries, release
 from entasis_db.chart import draw
 from entasis_db.embedded import embedded_cluster
 from entasis_db.errors import DraftError, EntasisError
-from entasis_db.load import Loaded, load_options, load_trades
+from entasis_db.ingest import Loaded, load_options, load_trades
 from entasis_db.maintenance import maintain
 
 _out = Console(highlight=False)

@@ -18,8 +18,6 @@ MODULES = (
     "entasis_db.model",
     "entasis_db.queries",
     "entasis_db.ingest",
-    "entasis_db.load",
-    "entasis_db.arrow",
     "entasis_db.live",
     "entasis_db.live.cryptofeed",
     "entasis_db.cache",

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from io import BufferedReader
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Literal, NamedTuple, cast
 
 from entasis_db.errors import LoadError
 
@@ -23,6 +23,18 @@ CHUNK = 1 << 18
 
 LONGEST_LINE = 1 << 20
 """Bytes. A longer line is no line of market data: the file is something else."""
+
+
+def arrow_kind(path: str | Path) -> Literal["parquet", "arrow"] | None:
+    """Tell by its first bytes whether a file is Parquet, Arrow's own format (Feather), or neither.
+
+    OSError if it cannot be read.
+    """
+    with Path(path).open("rb") as file:
+        magic = file.read(6)
+    if magic.startswith(b"PAR1"):
+        return "parquet"
+    return "arrow" if magic == b"ARROW1" else None
 
 
 class Block(NamedTuple):

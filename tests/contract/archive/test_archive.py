@@ -27,8 +27,7 @@ from psycopg import errors
 from entasis_db.archive import Store, archive, export, layout, open_store, restore
 from entasis_db.cli import main
 from entasis_db.errors import ArchiveError, StoreError
-from entasis_db.ingest import ingest_options, ingest_trades
-from entasis_db.load import load_options, load_trades
+from entasis_db.ingest import ingest_options, ingest_trades, load_options, load_trades
 from entasis_db.maintenance import maintain
 from entasis_db.migrate import migrate
 from entasis_db.model import OptionQuote, Trade

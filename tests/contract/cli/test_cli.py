@@ -23,8 +23,7 @@ from entasis_db import queries
 from entasis_db.chart import draw
 from entasis_db.cli import main
 from entasis_db.errors import LoadError
-from entasis_db.ingest import IngestReport
-from entasis_db.load import Loaded, load_trades
+from entasis_db.ingest import IngestReport, Loaded, load_trades
 from tests import oracle
 from tests.engines import Database, Server
 
@@ -238,7 +237,7 @@ def test_a_file_whose_name_is_not_text(database: Database, tmp_path: Path) -> No
 
 STOPPED = """
 import sys, psycopg
-from entasis_db.load import load_trades
+from entasis_db.ingest import load_trades
 def tell(loaded):
     raise SystemExit(f"stopped after {loaded.report.inserted}")
 with psycopg.connect(sys.argv[1], autocommit=True) as connection:
@@ -267,7 +266,7 @@ def test_a_pipe_that_nobody_closes_holds_no_failure_up(database: Database) -> No
 
 KILLED = """
 import sys, psycopg
-from entasis_db.load import load_trades
+from entasis_db.ingest import load_trades
 def tell(loaded):
     print(loaded.report, flush=True)
 with psycopg.connect(sys.argv[1], autocommit=True) as connection:

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from entasis_db import arrow, ingest
-from entasis_db.arrow import ArrowReport, ingest_arrow, load_arrow, read_arrow_file
 from entasis_db.errors import IdSpaceError, LoadError
-from entasis_db.ingest import ingest_trades
-from entasis_db.load import load_trades
+from entasis_db.ingest import ArrowReport, ingest_arrow, ingest_trades, limits, load_trades
+from entasis_db.ingest.arrow_batch import ArrowBatch
 from entasis_db.model import Trade
+from entasis_db.readers import arrow
+from entasis_db.readers.arrow import read_arrow
 from tests import oracle
 from tests.contract.trades.test_ingest import NOON, D, by_key, quarantined, trade, with_months
 from tests.engines import Database, Server
@@ -98,7 +98,7 @@ def test_a_clean_batch_is_copied_as_a_whole(
 ) -> None:
     with_months(connection)
     rows = [trade(n, symbol="BA"[n % 2], price=D(n + 1).scaleb(-12)) for n in range(100)]
-    monkeypatch.setattr(arrow, "ingest_trades", lambda *_, **__: pytest.fail("row by row"))
+    monkeypatch.setattr(ArrowBatch, "staged_text", lambda _: pytest.fail("row by row"))
     sliced = pa.concat_tables([table(*rows[:30]).slice(10), table(*rows[30:])])
     assert load(connection, sliced, batch_rows=33) == ArrowReport(90)
     oracle.assert_candles_are_right(connection, by_key(*rows[10:]))
@@ -252,14 +252,14 @@ def test_files(connection: Connection, tmp_path: Path, kind: str) -> None:
         load_trades(connection, path)
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(LoadError, match="cannot be read"):
-        load_arrow(connection, path, id_space="trade")
+        load_trades(connection, path, id_space="trade")
     path.write_bytes(b"symbol,exchange")
     with pytest.raises(LoadError, match="neither"):
-        read_arrow_file(path)
+        read_arrow(path)
 
 
 def test_the_bounds_are_those_of_ingest() -> None:
-    assert arrow._DECIMALS == ingest._PRICE_DECIMALS
+    assert arrow.PRICE_DECIMALS == limits.PRICE_DECIMALS
 
 
 def test_polars_and_pandas_come_through_the_c_stream(database: Database) -> None:

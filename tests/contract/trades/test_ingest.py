@@ -26,10 +26,10 @@ from entasis_db.ingest import (
     ingest_options_async,
     ingest_trades,
     ingest_trades_async,
+    load_trades,
     quarantine,
     retrying,
 )
-from entasis_db.load import load_trades
 from entasis_db.model import OptionQuote, Trade
 from tests import oracle
 from tests.conftest import Login

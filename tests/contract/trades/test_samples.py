@@ -16,8 +16,14 @@ import psycopg
 import pytest
 
 from entasis_db import queries
-from entasis_db.ingest import IngestReport, ingest_trades, retrying
-from entasis_db.load import Loaded, load_options, load_trades
+from entasis_db.ingest import (
+    IngestReport,
+    Loaded,
+    ingest_trades,
+    load_options,
+    load_trades,
+    retrying,
+)
 from entasis_db.readers import TradeRow, read_trades
 from tests import oracle
 from tests.engines import Database, Server

@@ -1,0 +1,40 @@
+"""Writing trades and option quotes, from programs and from files.
+
+A batch that the client finds clean goes by COPY straight into its table, inside a savepoint. When
+something in it looks wrong, or the server objects, the batch goes through a staging table, where
+SQL judges row by row, and quarantine takes what cannot be stored, with its reason. So rules and
+reasons stand in one place, the database, and clean batches are not slowed.
+"""
+
+from entasis_db.ingest.arrow import ArrowReport, ingest_arrow
+from entasis_db.ingest.checks import check_row
+from entasis_db.ingest.id_spaces import IdSpace
+from entasis_db.ingest.load import BATCH_ROWS, Loaded, load_options, load_trades
+from entasis_db.ingest.quarantine import Refusal, quarantine
+from entasis_db.ingest.report import IngestReport
+from entasis_db.ingest.retry import retrying
+from entasis_db.ingest.write import (
+    ingest_options,
+    ingest_options_async,
+    ingest_trades,
+    ingest_trades_async,
+)
+
+__all__ = [
+    "BATCH_ROWS",
+    "ArrowReport",
+    "IdSpace",
+    "IngestReport",
+    "Loaded",
+    "Refusal",
+    "check_row",
+    "ingest_arrow",
+    "ingest_options",
+    "ingest_options_async",
+    "ingest_trades",
+    "ingest_trades_async",
+    "load_options",
+    "load_trades",
+    "quarantine",
+    "retrying",
+]

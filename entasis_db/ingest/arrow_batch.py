@@ -1,0 +1,122 @@
+"""A table of Arrow as a batch: a clean one becomes COPY's text without becoming Python objects."""
+
+from collections.abc import Collection, Iterator
+from datetime import datetime
+from decimal import Decimal
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from entasis_db.ingest.batch import Batch, DoubtfulRowError, RowBatch
+from entasis_db.ingest.id_spaces import Market
+from entasis_db.ingest.limits import NAME_LENGTH, PRICE_DECIMALS, PRICE_LIMIT, time_bounds
+from entasis_db.ingest.quarantine import Refusal
+from entasis_db.ingest.targets import TRADES
+from entasis_db.model import Trade
+from entasis_db.readers.arrow import COLUMNS, MOST_DIGITS
+
+_KEY = ("symbol", "exchange", "timestamp", "id")
+
+
+class ArrowBatch(Batch):
+    """One of ArrowReader's tables of trades; rows with a null are refused."""
+
+    target = TRADES
+
+    def __init__(self, table: Any) -> None:
+        self._table = table.drop_null()
+        incomplete = len(self._table) < len(table)
+        self.refusals = list(_incomplete(table)) if incomplete else []
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    @cached_property
+    def _first_lines(self) -> dict[Market, int]:
+        markets = self._table.group_by(["symbol", "exchange"]).aggregate([("line", "min")])
+        return {(m["symbol"], m["exchange"]): m["line_min"] for m in markets.to_pylist()}
+
+    def markets(self) -> Collection[Market]:
+        """Return each (symbol, exchange) once."""
+        return self._first_lines
+
+    def line_of(self, market: Market) -> int:
+        """Return the line of the first row of a market."""
+        return self._first_lines[market]
+
+    def count_before(self, moment: datetime) -> int:
+        """Return how many rows are older than a moment."""
+        return pc.sum(pc.less(self._table.column("timestamp"), moment)).as_py() or 0
+
+    def clean_text(self) -> Iterator[str | memoryview]:
+        """Write the rows in the order of the key; DoubtfulRowError at one that may be refused."""
+        yield _copy_text(_in_key_order(_clean(self._table)))
+
+    def staged_text(self) -> tuple[list[str], list[Refusal]]:
+        """Write the rows with their lines, apart from those that no type can hold."""
+        lines, *fields = (self._table.column(name).to_pylist() for name in ("line", *COLUMNS))
+        rows = [Trade(*values) for values in zip(*fields, strict=True)]
+        return RowBatch(TRADES, rows, lines).staged_text()
+
+
+def _incomplete(table: Any) -> Iterator[Refusal]:
+    for row in table.to_pylist():
+        missing = [name for name in COLUMNS if row[name] is None]
+        if missing:
+            payload = {n: None if row[n] is None else str(row[n]) for n in COLUMNS}
+            yield Refusal(row["line"], missing[0], f"the {missing[0]} is missing", payload)
+
+
+def _clean(table: Any) -> Any:
+    """Return the rows with prices and volumes of a scale that the table surely takes.
+
+    Raises DoubtfulRowError when it may refuse one of them.
+    """
+    first, latest = time_bounds()
+    times = table.column("timestamp")
+    sane = [pc.greater_equal(times, first), pc.less_equal(times, latest)]
+    for name in ("symbol", "exchange"):
+        names = table.column(name)
+        length = pc.utf8_length(names)
+        sane += [pc.greater(length, 0), pc.less_equal(length, NAME_LENGTH)]
+        # what COPY's text would need to be escaped, and what PostgreSQL cannot store
+        sane.append(pc.invert(pc.match_substring_regex(names, r"[\x00\t\n\r\\]")))
+    for name in ("price", "volume"):
+        number = table.column(name)
+        sane += [pc.greater(number, Decimal(0)), pc.less(number, PRICE_LIMIT)]
+        if number.type.scale > PRICE_DECIMALS:
+            try:
+                number = number.cast(pa.decimal128(MOST_DIGITS, PRICE_DECIMALS))
+            except pa.ArrowInvalid:
+                raise DoubtfulRowError from None
+            table = table.set_column(table.column_names.index(name), name, number)
+    if not all(pc.all(column).as_py() for column in sane):
+        raise DoubtfulRowError
+    return table
+
+
+def _in_key_order(table: Any) -> Any:
+    """Sort as writers do, who must lock in one order so that they do not deadlock."""
+    return table.sort_by([(name, "ascending") for name in _KEY])
+
+
+def _copy_text(table: Any) -> memoryview:
+    fields = {name: table.column(name) for name in COLUMNS}
+    # without its zone, because Arrow would ask the machine for it
+    moments = fields["timestamp"].cast(pa.int64()).cast(pa.timestamp("us")).cast(pa.string())
+    fields["timestamp"] = pc.binary_join_element_wise(moments, "+00", "")
+    texts = [field.cast(pa.string()) for field in fields.values()]
+    lines = pc.binary_join_element_wise(
+        pc.binary_join_element_wise(*texts, "\t"), "", "\n"
+    ).combine_chunks()
+    chunks = lines.chunks if isinstance(lines, pa.ChunkedArray) else [lines]
+    return memoryview(b"".join(_characters(chunk) for chunk in chunks))
+
+
+def _characters(lines: Any) -> memoryview:
+    """Return the text of all lines, which Arrow keeps in one piece."""
+    _, offsets, data = lines.buffers()
+    edges = memoryview(offsets).cast("i")[lines.offset : lines.offset + len(lines) + 1]
+    return memoryview(data)[edges[0] : edges[-1]]

@@ -1,0 +1,64 @@
+"""Putting rows into quarantine that no staging table can hold, or that could not be read."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A row that did not even get as far as the staging table."""
+
+    line: int
+    """Line of the file, or position in the batch, from 1."""
+    code: str
+    """The name of the column or step that the fault lies in."""
+    reason: str
+    """What is wrong, in words."""
+    payload: object
+    """Anything that JSON can hold: the raw line, or the row's fields as text."""
+
+
+QUARANTINE = sql.SQL(
+    """
+    INSERT INTO entasis.quarantine (relation, source, line, code, reason, payload)
+    VALUES (%(relation)s, %(source)s, %(line)s, %(code)s, %(reason)s, %(payload)s)
+    ON CONFLICT DO NOTHING
+    """
+)
+
+
+def quarantine(
+    connection: psycopg.Connection[Any],
+    relation: str,
+    refusals: Iterable[Refusal],
+    *,
+    source: str,
+) -> int:
+    """Put rows that could not be read into quarantine, each once; return how many were given."""
+    rows = quarantine_rows(relation, refusals, source)
+    if rows:
+        with connection.cursor() as cursor:
+            cursor.executemany(QUARANTINE, rows)
+    return len(rows)
+
+
+def quarantine_rows(
+    relation: str, refusals: Iterable[Refusal], source: str
+) -> list[dict[str, object]]:
+    """Return the parameters of QUARANTINE for each refusal."""
+    return [
+        {
+            "relation": relation,
+            "source": source,
+            "line": refusal.line,
+            "code": refusal.code,
+            "reason": refusal.reason,
+            "payload": Jsonb(refusal.payload),
+        }
+        for refusal in refusals
+    ]

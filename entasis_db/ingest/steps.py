@@ -1,0 +1,82 @@
+"""How a batch is written, without saying how statements travel.
+
+It is a generator: it yields what is to be done (run a statement, send text) and is sent what came
+of it. So the synchronous and the asynchronous functions are the same but for who does it.
+"""
+
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import errors, sql
+
+from entasis_db.ingest.batch import Batch, DoubtfulRowError
+from entasis_db.ingest.id_spaces import (
+    RECORD_ID_SPACES,
+    IdSpace,
+    check_id_spaces,
+    id_space_parameters,
+)
+from entasis_db.ingest.quarantine import QUARANTINE, quarantine_rows
+from entasis_db.ingest.report import IngestReport
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Run a statement; answer its rows."""
+
+    statement: sql.SQL
+    parameters: Sequence[object] | Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ForEach:
+    """Run a statement once for each set of parameters."""
+
+    statement: sql.SQL
+    parameters: Sequence[Mapping[str, object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Send text to a COPY; answer how many rows it wrote."""
+
+    statement: sql.SQL
+    text: Iterable[str | memoryview]
+    in_savepoint: bool = False
+    """Whether it may fail: then it is undone alone, and its error thrown in."""
+
+
+Step = Query | ForEach | Copy
+Steps = Generator[Step, Any, IngestReport]
+
+
+def write(batch: Batch, source: str, id_space: IdSpace | None) -> Steps:
+    """Write a batch inside the running transaction, and answer its report.
+
+    A batch that the client finds clean goes by COPY straight into its table. When something in it
+    looks wrong, or the server objects, it goes through a staging table, where SQL judges row by
+    row. Trades have an ``id_space``, option quotes none.
+    """
+    target = batch.target
+    report = IngestReport(quarantined=len(batch.refusals))
+    if batch.refusals:
+        yield ForEach(QUARANTINE, quarantine_rows(target.relation, batch.refusals, source))
+    if not len(batch):
+        return report
+    if id_space is not None:
+        parameters = id_space_parameters(batch.markets(), id_space, source)
+        check_id_spaces((yield Query(RECORD_ID_SPACES, parameters)), source, batch.line_of)
+    try:
+        # rows are checked while the server is busy with what was sent before
+        inserted = yield Copy(target.copy, batch.clean_text(), in_savepoint=True)
+        return report + IngestReport(inserted=inserted)
+    except (DoubtfulRowError, errors.IntegrityError, errors.DataError):
+        pass  # the staging table makes the months that are missing, and finds out which row it was
+    text, refusals = batch.staged_text()
+    if refusals:
+        yield ForEach(QUARANTINE, quarantine_rows(target.relation, refusals, source))
+    yield Query(target.stage)
+    yield Copy(target.copy_staged, text)
+    ((inserted, already_there, quarantined),) = yield Query(target.insert_staged, [source])
+    return report + IngestReport(inserted, already_there, quarantined + len(refusals))

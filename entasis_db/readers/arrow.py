@@ -1,0 +1,251 @@
+"""Trades from Arrow and Parquet, and so from Polars and pandas, as tables of exact columns."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.ipc
+import pyarrow.parquet as pq
+
+from entasis_db.errors import LoadError
+from entasis_db.readers.files import arrow_kind
+
+COLUMNS = ("symbol", "exchange", "timestamp", "id", "price", "volume")
+"""What a trade is made of."""
+MOST_DIGITS = 38
+PRICE_DECIMALS = 12
+
+_TYPES: dict[str, Any] = {"symbol": pa.string(), "exchange": pa.string(), "id": pa.int64()}
+_MICROSECONDS = pa.timestamp("us", "UTC")
+_ROWS = 50_000  # of a piece of what comes in one piece
+
+
+class ArrowReader:
+    """The trades of Arrow data, in tables.
+
+    ``trades`` is a pyarrow Table, RecordBatch or RecordBatchReader, or whatever has
+    ``__arrow_c_stream__``; ``symbol`` and ``exchange`` stand for columns that are missing.
+    ``decimals`` is how many decimals floats were written with.
+
+    Raises LoadError for columns that are missing or of a type that is not exact.
+    """
+
+    layout = "arrow"
+    total_bytes: int | None = None
+    """Size of the file; None for data in memory."""
+    total_rows: int | None = None
+    """Rows of the file, where it says so at its beginning."""
+    truncated_nanoseconds = 0
+    """How many rows of the tables so far had digits below the microsecond, which were cut off."""
+
+    def __init__(
+        self,
+        trades: Any,
+        *,
+        source: str,
+        symbol: str | None = None,
+        exchange: str | None = None,
+        decimals: int | None = None,
+    ) -> None:
+        self.source = source
+        self.rows_read = 0
+        self._batches = _record_batches(trades)
+        self._constants = {"symbol": symbol, "exchange": exchange}
+        self._decimals = decimals
+        self._ended = False
+        _check(self._batches.schema, self._constants, decimals, source)
+
+    @property
+    def bytes_read(self) -> int:
+        """About how far the reader is in the file."""
+        if self.total_bytes is None:
+            return 0
+        if self._ended:
+            return self.total_bytes
+        return self.total_bytes * self.rows_read // self.total_rows if self.total_rows else 0
+
+    def tables(self, rows: int) -> Iterator[Any]:
+        """Cut and join what comes into tables of so many rows: ``line``, from 1, and COLUMNS.
+
+        Names are text, times UTC microseconds, ids int64, numbers decimals. LoadError where the
+        data cannot be read on, or a value has no exact form.
+        """
+        try:
+            for table in _tables(self._batches, rows):
+                exact = self._exact(table)
+                self.truncated_nanoseconds += _finer_than_microseconds(table)
+                self.rows_read += len(table)
+                yield exact
+            self._ended = True
+        except (OSError, pa.ArrowException) as error:
+            raise LoadError(f"{self.source}: cannot be read to its end: {error}") from error
+
+    def _exact(self, table: Any) -> Any:
+        """Bring the columns to one form, and number the rows."""
+        first, last = self.rows_read + 1, self.rows_read + len(table)
+        columns: dict[str, Any] = {"line": pa.array(range(first, last + 1))}
+        for name in COLUMNS:
+            if name not in table.column_names:
+                columns[name] = pa.array([self._constants[name]] * len(table), pa.string())
+                continue
+            try:
+                columns[name] = _exact_column(name, table.column(name), self._decimals or 0)
+            except pa.ArrowInvalid as error:
+                raise LoadError(
+                    f"{self.source}: column {name!r}, rows {first} to {last}: {error}. Nothing of "
+                    "them was loaded"
+                ) from error
+        return pa.table(columns)
+
+
+def read_arrow(
+    path: Path | str,
+    *,
+    symbol: str | None = None,
+    exchange: str | None = None,
+    decimals: int | None = None,
+) -> ArrowReader:
+    """Open a file of Parquet, or of Arrow's own format (Feather).
+
+    Raises LoadError when it cannot be opened, is neither, or has columns that are not exact.
+    """
+    path = Path(path)
+    rows = None
+    try:
+        match arrow_kind(path):
+            case "parquet":
+                parquet = pq.ParquetFile(path)
+                rows = parquet.metadata.num_rows
+                batches = pa.RecordBatchReader.from_batches(
+                    parquet.schema_arrow, parquet.iter_batches(_ROWS)
+                )
+            case "arrow":
+                feather = pa.ipc.open_file(pa.memory_map(str(path)))
+                batches = pa.RecordBatchReader.from_batches(
+                    feather.schema, map(feather.get_batch, range(feather.num_record_batches))
+                )
+            case None:
+                raise LoadError(f"{path}: this is neither a Parquet nor an Arrow file")
+    except (OSError, pa.ArrowException) as error:
+        raise LoadError(f"{path}: cannot be read: {error}") from error
+    reader = ArrowReader(
+        batches, source=path.name, symbol=symbol, exchange=exchange, decimals=decimals
+    )
+    reader.total_bytes, reader.total_rows = path.stat().st_size, rows
+    return reader
+
+
+def _record_batches(trades: Any) -> Any:
+    if isinstance(trades, pa.RecordBatchReader):
+        return trades
+    if isinstance(trades, pa.RecordBatch):
+        trades = pa.Table.from_batches([trades])
+    if isinstance(trades, pa.Table):
+        return trades.to_reader(_ROWS)
+    if hasattr(trades, "__arrow_c_stream__"):
+        return pa.RecordBatchReader.from_stream(trades)
+    raise TypeError(
+        f"{type(trades).__name__} is no Arrow data: give a pyarrow Table or RecordBatchReader, or "
+        "what has __arrow_c_stream__"
+    )
+
+
+def _tables(batches: Any, rows_each: int) -> Iterator[Any]:
+    """Cut and join what comes into tables of one size."""
+    held: list[Any] = []
+    rows = 0
+    for batch in batches:
+        rest = batch
+        while rows + len(rest) >= rows_each:
+            taken = rows_each - rows
+            yield pa.Table.from_batches([*held, rest.slice(0, taken)], batches.schema)
+            rest, held, rows = rest.slice(taken), [], 0
+        if len(rest):
+            held.append(rest)
+            rows += len(rest)
+    if held:
+        yield pa.Table.from_batches(held, batches.schema)
+
+
+def _check(schema: Any, given: dict[str, str | None], decimals: int | None, source: str) -> None:
+    """Refuse columns that are missing, or of a type that is not exact."""
+    for name in COLUMNS:
+        if name not in schema.names:
+            if given.get(name) is not None:
+                continue
+            also = f", or give {name}=" if name in given else ""
+            raise LoadError(
+                f"{source}: there is no column {name!r}: rename the one that is it{also}"
+            )
+        kind = schema.field(name).type
+        if pa.types.is_dictionary(kind):
+            kind = kind.value_type
+        if problem := _problem(name, kind, decimals):
+            raise LoadError(f"{source}: column {name!r} {problem}")
+    if decimals is not None and not 0 <= decimals <= PRICE_DECIMALS:
+        raise ValueError(f"decimals is {decimals}: give 0 to {PRICE_DECIMALS}")
+
+
+def _problem(name: str, kind: Any, decimals: int | None) -> str | None:
+    """Say why a column of this type cannot be taken, and how to cast it."""
+    if name in ("price", "volume"):
+        if pa.types.is_floating(kind):
+            if decimals is None:
+                return (
+                    f"is a {kind}, which is not exact. Cast it where it is known how it was "
+                    "written, as in cast(decimal128(38, 12)), or say how many decimals it was "
+                    "written with: decimals="
+                )
+        elif not (pa.types.is_decimal(kind) or pa.types.is_integer(kind)):
+            return f"is a {kind}. Cast it to a decimal, as in cast(decimal128(38, 12))"
+    elif name == "timestamp":
+        if not pa.types.is_timestamp(kind) or kind.tz is None:
+            return f"is a {kind}. Cast it to a timestamp with a zone: timestamp('us', 'UTC')"
+    elif name == "id":
+        if not pa.types.is_integer(kind):
+            return f"is a {kind}. Ids are integers; see docs/loading.md for other ids"
+    elif not (
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    ):
+        return f"is a {kind}, and not text"
+    return None
+
+
+def _exact_column(name: str, column: Any, decimals: int) -> Any:
+    """Bring one column to its form; ArrowInvalid for a value that has no exact one."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if name == "timestamp":
+        if column.type.unit == "ns":
+            column = pc.floor_temporal(column, unit="microsecond")
+        return column.cast(_MICROSECONDS)
+    if name in _TYPES:
+        return column.cast(_TYPES[name])
+    if pa.types.is_integer(column.type):
+        return column.cast(pa.decimal128(MOST_DIGITS, 0))
+    if pa.types.is_floating(column.type):
+        return _from_floats(column, decimals)
+    return column
+
+
+def _from_floats(floats: Any, decimals: int) -> Any:
+    """Take floats for the decimals that they were written as; refuse what reads back otherwise."""
+    exact = floats.cast(pa.float64())
+    taken = pc.round(exact, decimals).cast(pa.decimal128(MOST_DIGITS, decimals))
+    same = pc.equal(taken.cast(pa.string()).cast(pa.float64()), exact)
+    if pc.any(pc.invert(same)).as_py():
+        position = same.index(False).as_py()
+        raise pa.ArrowInvalid(
+            f"row {position + 1} of them, {exact[position]}, has more than {decimals} decimals"
+        )
+    return taken
+
+
+def _finer_than_microseconds(table: Any) -> int:
+    times = table.column("timestamp")
+    if times.type.unit != "ns":
+        return 0
+    finer = pc.not_equal(times, pc.floor_temporal(times, unit="microsecond"))
+    return pc.sum(finer).as_py() or 0
