@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from psycopg.conninfo import make_conninfo
 
-from tests import caches
+from tests import caches, oracle
+from tests.db import wipe
 from tests.engines import SAMPLES, Database, Server, Source, sources, start
 from tests.s3 import S3Server, s3_server
 
@@ -141,6 +142,38 @@ def connection(database: Database) -> Iterator[psycopg.Connection[Any]]:
     """A superuser's connection in autocommit mode."""
     with database.connect() as connected:
         yield connected
+
+
+@pytest.fixture(scope="module")
+def shared(server: Server) -> Iterator[Database]:
+    """A database for the tests of a file; those that mind their own market only see others'."""
+    with server.database() as lent:
+        yield lent
+
+
+@pytest.fixture
+def shared_connection(shared: Database) -> Iterator[psycopg.Connection[Any]]:
+    """A superuser's connection to the file's database."""
+    with shared.connect() as connected:
+        yield connected
+
+
+@pytest.fixture
+def emptied(shared: Database) -> Database:
+    """The file's database without a row and without a month of the past: quicker than a new one."""
+    with shared.connect() as connected:
+        connected.execute("UPDATE entasis.floors SET floor = DEFAULT")
+        wipe(connected)
+        oracle.refresh(connected)  # while nothing lies below a floor
+        months = connected.execute(
+            "SELECT string_agg(format('entasis.%I', partition_name), ',')"
+            " FROM entasis.partitions WHERE to_time < now()"
+            # a chunk is made again by the next row that needs it: it may stay
+            " AND to_regclass(format('entasis.%I', partition_name)) IS NOT NULL"
+        ).fetchone()
+        if months and months[0]:
+            connected.execute(f"DROP TABLE {months[0]}")
+    return shared
 
 
 Login = Callable[..., psycopg.Connection[Any]]

@@ -16,8 +16,8 @@ from entasis_db.model import Trade
 from entasis_db.queries import INTERVALS, Statement
 from tests import oracle
 from tests.caches import RedisServer, redis_server
-from tests.contract.cache.test_cache import exactly, heard, open_cache
-from tests.contract.trades.test_ingest import NOON, quote, trade
+from tests.contract.cache.support import exactly, heard, open_cache
+from tests.contract.trades.support import NOON, quote, trade
 from tests.engines import Database, pause_jobs
 
 pytestmark = [pytest.mark.copy, pytest.mark.several_connections]

@@ -13,7 +13,8 @@ from psycopg import errors
 
 from tests import oracle
 from tests.conftest import start_once
-from tests.contract.candles.test_candles import MONTHS, Transaction, histories
+from tests.contract.candles.histories import Transaction, histories
+from tests.contract.candles.support import MONTHS
 from tests.engines import Server, sources
 
 Connection = psycopg.Connection[Any]

@@ -8,37 +8,32 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from psycopg import IsolationLevel, errors
+from psycopg import IsolationLevel
 
 from tests import oracle
+from tests.contract.candles.sessions import AGAIN, Connection, Session
 from tests.engines import Database
 
 pytestmark = pytest.mark.several_connections
-
-Connection = psycopg.Connection[Any]
-Parameters = Sequence[Any] | Mapping[str, Any]
 
 LEVELS = (
     IsolationLevel.READ_COMMITTED,
     IsolationLevel.REPEATABLE_READ,
     IsolationLevel.SERIALIZABLE,
 )
-# what a caller answers by trying the transaction again
-AGAIN = (errors.SerializationFailure, errors.DeadlockDetected)
 
 MONTHS = (datetime(2025, 1, 1, tzinfo=UTC), datetime(2025, 4, 1, tzinfo=UTC))
+
 HOUR = datetime(2025, 2, 28, 23, tzinfo=UTC)
 
 INSERT = (
@@ -65,97 +60,18 @@ def empty(connection: Connection, engine: str) -> None:
             connection.execute(f"DELETE FROM entasis.ohlcv_{level}")
 
 
-# Interleavings, step by step
-
-
-class Session:
-    """A connection whose statements run in a thread, so that one may wait for a lock."""
-
-    def __init__(self, database: Database, observer: Connection) -> None:
-        self.connection = database.connect(autocommit=False)
-        self._observer = observer
-        self._thread = ThreadPoolExecutor(1)
-        self._running: Future[None] | None = None
-        self.failed = False
-
-    def __enter__(self) -> "Session":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._running is not None and not self._running.done():
-            self.connection.cancel_safe()
-        self._thread.shutdown()
-        self.connection.close()
-
-    def begin(self, level: IsolationLevel) -> None:
-        self.connection.isolation_level = level
-        self.failed = False
-
-    def snapshot(self) -> None:
-        """Take the snapshot that a transaction above READ COMMITTED keeps."""
-        self.connection.execute("SELECT count(*) FROM entasis.market_data")
-
-    def start(self, query: str, parameters: Parameters = ()) -> bool:
-        """Start a statement; answer whether it waits for another session."""
-        self._running = self._thread.submit(self._run, query, parameters)
-        return self.waits()
-
-    def _run(self, query: str, parameters: Parameters) -> None:
-        self.connection.execute(query, parameters)
-
-    def waits(self) -> bool:
-        """Whether the statement is held up by a lock; when it has ended, take note of how."""
-        while self._running is not None:
-            done, _ = wait([self._running], timeout=0.003)
-            if done:
-                self.finish()
-            elif self._blocked():
-                # one that found itself in a deadlock is soon done
-                done, _ = wait([self._running], timeout=0.005)
-                if not done and self._blocked():
-                    return True
-        return False
-
-    def _blocked(self) -> bool:
-        # not its wait event, which it puts away only when it gets to run again
-        row = self._observer.execute(
-            "SELECT cardinality(pg_blocking_pids(%s)) > 0", [self.connection.info.backend_pid]
-        ).fetchone()
-        return row == (True,)
-
-    def finish(self) -> None:
-        """Wait for the statement's end; only "try again" may come out of it."""
-        if self._running is None:
-            return
-        done, _ = wait([self._running], timeout=30)
-        assert done, "the statement still waits for another session"
-        running, self._running = self._running, None
-        try:
-            running.result()
-        except (*AGAIN, errors.UniqueViolation):
-            # UniqueViolation: two sessions insert the same trade
-            self.connection.rollback()
-            self.failed = True
-
-    def end(self, *, commit: bool = True) -> bool:
-        """End the transaction; answer whether it was committed."""
-        self.finish()
-        if self.failed or not commit:
-            self.connection.rollback()
-            return False
-        try:
-            self.connection.commit()
-        except AGAIN:
-            self.connection.rollback()
-            return False
-        return True
-
+# --- Interleavings, step by step -----------------------------------------------------------------
 
 MINUTE = HOUR + timedelta(minutes=59)
+
 NEXT = HOUR + timedelta(hours=1)  # of another hour, day and month
+
 EARLIER = HOUR + timedelta(minutes=10)  # of the same hour
+
 MORNING = HOUR - timedelta(hours=12)  # of the same day
+
 BEFORE = HOUR - timedelta(hours=40)  # of another day, of the same week
+
 S = timedelta(seconds=1)
 
 
@@ -186,8 +102,11 @@ def _write(name: str, what: str, where: str, when: datetime | None = None) -> Wr
 
 
 _UPSERT = "ON CONFLICT (symbol, exchange, timestamp, id) DO UPDATE SET"
+
 _DELETE = "DELETE FROM entasis.market_data"
+
 _UPDATE = "UPDATE entasis.market_data SET"
+
 _MOVE = f"{_UPDATE} timestamp = %(when)s"
 
 # MINUTE has trades 1 and 2 to begin with, EARLIER has 3, BEFORE has 4, NEXT and MORNING none.
@@ -279,7 +198,9 @@ PAUSES = (
     ("UPDATE", "1d"),
     ("DELETE", "1m"),
 )
+
 PAUSED = ("insert", "delete-1", "delete-day", "move-in")
+
 BESIDE = (
     "insert",
     "insert-earlier",
@@ -505,7 +426,7 @@ def test_any_interleaving(
     oracle.assert_candles_are_right(trading)
 
 
-# Threads
+# --- Threads -------------------------------------------------------------------------------------
 
 
 @dataclass

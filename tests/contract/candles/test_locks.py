@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from tests import oracle
-from tests.contract.candles.test_concurrency import Session
+from tests.contract.candles.sessions import Session
 from tests.engines import Database
 
 pytestmark = pytest.mark.several_connections

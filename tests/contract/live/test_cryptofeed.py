@@ -17,7 +17,7 @@ from entasis_db.live.cryptofeed import EXCHANGES, CryptofeedError, Exchange, Sou
 from entasis_db.model import OptionQuote, Trade
 from entasis_db.readers import OptionRow, TradeRow, read_options, read_trades
 from tests import oracle
-from tests.contract.trades.test_ingest import by_key, quarantined
+from tests.contract.trades.support import by_key, quarantined
 from tests.engines import REPOSITORY, SAMPLES, Database
 
 pytestmark = [

@@ -26,7 +26,7 @@ from entasis_db.live import SyncTickWriter, TickWriter, WriterMetrics
 from entasis_db.migrate import migrate
 from entasis_db.model import OptionQuote, Trade
 from tests import oracle
-from tests.contract.trades.test_ingest import NOON, D, by_key, quarantined, quote, trade
+from tests.contract.trades.support import NOON, D, by_key, quarantined, quote, trade
 from tests.engines import Database, Server, Source
 from tests.proxy import proxied
 

@@ -20,7 +20,7 @@ from entasis_db.model import Trade
 from entasis_db.readers import arrow
 from entasis_db.readers.arrow import read_arrow
 from tests import oracle
-from tests.contract.trades.test_ingest import NOON, D, by_key, quarantined, trade, with_months
+from tests.contract.trades.support import NOON, D, by_key, quarantined, trade, with_months
 from tests.engines import Database, Server
 
 pytestmark = [pytest.mark.copy, pytest.mark.newest_server]

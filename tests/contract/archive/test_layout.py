@@ -1,0 +1,139 @@
+"""The archive's objects: exact checksums and decimals, and little to read for one market."""
+
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from entasis_db.archive import layout
+from tests.contract.archive.support import FIRST, HUGE, NOW, greeks, numbers
+from tests.contract.retention.test_maintenance import month
+from tests.engines import Server
+
+pytestmark = [pytest.mark.copy, pytest.mark.newest_server]
+
+text = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=8)
+
+moments = st.integers(0, 10**15).map(lambda n: FIRST + timedelta(microseconds=n))
+
+ids = st.integers(-(2**63), 2**63 - 1)
+
+zeros = st.integers(0, 6)
+
+
+def with_zeros(number: Decimal, count: int) -> Decimal:
+    return Decimal(f"{number:f}" + ("" if "." in f"{number:f}" else ".") + "0" * count)
+
+
+@example(
+    rows=[("A", "x", FIRST, 1, Decimal("1.50"), Decimal(7), NOW, 3)],
+    options=[('Ü,\n"', FIRST, Decimal("3000.50"), NOW, 1, None, Decimal("-0.50"), 0)],
+    sums=[("A", "x", FIRST, HUGE * 10**12, 1), ("B", "x", FIRST, Decimal("1.50"), 1)],
+)
+@given(
+    rows=st.lists(
+        st.tuples(text, text, moments, ids, numbers, numbers, moments, zeros), max_size=6
+    ),
+    options=st.lists(
+        st.tuples(text, moments, numbers, moments, ids, greeks, greeks, zeros), max_size=6
+    ),
+    sums=st.lists(
+        st.tuples(text, text, moments, numbers, ids)
+        | st.tuples(text, text, moments, st.just(HUGE * 10**12), ids),
+        max_size=6,
+    ),
+)
+def test_the_checksum_is_that_of_the_rows_and_parquet_holds_every_digit(
+    server: Server,
+    tmp_path_factory: pytest.TempPathFactory,
+    rows: list[Any],
+    options: list[Any],
+    sums: list[Any],
+) -> None:
+    """SQL over the tables, and Python over the Parquet, in any order and with any zeros."""
+    with server.database() as lent, lent.connect() as connection:
+        for relation in ("market_data", "option_data", "ohlcv_1m"):
+            connection.execute(
+                f"CREATE TABLE public.{relation} (LIKE entasis.{relation} INCLUDING DEFAULTS)"
+            )
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                "INSERT INTO public.market_data (symbol, exchange, timestamp, id, price, volume,"
+                " created_at) VALUES (%s, %s, %s, %s, %s, %s, %s)",
+                [(*r[:4], with_zeros(r[4], r[7]), with_zeros(r[5], r[7]), r[6]) for r in rows],
+            )
+            cursor.executemany(
+                "INSERT INTO public.option_data (underlying, expiry_date, strike_price,"
+                " option_type, timestamp, id, gamma, vega)"
+                " VALUES (%s, %s, %s, 'call', %s, %s, %s, %s)",
+                [o[:7] for o in options],
+            )
+            cursor.executemany(
+                "INSERT INTO public.ohlcv_1m VALUES (%s, %s, %s, 1, 2.50, 1, 1, 7, %s, 1,"
+                " '2020-01-01Z', %s, '2020-01-01Z', 1)",
+                sums,
+            )
+        file = tmp_path_factory.getbasetemp() / "content.parquet"
+        for relation, found in (
+            ("market_data", rows),
+            ("option_data", options),
+            ("ohlcv_1m", sums),
+        ):
+            form = layout.LAYOUTS[relation]
+            writer = layout.ObjectWriter(form, file, {})
+            with (
+                connection.transaction(),
+                connection.cursor() as cursor,
+                cursor.copy(
+                    f"COPY (SELECT {form.expressions()} FROM public.{relation} AS r"  # type: ignore[arg-type]
+                    " ORDER BY random()) TO STDOUT (FORMAT csv)"
+                ) as copy,
+            ):
+                lines = list(copy)
+            if lines:
+                writer.write(layout.parsed(form, lines))
+            writer.close()
+            content = layout.Content()
+            for table in layout.row_groups(form, file):
+                content.add(form, table)
+            (expected,) = connection.execute(
+                "SELECT row_count, checksum FROM entasis_internal.count_and_checksum("
+                "%s::regclass, %s, '-infinity', 'infinity')",
+                [f"public.{relation}", relation],
+            ).fetchall()
+            assert (content.rows, content.checksum) == expected
+            assert content.rows == len(found)
+
+
+def test_a_reader_of_one_market_and_one_day_reads_little(tmp_path: Path) -> None:
+    """Row groups tell by their statistics that they hold none of it."""
+    form = layout.LAYOUTS["market_data"]
+    file = tmp_path / "object.parquet"
+    writer = layout.ObjectWriter(form, file, {})
+    days, markets = 30, 20
+    rows = layout.ROW_GROUP * 8
+    a_market = rows // markets
+    step = timedelta(days=days) / a_market
+    lines = [
+        f"S{n // a_market:02},x,{month(6) + n % a_market * step:%Y-%m-%d %H:%M:%S.%f}+00,{n},1,1,"
+        "2026-01-01 00:00:00+00\n".encode()
+        for n in range(rows)
+    ]
+    for begin in range(0, rows, layout.ROW_GROUP):
+        writer.write(layout.parsed(form, lines[begin : begin + layout.ROW_GROUP]))
+    writer.close()
+    day = (month(6) + timedelta(days=10), month(6) + timedelta(days=11))
+    metadata = pq.ParquetFile(file).metadata
+    touched = 0
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        symbol, _, time = (group.column(n).statistics for n in range(3))
+        touched += symbol.min <= "S07" <= symbol.max and time.min < day[1] and time.max >= day[0]
+    assert metadata.num_row_groups == 8
+    # its trades of that day may stand on both sides of one boundary, and its symbol too
+    assert 1 <= touched <= 2

@@ -1,0 +1,33 @@
+"""A database for properties whose examples take their rows back."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.engines import Database, Server
+
+
+@pytest.fixture(scope="module")
+def months(server: Server) -> Iterator[Database]:
+    """A database with the months that the tests write to."""
+    with server.database() as database:
+        with database.connect() as connection:
+            connection.execute("""
+                SELECT entasis.ensure_partitions(r, '2024-01-01 00:00+00', '2024-05-01 00:00+00')
+                FROM unnest(ARRAY['market_data', 'option_data']) AS r
+            """)
+            connection.execute("""
+                SELECT entasis.ensure_partitions(
+                    'market_data', '2024-10-01 00:00+00', '2024-12-01 00:00+00'
+                )
+            """)
+        yield database
+
+
+@pytest.fixture(scope="module")
+def months_connection(months: Database) -> Iterator[psycopg.Connection[Any]]:
+    """One connection for all examples of all properties; each example takes its rows back."""
+    with months.connect() as connection:
+        yield connection

@@ -1,0 +1,124 @@
+"""What readers and writers may do."""
+
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from entasis_db.ingest import (
+    IngestReport,
+    ingest_options,
+)
+from tests import oracle
+from tests.conftest import Login
+from tests.contract.trades.support import NOON, D, by_key, ingest, quote, trade
+
+pytestmark = pytest.mark.copy
+
+
+def test_a_writer_can_ingest_everything(login: Login, connection: psycopg.Connection[Any]) -> None:
+    with login("entasis_writer") as writer:
+        batch = [trade(1), trade(2, price=D(0)), trade(3, id=2**70), trade(1, price=D(5))]
+        assert ingest(writer, *batch) == IngestReport(1, 0, 3)
+        assert ingest(writer, trade(7)) == IngestReport(1)
+        assert ingest_options(writer, [quote(1), quote(1, iv=D(9))], source="o") == IngestReport(
+            1, 0, 1
+        )
+        writer.execute("DELETE FROM entasis.market_data WHERE id = 7")
+    oracle.assert_candles_are_right(connection, by_key(trade(1)))
+
+
+def relations(connection: psycopg.Connection[Any]) -> list[tuple[str, str, str, bool]]:
+    """Schema, name, kind, and whether it is a partition, of all that there is."""
+    return connection.execute(
+        """
+        SELECT n.nspname, c.relname, c.relkind::text, c.relispartition
+        FROM pg_class AS c INNER JOIN pg_namespace AS n ON c.relnamespace = n.oid
+        WHERE n.nspname IN ('entasis', 'entasis_internal', 'entasis_migrations')
+            AND c.relkind IN ('r', 'p', 'v', 'm')
+        ORDER BY 1, 2
+        """
+    ).fetchall()
+
+
+NOT_FOR_READERS = {
+    "quarantine",
+    "user_logins",
+    "maintenance_log",
+    "archives",
+    "archive_objects",
+    "restores",
+    "health",
+}
+
+
+def test_a_reader_reads_everything_and_writes_nothing(
+    login: Login, connection: psycopg.Connection[Any]
+) -> None:
+    ingest(connection, trade(1), trade(2, price=D(0)))
+    oracle.refresh(connection)
+    found = relations(connection)
+    assert {"market_data", "option_data", "predictions", "ohlcv_1m", "ohlcv_1w"} <= {
+        name for _, name, *_ in found
+    }
+    with login("entasis_reader") as reader:
+        for schema, name, kind, is_partition in found:
+            relation = sql.Identifier(schema, name)
+            (column,) = connection.execute(
+                "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum = 1",
+                [f"{schema}.{name}"],
+            ).fetchone() or ("",)
+            writes = [
+                "INSERT INTO {r} DEFAULT VALUES",
+                "UPDATE {r} SET {c} = DEFAULT",
+                "DELETE FROM {r}",
+            ]
+            if kind != "v":
+                writes += ["TRUNCATE {r}", "ALTER TABLE {r} RENAME {c} TO x", "DROP TABLE {r}"]
+            refusals: tuple[type[psycopg.Error], ...] = (psycopg.errors.InsufficientPrivilege,)
+            if kind == "v":  # it is refused for being a view before anybody asks for rights
+                refusals += (psycopg.errors.ObjectNotInPrerequisiteState,)
+                refusals += (psycopg.errors.FeatureNotSupported,)
+            for write in writes:
+                with pytest.raises(refusals):
+                    reader.execute(sql.SQL(write).format(r=relation, c=sql.Identifier(column)))
+            if schema == "entasis" and not is_partition and name not in NOT_FOR_READERS:
+                reader.execute(sql.SQL("SELECT * FROM {} LIMIT 1").format(relation))
+            else:
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    reader.execute(sql.SQL("SELECT * FROM {} LIMIT 1").format(relation))
+        for function in ("candles", "candles_filled"):
+            (row,) = reader.execute(
+                f"SELECT open FROM entasis.{function}('BTC', 'x', '1h', %s, %s)",
+                [NOON, NOON + timedelta(hours=1)],
+            )
+            assert row == (trade(1).price,)
+        for call in (
+            "stage_trades()",
+            "stage_options()",
+            "insert_staged_trades('s')",
+            "insert_staged_options('s')",
+            "record_id_space('BTC', 'x', 'other', 's')",
+            "ensure_partitions('market_data', '2020-01-01', '2020-02-01')",
+            "check_candles()",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                reader.execute(f"SELECT * FROM entasis.{call}")
+        for attempt in (
+            lambda: ingest(reader, trade(3)),
+            lambda: ingest_options(reader, [quote()], source="o"),
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                attempt()
+        # whatever function is added one day: what a reader may call, changes nothing
+        callable_ones = reader.execute(
+            """
+            SELECT p.oid::regprocedure::text FROM pg_proc AS p
+            WHERE p.pronamespace IN ('entasis'::regnamespace, 'entasis_internal'::regnamespace)
+                AND p.provolatile = 'v' AND has_function_privilege(p.oid, 'EXECUTE')
+            """
+        ).fetchall()
+        assert callable_ones == []
+    oracle.assert_candles_are_right(connection, by_key(trade(1)))
