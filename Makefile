@@ -19,7 +19,8 @@ else ifneq ($(DATABASE),)
 $(error DATABASE=$(DATABASE) is unknown: it is docker, or leave it out and set DATABASE_URL)
 endif
 
-.PHONY: help migrate status psql stop up down test lint format bench maintain clean
+.PHONY: help migrate status psql stop up down test lint lint-sql lint-style lint-format lint-types hooks \
+  format bench maintain clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -56,11 +57,22 @@ test: $(DEV) ## Run the linters, the type checker and every test, on every serve
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile $(ARGS)
 
-lint: $(DEV) ## Check style and types: sqlfluff, ruff, mypy
+lint: lint-sql lint-style lint-format lint-types ## Check style and types: sqlfluff, ruff, mypy
+
+lint-sql: $(DEV)
 	@$(BIN)/sqlfluff lint --disable-progress-bar schema migrations entasis_db/queries
+
+lint-style: $(DEV)
 	@$(BIN)/ruff check
+
+lint-format: $(DEV)
 	@$(BIN)/ruff format --check
+
+lint-types: $(DEV)
 	@$(BIN)/mypy
+
+hooks: $(DEV) ## Run lint before each commit of this checkout, and check its subject
+	@$(BIN)/pre-commit install
 
 format: $(DEV) ## Put the code into its form
 	@$(BIN)/ruff check --fix
