@@ -78,8 +78,8 @@ format: $(DEV) ## Put the code into its form
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
-bench: $(DEV) ## Measure: ratios taken side by side in one run (SIZES="1000000 5000000")
-	@$(BIN)/python -m bench $(if $(SIZES),--sizes $(SIZES))
+bench: $(DEV) ## Measure: ratios side by side in one run (LINES=ingest,refresh SIZES=200000 ARGS=--list)
+	@$(BIN)/python -m bench $(if $(LINES),--lines $(LINES)) $(if $(SIZES),--sizes $(SIZES)) $(ARGS)
 
 clean: ## Delete the virtual environment and what tools left behind; never data
 	rm -rf $(VENV) tests/wasm/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

@@ -6,50 +6,78 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import psycopg
 
-from bench import report
-from bench.lines import BATCH, Bench, run
-from bench.measure import MeasurementError
+from bench import registry, report
+from bench.context import FULL, QUICK, SMALLEST_BATCHES
 from bench.progress import Progress
-from bench.server import running
+from bench.run import Run
+from bench.server import DURABLE, VOLATILE, Server, running
 from entasis_db.errors import EntasisError
 
-_NUMBERS = range(1, 16)
-# with fewer, the batch that comes after the stored trades would reach back to the busy day
-_SMALLEST = 5 * BATCH
+_INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure and print; 0 whatever the figures are, 1 only when they could not be taken."""
+    """Measure and print; 0 whatever the figures are, 1 only when some could not be taken."""
     given = _parse(arguments)
+    if given.list:
+        print(_list())
+        return 0
     signal.signal(signal.SIGTERM, _terminated)
     progress = Progress()
+    settings = VOLATILE if given.quick else DURABLE
     try:
-        with running(os.environ.get("DATABASE_URL") or None) as server:
-            known = report.facts(server, given.sizes)
-            bench = Bench(server, progress)
-            # as soon as it is known, so that a run that is cut short has said what it was
-            print(report.heading(known), flush=True)
-            try:
-                run(bench, given.sizes, given.lines)
-            finally:
-                progress.close()
-                if bench.sections:
-                    print("\n" + report.text(bench.sections.values()), flush=True)
+        with running(os.environ.get("DATABASE_URL") or None, settings) as server:
+            return _measure(server, progress, given)
     except KeyboardInterrupt:
         progress.fail("interrupted")
-        return 130
-    except (EntasisError, MeasurementError, PermissionError, OSError, psycopg.Error) as error:
+        return _INTERRUPTED
+    except psycopg.OperationalError as error:
+        progress.fail(
+            f"{error}\nIs DATABASE_URL right? Without it, a temporary cluster is measured."
+        )
+        return 1
+    except (EntasisError, PermissionError, OSError, psycopg.Error) as error:
         progress.fail(str(error))
         return 1
-    if given.json is not None:
-        found = {**known, "lines": [s.as_json() for _, s in sorted(bench.sections.items())]}
-        given.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    return 0
+
+
+def _measure(server: Server, progress: Progress, given: argparse.Namespace) -> int:
+    effort = QUICK if given.quick else FULL
+    sizes = given.sizes or effort.sizes
+    known = report.facts(server, sizes, effort)
+    # as soon as it is known, so that a run that is cut short has said what it was
+    print(report.heading(known), flush=True)
+    run = Run(server, progress, given.lines, sizes, effort)
+    try:
+        run.take()
+    finally:
+        progress.close()
+        if found := report.text(run.sections):
+            print("\n" + found, flush=True)
+        if given.json is not None:
+            _write(given.json, {**known, **run.as_json()})
+    return 0 if run.complete else 1
+
+
+def _write(file: Path, found: dict[str, Any]) -> None:
+    file.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+
+
+def _list() -> str:
+    """Name every line, by subject."""
+    lines = registry.lines()
+    width = max(len(line.name) for line in lines)
+    parts = []
+    for subject, group in groupby(lines, key=lambda line: line.subject):
+        rows = [f"  {line.name:<{width}}  {line.title}" for line in group]
+        parts.append("\n".join([subject.value, *rows]))
+    return "\n\n".join(parts)
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -60,30 +88,51 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         " again; its settings are left alone, and the roles of Entasis DB stay. Without it, a"
         " temporary cluster is made under $TMPDIR, whose disk is then what is measured.",
     )
-    parser.add_argument(
-        "--sizes",
-        type=int,
-        nargs="+",
-        default=[1_000_000, 5_000_000],
-        metavar="N",
-        help="numbers of trades to measure at (default: %(default)s)",
-    )
-    parser.add_argument(
+    sizes = ", ".join(map(str, FULL.sizes))
+    add = parser.add_argument
+    add("--list", action="store_true", help="name the lines, one sentence each, and end")
+    add(
         "--lines",
-        type=int,
         nargs="+",
-        choices=_NUMBERS,
-        default=list(_NUMBERS),
-        metavar="N",
-        help="take only these lines, 1 to 15",
+        default=[],
+        metavar="NAME",
+        help="take only these lines, by name, separated by commas or spaces (default: all)",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write what was found there too")
+    add(
+        "--sizes",
+        nargs="+",
+        default=[],
+        metavar="N",
+        help=f"numbers of trades to measure at (default: {sizes})",
+    )
+    add(
+        "--quick",
+        action="store_true",
+        help="few trades, once, on a cluster that is not durable: to see that a line runs; the"
+        " figures mean nothing",
+    )
+    add("--json", type=Path, metavar="FILE", help="write what was found there too")
     given = parser.parse_args(arguments)
-    if min(given.sizes) < _SMALLEST:
-        parser.error(f"a size is {_SMALLEST:,} trades at least")
+    try:
+        given.lines = registry.choose(_split(given.lines))
+        given.sizes = tuple(map(_size, _split(given.sizes)))
+    except ValueError as error:
+        parser.error(str(error))
     if given.json is not None and not given.json.absolute().parent.is_dir():
-        parser.error(f"{given.json.parent} is not a folder")
+        parser.error(f"--json: {given.json.parent} is not a folder; make it first")
     return given
+
+
+def _split(words: Sequence[str]) -> list[str]:
+    return [name for word in words for name in word.split(",") if name]
+
+
+def _size(text: str) -> int:
+    """Read one size; ValueError says what it must be."""
+    smallest = 100 * SMALLEST_BATCHES
+    if not text.isdecimal() or int(text) < smallest:
+        raise ValueError(f"--sizes: {text!r} is no size; give a number of {smallest} or more")
+    return int(text)
 
 
 def _terminated(*_: object) -> NoReturn:

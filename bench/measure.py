@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import median
 from time import perf_counter
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, LiteralString, TypeVar
 
 import psycopg
+from psycopg import sql
 
 T = TypeVar("T")
 Samples = dict[str, list[float]]
@@ -15,6 +16,10 @@ Samples = dict[str, list[float]]
 
 class MeasurementError(Exception):
     """What was measured is not what was meant to be measured."""
+
+
+class LeftOut(Exception):  # noqa: N818 (nothing is wrong)
+    """A line cannot be taken here; the message says why, and what would make it possible."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,7 @@ class Row:
     """One figure: a ratio, unless it says bytes."""
 
     label: str
+    """Names it within its line, in every run alike."""
     value: float
     lowest: float | None = None
     highest: float | None = None
@@ -46,29 +52,17 @@ class Row:
     remark: str = ""
     samples: Mapping[str, Sequence[float]] = field(default_factory=dict)
     """Seconds of each arm. They go into the JSON, for whoever wants to look behind a ratio."""
+    size: int | None = None
+    """The size it was taken at, once the run has written it down."""
 
     @property
     def met(self) -> bool | None:
         """Whether the target was met; None when there is none."""
         return None if self.target is None else self.target.met_by(self.value)
 
-
-@dataclass
-class Section:
-    """One line of the benchmark: what was compared, how it was taken, and its figures."""
-
-    number: int
-    title: str
-    how: str
-    rows: list[Row] = field(default_factory=list)
-
     def as_json(self) -> dict[str, Any]:
-        """Return it in JSON's types."""
-        rows = [
-            {**asdict(row), "target": row.target and str(row.target), "met": row.met}
-            for row in self.rows
-        ]
-        return {"number": self.number, "title": self.title, "how": self.how, "rows": rows}
+        """Return it in JSON's types; docs/bench.md lists the fields."""
+        return {**asdict(self), "target": self.target and str(self.target), "met": self.met}
 
 
 def ratio(
@@ -138,3 +132,33 @@ def explain(
     assert row is not None
     plan: dict[str, Any] = row[0][0]
     return plan
+
+
+def server_seconds(plans: Mapping[str, Sequence[Mapping[str, Any]]], *parts: str) -> Samples:
+    """Return what EXPLAIN measured of each arm: the sum of these parts, in seconds."""
+    return {
+        arm: [sum(plan[part] for part in parts) / 1000 for plan in found]
+        for arm, found in plans.items()
+    }
+
+
+def only_row(
+    connection: psycopg.Connection[Any], query: LiteralString | sql.Composed, *params: object
+) -> Any:
+    """Return the one row of a query."""
+    row = connection.execute(query, params or None).fetchone()
+    if row is None:
+        raise MeasurementError("a query that must give a row gave none")
+    return row
+
+
+def check_same_rows(
+    connection: psycopg.Connection[Any],
+    one: str,
+    other: str,
+    params: Mapping[str, object] | None = None,
+) -> None:
+    """Refuse to compare two queries that do not answer alike."""
+    answers = [connection.execute(text.encode(), params).fetchall() for text in (one, other)]
+    if answers[0] != answers[1] or not answers[0]:
+        raise MeasurementError("the two queries do not give the same rows")

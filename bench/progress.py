@@ -11,17 +11,19 @@ class Progress:
         self._console = Console(stderr=True, highlight=False)
         self._status: Status | None = None
         self._step = ""
+        self.line = ""
+        """The line of the benchmark that the steps belong to."""
 
     def __call__(self, step: str) -> None:
         """Begin a step."""
-        self._step = step
+        self._step = f"{self.line}: {step}" if self.line else step
         if not self._console.is_terminal:
-            self._console.print(f"bench: {step}", markup=False, soft_wrap=True)
+            self._console.print(f"bench: {self._step}", markup=False, soft_wrap=True)
         elif self._status is None:
-            self._status = self._console.status(step)
+            self._status = self._console.status(self._step)
             self._status.start()
         else:
-            self._status.update(step)
+            self._status.update(self._step)
 
     def part(self, done: int, whole: int) -> None:
         """Tell how far the step is."""
@@ -35,6 +37,7 @@ class Progress:
             self._status = None
 
     def fail(self, message: str) -> None:
-        """Say why the run ends."""
+        """Say what went wrong."""
         self.close()
-        self._console.print(f"bench: {message}", style="red", markup=False, soft_wrap=True)
+        where = f"{self.line}: " if self.line else ""
+        self._console.print(f"bench: {where}{message}", style="red", markup=False, soft_wrap=True)

@@ -4,13 +4,16 @@ import os
 import platform
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from itertools import groupby
 from textwrap import wrap
 from typing import Any
 
 import psycopg
 
 from bench import data
-from bench.measure import Row, Section
+from bench.context import FULL, SMALLEST_BATCHES, Effort
+from bench.measure import Row
+from bench.run import Section
 from bench.server import Server
 from entasis_db import release
 
@@ -18,7 +21,7 @@ _WIDTH = 100
 _INDENT = "   "
 
 
-def facts(server: Server, sizes: Sequence[int]) -> dict[str, Any]:
+def facts(server: Server, sizes: Sequence[int], effort: Effort = FULL) -> dict[str, Any]:
     """Describe what is measured, and on what."""
     return {
         "entasis_db": release(),
@@ -37,6 +40,7 @@ def facts(server: Server, sizes: Sequence[int]) -> dict[str, Any]:
         "sizes": list(sizes),
         "markets": len(data.MARKETS),
         "days": data.DAYS,
+        "quick": effort is not FULL,
     }
 
 
@@ -51,6 +55,7 @@ def heading(known: dict[str, Any]) -> str:
         f" psycopg {client['psycopg']} ({client['psycopg_implementation']}).",
         f"Settings: {settings}.",
         *_warnings(server),
+        *_small(known),
         f"Machine: {machine['cores']} cores, {machine['system']}, server and client on the same"
         f" one unless DATABASE_URL says otherwise; load before the run {machine['load_before']}.",
         f"Trades: {', '.join(f'{size:,}' for size in known['sizes'])}, made up, the same in every"
@@ -74,16 +79,42 @@ def _warnings(server: dict[str, Any]) -> list[str]:
     return [f"WARNING: this server is not durable: {', '.join(found)}."] if found else []
 
 
+def _small(known: dict[str, Any]) -> list[str]:
+    """Say when batches are not of the size that the lines name."""
+    if known["quick"]:
+        return ["WARNING: --quick takes few trades once; its figures mean nothing."]
+    least = SMALLEST_BATCHES * FULL.batch
+    if min(known["sizes"]) < least:
+        return [
+            f"Below {least:,} trades, a batch is 1/{SMALLEST_BATCHES} of them, not {FULL.batch:,}."
+        ]
+    return []
+
+
 def text(sections: Iterable[Section]) -> str:
     """Return the figures, each line of the benchmark with how it was taken."""
-    return "\n\n".join(_section(section) for section in sorted(sections, key=lambda s: s.number))
+    found = [s for s in sections if s.rows or s.left_out or s.error]
+    parts = []
+    for subject, group in groupby(found, key=lambda section: section.line.subject):
+        parts += [f"## {subject.value}", *map(_section, group)]
+    return "\n\n".join(parts)
 
 
 def _section(section: Section) -> str:
-    width = max(len(row.label) for row in section.rows)
-    how = wrap(section.how, _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT)
-    rows = [f"{_INDENT}{row.label:<{width}}  {_figure(row)}" for row in section.rows]
-    return "\n".join([f"{section.number}. {section.title}", *how, *rows])
+    width = max((len(row.label) for row in section.rows), default=0)
+    return "\n".join(
+        [
+            f"{section.line.name}: {section.line.title}",
+            *_wrapped(section.line.how),
+            *(f"{_INDENT}{row.label:<{width}}  {_figure(row)}" for row in section.rows),
+            *(_wrapped(f"Left out: {section.left_out}.") if section.left_out else ()),
+            *(_wrapped(f"FAILED: {section.error}") if section.error else ()),
+        ]
+    )
+
+
+def _wrapped(paragraph: str) -> list[str]:
+    return wrap(paragraph, _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT)
 
 
 def _figure(row: Row) -> str:

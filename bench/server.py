@@ -5,7 +5,7 @@ import secrets
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, LiteralString
@@ -18,16 +18,25 @@ from bench import data
 from entasis_db.embedded import Cluster, embedded_cluster
 from entasis_db.migrate import migrate
 
-# What a durable server has. Everything else is as PostgreSQL comes.
-_SETTINGS = {
+# Everything else is as PostgreSQL comes.
+DURABLE: Mapping[str, str] = {
     "fsync": "on",
     "full_page_writes": "on",
     "synchronous_commit": "on",
     "shared_buffers": "1GB",
     "max_wal_size": "8GB",
 }
+"""What a durable server has."""
+VOLATILE: Mapping[str, str] = {
+    **DURABLE,
+    "fsync": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "128MB",
+    "max_wal_size": "1GB",
+}
+"""For a run whose figures mean nothing."""
 _SHOWN = (
-    *_SETTINGS,
+    *DURABLE,
     "checkpoint_timeout",
     "wal_level",
     "wal_compression",
@@ -143,8 +152,10 @@ class Server:
 
 
 @contextmanager
-def running(dsn: str | None) -> Iterator[Server]:
+def running(dsn: str | None, settings: Mapping[str, str] = DURABLE) -> Iterator[Server]:
     """Lend the server of ``dsn``, or without one a temporary cluster; leave nothing of it behind.
+
+    ``settings`` are those of the cluster.
 
     (On a server of the caller's own, the roles of Entasis DB stay: they belong to the cluster, and
     other databases may use them.)
@@ -162,7 +173,7 @@ def running(dsn: str | None) -> Iterator[Server]:
     try:
         # when root calls, the server's own user must be able to pass through
         home.chmod(0o711)
-        cluster = Cluster(embedded_cluster().bindir, home / "cluster", _SETTINGS)
+        cluster = Cluster(embedded_cluster().bindir, home / "cluster", settings)
         cluster.start()
         yield Server(cluster.dsn("postgres"), "a temporary cluster of the embedded wheel", home)
     finally:

@@ -1,0 +1,155 @@
+"""Candles from the database, against those that others compute from Parquet."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+
+from bench import data
+from bench.context import Bench
+from bench.files import write_parquet
+from bench.line import Sizes, Subject
+from bench.loaders import Connection
+from bench.measure import MeasurementError, Row, Target, alternate, ratio, timed
+from entasis_db import queries
+
+_MILLION = 1_000_000
+
+TITLE = "Candles into Python, how many times faster than Polars and DuckDB from Parquet"
+HOW = (
+    "A day of one market's minutes by queries.candles(...).fetch(), against Polars, which computes"
+    " them from its trades; an hour of all markets' minutes by SELECT from ohlcv_1m, against"
+    " DuckDB, which computes them too."
+    f" Polars {pl.__version__} and DuckDB {duckdb.__version__} read one Parquet file of all trades"
+    " in the order of time; both give rows of Python objects with exact decimals, without"
+    " quote_volume, which theirs cannot hold. Open connections on both sides. The values are"
+    " compared first; alternated, the first round is dropped. The targets are for"
+    f" {_MILLION:,} trades or more (a day) and {10 * _MILLION:,} or more (an hour)."
+)
+SUBJECT = Subject.READING
+SIZES = Sizes.EACH
+
+_DAY = timedelta(days=1)
+_HOUR = timedelta(hours=1)
+_OF_DAY = attrgetter("bucket", "open", "high", "low", "close", "volume", "trades")
+_HOUR_OF_CANDLES = """
+    SELECT symbol, exchange, bucket, open, high, low, close, volume, trades
+    FROM entasis.ohlcv_1m
+    WHERE bucket >= %(begin)s AND bucket < %(end)s
+    ORDER BY symbol, exchange, bucket
+"""
+# the time zone is UTC, and without one DuckDB needs no further library to give it to Python
+_HOUR_OF_TRADES = """
+    SELECT
+        symbol, exchange, date_trunc('minute', timestamp)::timestamp AS bucket,
+        arg_min(price, (timestamp, id)), max(price), min(price), arg_max(price, (timestamp, id)),
+        sum(volume), count(*)
+    FROM read_parquet($file)
+    WHERE timestamp >= $begin AND timestamp < $end
+    GROUP BY ALL
+    ORDER BY symbol, exchange, bucket
+"""
+Rows = Callable[[], list[Any]]
+
+
+def run(bench: Bench) -> Iterator[Row]:
+    """Write the file, and read from both."""
+    with (
+        tempfile.TemporaryDirectory(prefix="entasis-bench-") as folder,
+        bench.server.connect(bench.loaded) as connection,
+        duckdb.connect() as lake,
+    ):
+        file = Path(folder) / "trades.parquet"
+        bench.progress(f"writing {bench.size:,} trades as Parquet")
+        write_parquet(file, data.batches(bench.stored_trades(), bench.effort.large_batch))
+        yield _day(bench, connection, file)
+        yield _hour(bench, connection, lake, file)
+
+
+def _day(bench: Bench, connection: Connection, file: Path) -> Row:
+    bench.progress("a day of minutes, by Polars")
+    market, day = data.BUSY_MARKET, data.BUSY_DAY
+    question = queries.candles(market.symbol, market.exchange, "1m", day, day + _DAY)
+
+    def ours() -> list[Any]:
+        return question.fetch(connection)
+
+    def polars() -> list[Any]:
+        return _polars_day(file)
+
+    count = _same(list(map(_OF_DAY, ours())), polars())
+    return _compare(
+        bench, f"a day of minutes ({count:,} rows) / Polars", ours, polars, Target(">=", 3), 1
+    )
+
+
+def _polars_day(file: Path) -> list[Any]:
+    market, day = data.BUSY_MARKET, data.BUSY_DAY
+    at, price = pl.col("timestamp"), pl.col("price")
+    minutes = (
+        pl.scan_parquet(file)
+        .filter(
+            (pl.col("symbol") == market.symbol)
+            & (pl.col("exchange") == market.exchange)
+            & (at >= day)
+            & (at < day + _DAY)
+        )
+        .sort("timestamp", "id")
+        .group_by(at.dt.truncate("1m").alias("bucket"), maintain_order=True)
+        .agg(
+            price.first().alias("open"),
+            price.max().alias("high"),
+            price.min().alias("low"),
+            price.last().alias("close"),
+            pl.col("volume").sum(),
+            pl.len().alias("trades"),
+        )
+    )
+    return minutes.collect().rows()
+
+
+def _hour(bench: Bench, connection: Connection, lake: duckdb.DuckDBPyConnection, file: Path) -> Row:
+    bench.progress("an hour of minutes, by DuckDB")
+    lake.execute("SET timezone = 'UTC'")
+    begin = data.BUSY_DAY + _DAY / 2
+    hour = {"begin": begin, "end": begin + _HOUR}
+
+    def ours() -> list[Any]:
+        return connection.execute(_HOUR_OF_CANDLES, hour).fetchall()
+
+    def theirs() -> list[Any]:
+        return lake.execute(_HOUR_OF_TRADES, {**hour, "file": str(file)}).fetchall()
+
+    count = _same([(*r[:2], r[2].replace(tzinfo=None), *r[3:]) for r in ours()], theirs())
+    what = f"an hour of minutes of {len(data.MARKETS)} markets ({count:,} rows) / DuckDB"
+    return _compare(bench, what, ours, theirs, Target(">=", 100), 10)
+
+
+def _same(ours: list[Any], theirs: list[Any]) -> int:
+    if ours != theirs or not ours:
+        raise MeasurementError("the database and Parquet do not give the same candles")
+    return len(ours)
+
+
+def _compare(
+    bench: Bench, what: str, ours: Rows, theirs: Rows, target: Target, millions: int
+) -> Row:
+    samples = alternate(
+        {"ours": lambda: timed(ours), "theirs": lambda: timed(theirs)},
+        bench.effort.short_rounds,
+        warm_up=1,
+    )
+    enough = bench.size >= millions * _MILLION
+    return ratio(
+        f"of {bench.size:,} trades, {what}",
+        samples,
+        "theirs",
+        "ours",
+        target if enough else None,
+        "" if enough else "too few trades for the target",
+    )
