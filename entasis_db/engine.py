@@ -18,6 +18,11 @@ _OLDEST_TIMESCALEDB = (2, 21)
 # TimescaleDB 2.23 is the first for PostgreSQL 18; 2.28 the last for 15.
 _SUPPORTED = "2.21 to 2.28 on PostgreSQL 15, 2.21 and later on 16 and 17, 2.23 and later on 18"
 
+# From which minor release of each PostgreSQL on the jobs of TimescaleDB end as failed, and from
+# which patch of each line of TimescaleDB on they do not.
+_BREAKING_MINORS = {15: 20, 16: 16, 17: 12, 18: 7}
+_MENDED = {(2, 27): 3, (2, 28): 4, (2, 31): 2, (2, 32): 1}
+
 Progress = Callable[[str], None]
 
 
@@ -88,6 +93,48 @@ def check_extension(connection: psycopg.Connection[Any]) -> None:
     _check_pair(connection.info.server_version // 10000, version)
 
 
+def warnings(connection: psycopg.Connection[Any]) -> tuple[str, ...]:
+    """Say what is known to go wrong on this server, with what mends it; empty when nothing is.
+
+    Needs no rights beyond connecting. ``connection`` belongs to a database of any engine, or none.
+    """
+    version = _one(connection, "SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'")
+    if version is None:
+        return ()
+    server = connection.info.server_version
+    mended = mending_version(server, version)
+    if mended is None:
+        return ()
+    return (
+        f"PostgreSQL {server // 10000}.{server % 10000} breaks the jobs of TimescaleDB {version}: "
+        "each run ends as failed (SQLSTATE 24000, cannot drop portal), although what it "
+        f"committed stays. Install TimescaleDB {mended} or a later fix and run "
+        "ALTER EXTENSION timescaledb UPDATE",
+    )
+
+
+def mending_version(server: int, timescaledb: str) -> str | None:
+    """Return the first TimescaleDB whose jobs work on this PostgreSQL; None: this one's do.
+
+    ``server`` is PostgreSQL's server_version_num, ``timescaledb`` the version of the extension.
+    """
+    major, minor = divmod(server, 10000)
+    if minor < _BREAKING_MINORS.get(major, minor + 1):
+        return None
+    numbers = _numbers(timescaledb)
+    # 2.28 is the last line for PostgreSQL 15
+    lines = [line for line in sorted(_MENDED) if major > 15 or line <= (2, 28)]
+    if numbers[:2] > max(_MENDED) or numbers[2] >= _MENDED.get(numbers[:2], numbers[2] + 1):
+        return None
+    line = next((line for line in lines if line >= numbers[:2]), lines[-1])
+    return f"{line[0]}.{line[1]}.{_MENDED[line]}"
+
+
+def _numbers(version: str) -> tuple[int, int, int]:
+    major, minor, patch = (*(int(part) for part in version.split("-")[0].split(".")), 0, 0)[:3]
+    return major, minor, patch
+
+
 def _preloaded(connection: psycopg.Connection[Any]) -> bool:
     # Not everybody may read shared_preload_libraries. This setting is the loader's own.
     return _one(connection, "SELECT current_setting('timescaledb.disable_load', true)") is not None
@@ -120,7 +167,7 @@ def _probe(connection: psycopg.Connection[Any]) -> tuple[str, str, str]:
 
 
 def _check_pair(server: int, version: str) -> None:
-    numbers = tuple(int(part) for part in version.split("-")[0].split(".")[:2])
+    numbers = _numbers(version)[:2]
     oldest = (2, 23) if server >= 18 else _OLDEST_TIMESCALEDB
     if numbers < oldest or (server == 15 and numbers > (2, 28)):
         raise MigrationError(

@@ -19,6 +19,7 @@ from yoyo.migrations import Migration as YoyoMigration
 from yoyo.migrations import MigrationStep
 
 from entasis_db import release
+from entasis_db.engine import warnings
 from entasis_db.errors import DraftError, MigrationError
 from entasis_db.resources import engines, sql_root
 
@@ -59,6 +60,8 @@ class Status:
     """When that was; UTC."""
     migrations: tuple[Migration, ...]
     """This release's and the database's, in the order of their numbers."""
+    warnings: tuple[str, ...]
+    """What is known to go wrong on this server, a sentence each, with what mends it."""
 
     @property
     def pending(self) -> tuple[str, ...]:
@@ -99,6 +102,7 @@ def status(connection: psycopg.Connection[Any]) -> Status:
             Migration(name, found[name][0] if name in found else None, name in differing)
             for name in sorted({*files, *found})
         ),
+        warnings=warnings(connection),
     )
 
 

@@ -191,3 +191,13 @@ GROUP BY 1, 2, 3
 WITH NO DATA;
 
 CREATE INDEX IF NOT EXISTS ohlcv_1d_key ON entasis.ohlcv_1d (symbol, exchange, bucket);
+
+-- TimescaleDB's own statistics say how a job ended, not what it did: on some pairs of versions every
+-- job that commits ends as failed although its work stands.
+CREATE TABLE IF NOT EXISTS entasis_internal.last_refresh (
+    only_row boolean NOT NULL DEFAULT true,
+    started_at timestamptz NOT NULL,
+    finished_at timestamptz NOT NULL,
+    CONSTRAINT last_refresh_pkey PRIMARY KEY (only_row),
+    CONSTRAINT last_refresh_only_row CHECK (only_row)
+);

@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.rows import dict_row
 
 from entasis_db.migrate import migrate
 from tests import oracle
@@ -202,3 +203,70 @@ def test_an_administrator_waits_for_the_job(
     assert not oracle.differences(connection, trades)
     with pytest.raises(psycopg.errors.InsufficientPrivilege, match="entasis_owner"):
         admin.execute("CALL entasis.rebuild_candles('-infinity', 'infinity')")
+
+
+REFRESH = """
+    CREATE OR REPLACE PROCEDURE entasis_internal.refresh_job(job_id integer, config jsonb)
+    LANGUAGE plpgsql AS $$
+    DECLARE
+        began timestamptz := clock_timestamp();
+    BEGIN
+        {work}
+        RAISE EXCEPTION 'the portal is gone' USING ERRCODE = '24000';
+    END $$"""
+WORK = """
+    CALL entasis.refresh_candles('-infinity', 'infinity');
+    INSERT INTO entasis_internal.last_refresh (started_at, finished_at)
+    VALUES (began, clock_timestamp()) ON CONFLICT (only_row) DO UPDATE
+    SET started_at = excluded.started_at, finished_at = excluded.finished_at;
+    COMMIT;"""
+
+
+def every_second(connection: Connection) -> None:
+    connection.execute(
+        "SELECT public.alter_job(%s, schedule_interval => '1 second',"
+        " retry_period => '1 second', next_start => now())",
+        [job(connection, "refresh_job")],
+    )
+
+
+def refresh_run(connection: Connection) -> dict[str, Any]:
+    with connection.cursor(row_factory=dict_row) as cursor:
+        row = cursor.execute("SELECT * FROM entasis.jobs WHERE job = 'refresh_job'").fetchone()
+    assert row is not None
+    return row
+
+
+@pytest.mark.several_connections
+def test_a_job_that_fails_after_its_work_has_refreshed(connection: Connection, login: Any) -> None:
+    """As every job does where PostgreSQL breaks them: candles are right, and health says why."""
+    first = TODAY - timedelta(days=3)
+    trades = dict(insert(connection, first, first + timedelta(hours=30)))
+    oracle.refresh(connection)
+    trades |= insert(connection, first + timedelta(seconds=7), trade_id=2)
+    connection.execute(REFRESH.format(work=WORK).encode())
+    every_second(connection)
+    admin = login("entasis_admin")
+    admin.execute("CALL entasis.refresh_candles('-infinity', 'infinity')")
+    assert not oracle.differences(connection, trades)
+    pause_jobs(connection)
+    while not (run := refresh_run(admin))["failing"]:
+        time.sleep(0.1)
+    assert "the portal is gone" in run["last_error"]
+    assert "24000" in run["last_error"]
+    assert run["last_failed_at"] >= run["last_started_at"]
+    assert not run["scheduled"]
+
+
+@pytest.mark.several_connections
+def test_a_refresh_that_cannot_come_says_the_jobs_own_error(
+    connection: Connection, login: Any
+) -> None:
+    connection.execute(REFRESH.format(work="").encode())
+    every_second(connection)
+    admin = login("entasis_admin")
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="the portal is gone"):
+        admin.execute("CALL entasis.refresh_candles('-infinity', 'infinity')")
+    pause_jobs(connection)
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="paused"):
+        admin.execute("CALL entasis.refresh_candles('-infinity', 'infinity')")

@@ -43,7 +43,7 @@ entasis.candle_bucket_from(entasis.candle_interval, timestamptz),
 entasis.candles(text, text, entasis.candle_interval, timestamptz, timestamptz),
 entasis.candles_filled(text, text, entasis.candle_interval, timestamptz, timestamptz),
 entasis_internal.partitions_of(text),
-entasis_internal.partition_bytes(oid),
+entasis_internal.partition_sizes(text),
 entasis_internal.candle_watermarks()
 TO entasis_reader;
 
@@ -103,9 +103,11 @@ entasis.archives,
 entasis.archive_objects,
 entasis.restores,
 entasis.health,
+entasis.jobs,
 entasis_internal.known_partitions
 TO entasis_admin;
 GRANT EXECUTE ON FUNCTION
+entasis_internal.job_runs(),
 entasis_internal.archive_fault(text, timestamptz, timestamptz),
 entasis_internal.restore_hold(text, timestamptz, timestamptz),
 entasis_internal.partitions_reach_ahead(text, integer),

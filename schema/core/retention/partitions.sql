@@ -5,11 +5,13 @@ SELECT
     p.from_time,
     p.to_time,
     c.reltuples::bigint AS estimated_rows,
-    entasis_internal.partition_bytes(c.oid) AS bytes,
+    s.bytes,
     coalesce(p.to_time <= entasis.keep_from(k.keep), false) AS past_keep
 FROM entasis.keep_periods AS k
 CROSS JOIN LATERAL entasis_internal.partitions_of(k.relation) AS p
-INNER JOIN pg_class AS c ON p.partition_oid = c.oid;
+INNER JOIN pg_class AS c ON p.partition_oid = c.oid
+CROSS JOIN LATERAL entasis_internal.partition_sizes(k.relation) AS s
+WHERE p.partition_oid = s.partition_oid;
 
 COMMENT ON VIEW entasis.partitions IS
 'The partitions that there are, with their real bounds and sizes.';

@@ -1,10 +1,19 @@
+-- See maintain() for why every name in it is qualified.
 CREATE OR REPLACE PROCEDURE entasis_internal.refresh_job(job_id integer, config jsonb)
 LANGUAGE plpgsql
 AS $$
+DECLARE
+    began timestamptz := pg_catalog.clock_timestamp();
 BEGIN
     CALL entasis.refresh_candles('-infinity', 'infinity');
+    INSERT INTO entasis_internal.last_refresh AS l (started_at, finished_at)
+    VALUES (began, pg_catalog.clock_timestamp())
+    ON CONFLICT (only_row) DO UPDATE
+        SET started_at = excluded.started_at, finished_at = excluded.finished_at
+        WHERE l.started_at OPERATOR(pg_catalog.<) excluded.started_at;
+    COMMIT;
 END
 $$;
 
 COMMENT ON PROCEDURE entasis_internal.refresh_job (integer, jsonb) IS
-'Job: brings every candle above the floor up to date with its trades, however late they came. Only what has changed is computed.';
+'Job: brings every candle above the floor up to date with its trades, however late they came, and records the run in last_refresh. Only what has changed is computed.';

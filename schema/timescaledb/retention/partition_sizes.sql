@@ -1,0 +1,17 @@
+-- What is compressed of a chunk lies in a table of its own. Which one that is, the catalog says
+-- differently from version to version; chunks_detailed_size() is TimescaleDB's public function, counts
+-- both, and takes continuous aggregates too.
+-- Not a parsed body: see partitions_of().
+CREATE OR REPLACE FUNCTION entasis_internal.partition_sizes(relation_name text)
+RETURNS TABLE (partition_oid oid, bytes bigint)
+LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT c.oid, s.total_bytes
+    FROM public.chunks_detailed_size(to_regclass(format('entasis.%I', relation_name))) AS s
+    INNER JOIN pg_catalog.pg_namespace AS n ON n.nspname = s.chunk_schema
+    INNER JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = s.chunk_name
+$$;
+
+COMMENT ON FUNCTION entasis_internal.partition_sizes(text) IS
+'Size on disk of each chunk of a relation of schema entasis, with its indexes and TOAST, in bytes, what is compressed of it included.';
