@@ -93,6 +93,179 @@ def flat(rows: Sequence[Sequence[Any]]) -> tuple[Any, ...]:
     return tuple(value for row in rows for value in row)
 
 
+Condition = tuple[str, tuple[Any, ...]]
+"""What stands after WHERE, and its parameters."""
+
+INSERT = f"INSERT INTO entasis.market_data ({TRADE_COLUMNS})"
+
+
+def inserted(rows: tuple[Trade, ...]) -> Step:
+    return Statement(f"{INSERT} {values(rows)}", flat(rows))
+
+
+def inserted_if_new(rows: tuple[Trade, ...]) -> Step:
+    return Statement(f"{INSERT} {values(rows)} ON CONFLICT DO NOTHING", flat(rows))
+
+
+def upserted(rows: tuple[Trade, ...], how: str) -> Step:
+    return Statement(
+        f"{INSERT.replace(' (', ' AS t (', 1)} {values(rows)}"
+        f" ON CONFLICT (symbol, exchange, timestamp, id) DO UPDATE SET {how}",
+        flat(rows),
+    )
+
+
+def merged(rows: tuple[Trade, ...], orders: list[str]) -> Step:
+    orders = orders[: len(rows)]
+    rows = rows[: len(orders)]
+    return Statement(
+        "MERGE INTO entasis.market_data AS t"
+        f" USING ({values(rows, 'text')}) AS s ({TRADE_COLUMNS}, what)"
+        " ON (t.symbol, t.exchange, t.timestamp, t.id)"
+        " = (s.symbol, s.exchange, s.timestamp, s.id)"
+        " WHEN MATCHED AND s.what = 'delete' THEN DELETE"
+        " WHEN MATCHED AND s.what = 'nothing' THEN DO NOTHING"
+        " WHEN MATCHED AND s.what = 'move'"
+        " THEN UPDATE SET timestamp = s.timestamp + interval '1 minute', price = s.price"
+        " WHEN MATCHED THEN UPDATE SET price = s.price, volume = s.volume"
+        " WHEN NOT MATCHED AND s.what <> 'nothing'"
+        f" THEN INSERT ({TRADE_COLUMNS})"
+        f" VALUES (s.{', s.'.join(TRADE_COLUMNS.split(', '))})",
+        flat([(*row, order) for row, order in zip(rows, orders, strict=True)]),
+    )
+
+
+def updated(how: str, where: Condition) -> Step:
+    return Statement(f"UPDATE entasis.market_data AS t SET {how} WHERE {where[0]}", where[1])
+
+
+def deleted(where: Condition) -> Step:
+    return Statement(f"DELETE FROM entasis.market_data AS t WHERE {where[0]}", where[1])
+
+
+def moved_by_hand(where: Condition, step: str) -> Step:
+    return Statement(
+        f"WITH gone AS (DELETE FROM entasis.market_data AS t WHERE {where[0]} RETURNING t.*)"
+        f" {INSERT} SELECT g.id, g.symbol, g.exchange, g.timestamp + interval '{step}',"
+        " g.price + 1, g.volume FROM gone AS g",
+        where[1],
+    )
+
+
+def inserted_twice(one: tuple[Trade, ...], other: tuple[Trade, ...]) -> Step:
+    return Statement(
+        f"WITH a AS ({INSERT} {values(one)} ON CONFLICT DO NOTHING)"
+        f" {INSERT} {values(other)} ON CONFLICT DO NOTHING",
+        flat(one) + flat(other),
+    )
+
+
+def all_at_once(
+    rows: tuple[Trade, ...],
+    how: str,
+    where: Condition,
+    other: Condition,
+) -> Step:
+    # What two parts do to one row is not defined, but the candles must follow whatever it is.
+    return Statement(
+        f"WITH d AS (DELETE FROM entasis.market_data AS t WHERE {where[0]}),"
+        f" u AS (UPDATE entasis.market_data AS t SET {how} WHERE {other[0]})"
+        f" {INSERT} {values(rows)} ON CONFLICT DO NOTHING",
+        where[1] + other[1] + flat(rows),
+    )
+
+
+CHANGES = st.sampled_from(
+    [
+        "price = t.price + 1",
+        "price = 10, volume = 1",
+        "volume = t.volume * 2",
+        "created_at = now()",
+        "timestamp = t.timestamp + interval '1 microsecond'",
+        "timestamp = t.timestamp - interval '1 microsecond'",
+        "timestamp = t.timestamp + interval '1 minute'",
+        "timestamp = t.timestamp - interval '1 hour', price = t.price + 1",
+        "timestamp = t.timestamp + interval '24 hours'",
+        # to another partition and back
+        "timestamp = t.timestamp + interval '744 hours' * "
+        "CASE WHEN t.timestamp < '2025-02-01 00:00:00+00' THEN 1 ELSE -1 END",
+        "symbol = CASE t.symbol WHEN 'BTC' THEN 'ETH' ELSE 'BTC' END",
+        "exchange = CASE t.exchange WHEN 'one' THEN 'two' ELSE 'one' END, volume = 1",
+        "id = t.id + 100",
+        "id = 1000 - t.id",
+    ]
+)
+UPSERTS = st.sampled_from(
+    [
+        "price = excluded.price, volume = excluded.volume",
+        "volume = t.volume + excluded.volume",
+        "price = excluded.price WHERE t.price <> excluded.price",
+        "price = excluded.price WHERE false",
+        "id = excluded.id + 10",
+    ]
+)
+
+
+def conditions(time: st.SearchStrategy[datetime]) -> st.SearchStrategy[Condition]:
+    """Which trades a statement is about: all, none, or those of an id, a time or a market."""
+    markets = st.tuples(st.sampled_from(SYMBOLS), st.sampled_from(EXCHANGES))
+    return st.one_of(
+        st.just(("true", ())),
+        st.just(("false", ())),
+        st.tuples(st.just("t.id = %s"), st.tuples(st.integers(1, 4))),
+        st.tuples(st.just("t.timestamp = %s"), st.tuples(time)),
+        st.tuples(st.just("t.timestamp >= %s"), st.tuples(time)),
+        st.tuples(
+            st.just("t.timestamp >= %s AND t.timestamp < %s::timestamptz + interval '1 minute'"),
+            time.map(lambda t: (t, t)),
+        ),
+        st.tuples(st.just("t.symbol = %s AND t.exchange = %s"), markets),
+        st.tuples(
+            st.just("t.symbol = %s AND t.exchange = %s AND t.id <= %s"),
+            st.tuples(st.sampled_from(SYMBOLS), st.sampled_from(EXCHANGES), st.integers(1, 3)),
+        ),
+    )
+
+
+def steps(
+    trade: st.SearchStrategy[Trade],
+    condition: st.SearchStrategy[Condition],
+    *,
+    copy: bool,
+    merge_moves: bool,
+    merges: bool,
+) -> st.SearchStrategy[Step]:
+    """Statements of every kind, in savepoints or not."""
+    trades = st.lists(trade, min_size=1, max_size=8).map(tuple)
+    # one row a key, where a statement may not touch a row twice
+    distinct = st.lists(trade, min_size=1, max_size=8, unique_by=lambda t: t[:4]).map(tuple)
+    kinds: list[st.SearchStrategy[Step]] = [
+        st.builds(inserted, distinct),
+        st.builds(inserted_if_new, trades),
+        st.builds(upserted, distinct, UPSERTS),
+        st.builds(updated, CHANGES, condition),
+        st.builds(deleted, condition),
+        st.builds(moved_by_hand, condition, st.sampled_from(["1 second", "1 minute", "1 hour"])),
+        st.builds(inserted_twice, trades, trades),
+    ]
+    if merges:
+        orders = st.sampled_from(["write", "delete", "nothing", *(["move"] if merge_moves else [])])
+        kinds += [
+            st.builds(all_at_once, trades, CHANGES, condition, condition),
+            st.builds(merged, distinct, st.lists(orders, min_size=1, max_size=8)),
+        ]
+    if copy:
+        kinds.append(st.builds(Copy, distinct))
+    return st.builds(
+        lambda s, in_savepoint, undone: type(s)(
+            **{**vars(s), "in_savepoint": in_savepoint or undone, "undone": undone}
+        ),
+        st.one_of(kinds),
+        st.booleans(),
+        st.sampled_from([False, False, False, True]),
+    )
+
+
 @st.composite
 def histories(
     draw: st.DrawFn, *, copy: bool = False, merge_moves: bool = True, merges: bool = True
@@ -110,179 +283,24 @@ def histories(
         )
     )
     time = st.sampled_from(times)
-    markets = st.tuples(st.sampled_from(SYMBOLS), st.sampled_from(EXCHANGES))
     trade = st.builds(
         lambda i, m, t, p, v: (i, *m, t, p, v),
         st.integers(1, 4),
-        markets,
+        st.tuples(st.sampled_from(SYMBOLS), st.sampled_from(EXCHANGES)),
         time,
         st.sampled_from(PRICES),
         st.sampled_from(VOLUMES),
     )
-    trades = st.lists(trade, min_size=1, max_size=8).map(tuple)
-    # one row a key, where a statement may not touch a row twice
-    distinct = st.lists(trade, min_size=1, max_size=8, unique_by=lambda t: t[:4]).map(tuple)
-
-    condition = st.one_of(
-        st.just(("true", ())),
-        st.just(("false", ())),
-        st.tuples(st.just("t.id = %s"), st.tuples(st.integers(1, 4))),
-        st.tuples(st.just("t.timestamp = %s"), st.tuples(time)),
-        st.tuples(st.just("t.timestamp >= %s"), st.tuples(time)),
-        st.tuples(
-            st.just("t.timestamp >= %s AND t.timestamp < %s::timestamptz + interval '1 minute'"),
-            time.map(lambda t: (t, t)),
-        ),
-        st.tuples(st.just("t.symbol = %s AND t.exchange = %s"), markets),
-        st.tuples(
-            st.just("t.symbol = %s AND t.exchange = %s AND t.id <= %s"),
-            st.tuples(st.sampled_from(SYMBOLS), st.sampled_from(EXCHANGES), st.integers(1, 3)),
-        ),
-    )
-    change = st.sampled_from(
-        [
-            "price = t.price + 1",
-            "price = 10, volume = 1",
-            "volume = t.volume * 2",
-            "created_at = now()",
-            "timestamp = t.timestamp + interval '1 microsecond'",
-            "timestamp = t.timestamp - interval '1 microsecond'",
-            "timestamp = t.timestamp + interval '1 minute'",
-            "timestamp = t.timestamp - interval '1 hour', price = t.price + 1",
-            "timestamp = t.timestamp + interval '24 hours'",
-            # to another partition and back
-            "timestamp = t.timestamp + interval '744 hours' * "
-            "CASE WHEN t.timestamp < '2025-02-01 00:00:00+00' THEN 1 ELSE -1 END",
-            "symbol = CASE t.symbol WHEN 'BTC' THEN 'ETH' ELSE 'BTC' END",
-            "exchange = CASE t.exchange WHEN 'one' THEN 'two' ELSE 'one' END, volume = 1",
-            "id = t.id + 100",
-            "id = 1000 - t.id",
-        ]
-    )
-
-    insert = f"INSERT INTO entasis.market_data ({TRADE_COLUMNS})"
-
-    def inserted(rows: tuple[Trade, ...]) -> Step:
-        return Statement(f"{insert} {values(rows)}", flat(rows))
-
-    def inserted_if_new(rows: tuple[Trade, ...]) -> Step:
-        return Statement(f"{insert} {values(rows)} ON CONFLICT DO NOTHING", flat(rows))
-
-    def upserted(rows: tuple[Trade, ...], how: str) -> Step:
-        return Statement(
-            f"{insert.replace(' (', ' AS t (', 1)} {values(rows)}"
-            f" ON CONFLICT (symbol, exchange, timestamp, id) DO UPDATE SET {how}",
-            flat(rows),
-        )
-
-    def merged(rows: tuple[Trade, ...], orders: list[str]) -> Step:
-        orders = orders[: len(rows)]
-        rows = rows[: len(orders)]
-        return Statement(
-            "MERGE INTO entasis.market_data AS t"
-            f" USING ({values(rows, 'text')}) AS s ({TRADE_COLUMNS}, what)"
-            " ON (t.symbol, t.exchange, t.timestamp, t.id)"
-            " = (s.symbol, s.exchange, s.timestamp, s.id)"
-            " WHEN MATCHED AND s.what = 'delete' THEN DELETE"
-            " WHEN MATCHED AND s.what = 'nothing' THEN DO NOTHING"
-            " WHEN MATCHED AND s.what = 'move'"
-            " THEN UPDATE SET timestamp = s.timestamp + interval '1 minute', price = s.price"
-            " WHEN MATCHED THEN UPDATE SET price = s.price, volume = s.volume"
-            " WHEN NOT MATCHED AND s.what <> 'nothing'"
-            f" THEN INSERT ({TRADE_COLUMNS})"
-            f" VALUES (s.{', s.'.join(TRADE_COLUMNS.split(', '))})",
-            flat([(*row, order) for row, order in zip(rows, orders, strict=True)]),
-        )
-
-    def updated(how: str, where: tuple[str, tuple[Any, ...]]) -> Step:
-        return Statement(f"UPDATE entasis.market_data AS t SET {how} WHERE {where[0]}", where[1])
-
-    def deleted(where: tuple[str, tuple[Any, ...]]) -> Step:
-        return Statement(f"DELETE FROM entasis.market_data AS t WHERE {where[0]}", where[1])
-
-    def moved_by_hand(where: tuple[str, tuple[Any, ...]], step: str) -> Step:
-        return Statement(
-            f"WITH gone AS (DELETE FROM entasis.market_data AS t WHERE {where[0]} RETURNING t.*)"
-            f" {insert} SELECT g.id, g.symbol, g.exchange, g.timestamp + interval '{step}',"
-            " g.price + 1, g.volume FROM gone AS g",
-            where[1],
-        )
-
-    def inserted_twice(one: tuple[Trade, ...], other: tuple[Trade, ...]) -> Step:
-        return Statement(
-            f"WITH a AS ({insert} {values(one)} ON CONFLICT DO NOTHING)"
-            f" {insert} {values(other)} ON CONFLICT DO NOTHING",
-            flat(one) + flat(other),
-        )
-
-    def all_at_once(
-        rows: tuple[Trade, ...],
-        how: str,
-        where: tuple[str, tuple[Any, ...]],
-        other: tuple[str, tuple[Any, ...]],
-    ) -> Step:
-        # What two parts do to one row is not defined, but the candles must follow whatever it is.
-        return Statement(
-            f"WITH d AS (DELETE FROM entasis.market_data AS t WHERE {where[0]}),"
-            f" u AS (UPDATE entasis.market_data AS t SET {how} WHERE {other[0]})"
-            f" {insert} {values(rows)} ON CONFLICT DO NOTHING",
-            where[1] + other[1] + flat(rows),
-        )
-
-    kinds: list[st.SearchStrategy[Step]] = [
-        st.builds(inserted, distinct),
-        st.builds(inserted_if_new, trades),
-        st.builds(
-            upserted,
-            distinct,
-            st.sampled_from(
-                [
-                    "price = excluded.price, volume = excluded.volume",
-                    "volume = t.volume + excluded.volume",
-                    "price = excluded.price WHERE t.price <> excluded.price",
-                    "price = excluded.price WHERE false",
-                    "id = excluded.id + 10",
-                ]
-            ),
-        ),
-        st.builds(updated, change, condition),
-        st.builds(deleted, condition),
-        st.builds(moved_by_hand, condition, st.sampled_from(["1 second", "1 minute", "1 hour"])),
-        st.builds(inserted_twice, trades, trades),
-    ]
-    if merges:
-        kinds.append(st.builds(all_at_once, trades, change, condition, condition))
-        kinds.append(
-            st.builds(
-                merged,
-                distinct,
-                st.lists(
-                    st.sampled_from(
-                        ["write", "delete", "nothing", *(["move"] if merge_moves else [])]
-                    ),
-                    min_size=1,
-                    max_size=8,
-                ),
-            )
-        )
-    if copy:
-        kinds.append(st.builds(Copy, distinct))
-    step = st.builds(
-        lambda s, in_savepoint, undone: type(s)(
-            **{**vars(s), "in_savepoint": in_savepoint or undone, "undone": undone}
-        ),
-        st.one_of(kinds),
-        st.booleans(),
-        st.sampled_from([False, False, False, True]),
-    )
+    step = steps(trade, conditions(time), copy=copy, merge_moves=merge_moves, merges=merges)
+    first = st.builds(inserted_if_new, st.lists(trade, min_size=1, max_size=8).map(tuple))
     return draw(
         st.lists(
             st.builds(
                 Transaction,
                 # something to work on comes first, and is not in a savepoint
-                st.tuples(
-                    st.builds(inserted_if_new, trades), st.lists(step, min_size=0, max_size=4)
-                ).map(lambda s: (s[0], *s[1])),
+                st.tuples(first, st.lists(step, min_size=0, max_size=4)).map(
+                    lambda s: (s[0], *s[1])
+                ),
                 st.sampled_from(ZONES),
                 st.sampled_from([True, True, True, False]),
             ),

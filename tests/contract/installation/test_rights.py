@@ -17,8 +17,12 @@ from tests.contract.trades.support import NOON, D, by_key, ingest, quote, trade
 
 pytestmark = pytest.mark.copy
 
+Connection = psycopg.Connection[Any]
+Relation = tuple[str, str, str, bool]
+"""Schema, name, kind, and whether it is a partition."""
 
-def test_a_writer_can_ingest_everything(login: Login, connection: psycopg.Connection[Any]) -> None:
+
+def test_a_writer_can_ingest_everything(login: Login, connection: Connection) -> None:
     with login("entasis_writer") as writer:
         batch = [trade(1), trade(2, price=D(0)), trade(3, id=2**70), trade(1, price=D(5))]
         assert ingest(writer, *batch) == IngestReport(1, 0, 3)
@@ -30,8 +34,7 @@ def test_a_writer_can_ingest_everything(login: Login, connection: psycopg.Connec
     oracle.assert_candles_are_right(connection, by_key(trade(1)))
 
 
-def relations(connection: psycopg.Connection[Any]) -> list[tuple[str, str, str, bool]]:
-    """Schema, name, kind, and whether it is a partition, of all that there is."""
+def relations(connection: Connection) -> list[Relation]:
     return connection.execute(
         """
         SELECT n.nspname, c.relname, c.relkind::text, c.relispartition
@@ -54,9 +57,65 @@ NOT_FOR_READERS = {
 }
 
 
-def test_a_reader_reads_everything_and_writes_nothing(
-    login: Login, connection: psycopg.Connection[Any]
-) -> None:
+def assert_may_only_read(reader: Connection, admin: Connection, found: Relation) -> None:
+    """Try everything that changes a relation, and then to read it."""
+    schema, name, kind, is_partition = found
+    relation = sql.Identifier(schema, name)
+    (column,) = admin.execute(
+        "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum = 1",
+        [f"{schema}.{name}"],
+    ).fetchone() or ("",)
+    writes = [
+        "INSERT INTO {r} DEFAULT VALUES",
+        "UPDATE {r} SET {c} = DEFAULT",
+        "DELETE FROM {r}",
+    ]
+    if kind != "v":
+        writes += ["TRUNCATE {r}", "ALTER TABLE {r} RENAME {c} TO x", "DROP TABLE {r}"]
+    refusals: tuple[type[psycopg.Error], ...] = (psycopg.errors.InsufficientPrivilege,)
+    if kind == "v":  # it is refused for being a view before anybody asks for rights
+        refusals += (psycopg.errors.ObjectNotInPrerequisiteState,)
+        refusals += (psycopg.errors.FeatureNotSupported,)
+    for write in writes:
+        with pytest.raises(refusals):
+            reader.execute(sql.SQL(write).format(r=relation, c=sql.Identifier(column)))
+    if schema == "entasis" and not is_partition and name not in NOT_FOR_READERS:
+        reader.execute(sql.SQL("SELECT * FROM {} LIMIT 1").format(relation))
+    else:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            reader.execute(sql.SQL("SELECT * FROM {} LIMIT 1").format(relation))
+
+
+def assert_may_call_nothing_that_writes(reader: Connection) -> None:
+    for call in (
+        "stage_trades()",
+        "stage_options()",
+        "insert_staged_trades('s')",
+        "insert_staged_options('s')",
+        "record_id_space('BTC', 'x', 'other', 's')",
+        "ensure_partitions('market_data', '2020-01-01', '2020-02-01')",
+        "check_candles()",
+    ):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            reader.execute(f"SELECT * FROM entasis.{call}")
+    for attempt in (
+        lambda: ingest(reader, trade(3)),
+        lambda: ingest_options(reader, [quote()], source="o"),
+    ):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            attempt()
+    # whatever function is added one day: what a reader may call, changes nothing
+    callable_ones = reader.execute(
+        """
+        SELECT p.oid::regprocedure::text FROM pg_proc AS p
+        WHERE p.pronamespace IN ('entasis'::regnamespace, 'entasis_internal'::regnamespace)
+            AND p.provolatile = 'v' AND has_function_privilege(p.oid, 'EXECUTE')
+        """
+    ).fetchall()
+    assert callable_ones == []
+
+
+def test_a_reader_reads_everything_and_writes_nothing(login: Login, connection: Connection) -> None:
     ingest(connection, trade(1), trade(2, price=D(0)))
     oracle.refresh(connection)
     found = relations(connection)
@@ -64,61 +123,13 @@ def test_a_reader_reads_everything_and_writes_nothing(
         name for _, name, *_ in found
     }
     with login("entasis_reader") as reader:
-        for schema, name, kind, is_partition in found:
-            relation = sql.Identifier(schema, name)
-            (column,) = connection.execute(
-                "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum = 1",
-                [f"{schema}.{name}"],
-            ).fetchone() or ("",)
-            writes = [
-                "INSERT INTO {r} DEFAULT VALUES",
-                "UPDATE {r} SET {c} = DEFAULT",
-                "DELETE FROM {r}",
-            ]
-            if kind != "v":
-                writes += ["TRUNCATE {r}", "ALTER TABLE {r} RENAME {c} TO x", "DROP TABLE {r}"]
-            refusals: tuple[type[psycopg.Error], ...] = (psycopg.errors.InsufficientPrivilege,)
-            if kind == "v":  # it is refused for being a view before anybody asks for rights
-                refusals += (psycopg.errors.ObjectNotInPrerequisiteState,)
-                refusals += (psycopg.errors.FeatureNotSupported,)
-            for write in writes:
-                with pytest.raises(refusals):
-                    reader.execute(sql.SQL(write).format(r=relation, c=sql.Identifier(column)))
-            if schema == "entasis" and not is_partition and name not in NOT_FOR_READERS:
-                reader.execute(sql.SQL("SELECT * FROM {} LIMIT 1").format(relation))
-            else:
-                with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                    reader.execute(sql.SQL("SELECT * FROM {} LIMIT 1").format(relation))
+        for each in found:
+            assert_may_only_read(reader, connection, each)
         for function in ("candles", "candles_filled"):
             (row,) = reader.execute(
                 f"SELECT open FROM entasis.{function}('BTC', 'x', '1h', %s, %s)",
                 [NOON, NOON + timedelta(hours=1)],
             )
             assert row == (trade(1).price,)
-        for call in (
-            "stage_trades()",
-            "stage_options()",
-            "insert_staged_trades('s')",
-            "insert_staged_options('s')",
-            "record_id_space('BTC', 'x', 'other', 's')",
-            "ensure_partitions('market_data', '2020-01-01', '2020-02-01')",
-            "check_candles()",
-        ):
-            with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                reader.execute(f"SELECT * FROM entasis.{call}")
-        for attempt in (
-            lambda: ingest(reader, trade(3)),
-            lambda: ingest_options(reader, [quote()], source="o"),
-        ):
-            with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                attempt()
-        # whatever function is added one day: what a reader may call, changes nothing
-        callable_ones = reader.execute(
-            """
-            SELECT p.oid::regprocedure::text FROM pg_proc AS p
-            WHERE p.pronamespace IN ('entasis'::regnamespace, 'entasis_internal'::regnamespace)
-                AND p.provolatile = 'v' AND has_function_privilege(p.oid, 'EXECUTE')
-            """
-        ).fetchall()
-        assert callable_ones == []
+        assert_may_call_nothing_that_writes(reader)
     oracle.assert_candles_are_right(connection, by_key(trade(1)))

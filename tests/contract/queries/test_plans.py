@@ -31,6 +31,63 @@ DAY = timedelta(days=1)
 YEAR = datetime(2024, 1, 1, tzinfo=UTC), datetime(2025, 1, 1, tzinfo=UTC)
 
 
+# three busy markets, and many quiet ones so that days have enough rows too
+TRADES = """
+    INSERT INTO entasis.market_data (symbol, exchange, timestamp, id, price, volume)
+    SELECT
+        'S' || lpad(m::text, 3, '0'),
+        CASE WHEN m % 2 = 0 THEN 'binance-spot' ELSE 'kraken' END,
+        t, 1, 100 + m, 1
+    FROM generate_series(1, 100) AS m
+    CROSS JOIN LATERAL generate_series(
+        '2024-01-01 00:00+00'::timestamptz, '2024-04-30 23:00+00',
+        CASE WHEN m <= 3 THEN interval '20 minutes' ELSE interval '12 hours' END
+    ) AS t
+    ORDER BY t, m
+"""
+QUOTES = """
+    INSERT INTO entasis.option_data (
+        underlying, expiry_date, strike_price, option_type, timestamp, id, iv, delta
+    )
+    SELECT u, e, 1000 * k, y, t, 1, CASE WHEN k <> 3 THEN 0.5 END, 0.1
+    FROM
+        generate_series(
+            '2024-01-01 00:00+00'::timestamptz, '2024-04-30 23:00+00', interval '3 hours'
+        ) AS t,
+        unnest(ARRAY['BTC', 'ETH']) AS u,
+        unnest(ARRAY['2024-03-29 08:00+00', '2024-06-28 08:00+00']::timestamptz[]) AS e,
+        generate_series(1, 8) AS k,
+        unnest(ARRAY['call', 'put']) AS y
+    WHERE t < e
+"""
+PREDICTIONS = """
+    INSERT INTO entasis.predictions (
+        model_id, symbol, prediction_type, predicted_value, confidence,
+        timestamp, target_time
+    )
+    SELECT
+        'm' || m, 'S' || lpad(s::text, 3, '0'), 'price', 1, 0.5, t, t + interval '1 hour'
+    FROM
+        generate_series(
+            '2024-01-01 00:00+00'::timestamptz, '2024-04-30 23:00+00', interval '6 hours'
+        ) AS t,
+        generate_series(1, 5) AS m,
+        generate_series(1, 10) AS s
+"""
+PORTFOLIOS = """
+    INSERT INTO entasis.portfolio_status (
+        user_id, asset_type, position_size, entry_price, current_price, pnl, timestamp
+    )
+    SELECT lpad(to_hex(u), 32, '0')::uuid, a, 1, 1, 1, 0, t
+    FROM
+        generate_series(
+            '2024-01-01 00:00+00'::timestamptz, '2024-04-30 23:00+00', interval '6 hours'
+        ) AS t,
+        generate_series(1, 10) AS u,
+        unnest(ARRAY['BTC', 'ETH', 'SOL', 'USD']) AS a
+"""
+
+
 @pytest.fixture(scope="module")
 def filled(server: Server) -> Iterator[psycopg.Connection[Any]]:
     """Four months of everything, with statistics."""
@@ -42,61 +99,8 @@ def filled(server: Server) -> Iterator[psycopg.Connection[Any]]:
             SELECT entasis.ensure_partitions(r, '2024-01-01 00:00+00', '2024-05-01 00:00+00')
             FROM unnest(ARRAY['market_data', 'option_data']) AS r
         """)
-        # three busy markets, and many quiet ones so that days have enough rows too
-        connection.execute("""
-            INSERT INTO entasis.market_data (symbol, exchange, timestamp, id, price, volume)
-            SELECT
-                'S' || lpad(m::text, 3, '0'),
-                CASE WHEN m % 2 = 0 THEN 'binance-spot' ELSE 'kraken' END,
-                t, 1, 100 + m, 1
-            FROM generate_series(1, 100) AS m
-            CROSS JOIN LATERAL generate_series(
-                '2024-01-01 00:00+00'::timestamptz, '2024-04-30 23:00+00',
-                CASE WHEN m <= 3 THEN interval '20 minutes' ELSE interval '12 hours' END
-            ) AS t
-            ORDER BY t, m
-        """)
-        connection.execute("""
-            INSERT INTO entasis.option_data (
-                underlying, expiry_date, strike_price, option_type, timestamp, id, iv, delta
-            )
-            SELECT u, e, 1000 * k, y, t, 1, CASE WHEN k <> 3 THEN 0.5 END, 0.1
-            FROM
-                generate_series(
-                    '2024-01-01 00:00+00'::timestamptz, '2024-04-30 23:00+00', interval '3 hours'
-                ) AS t,
-                unnest(ARRAY['BTC', 'ETH']) AS u,
-                unnest(ARRAY['2024-03-29 08:00+00', '2024-06-28 08:00+00']::timestamptz[]) AS e,
-                generate_series(1, 8) AS k,
-                unnest(ARRAY['call', 'put']) AS y
-            WHERE t < e
-        """)
-        connection.execute("""
-            INSERT INTO entasis.predictions (
-                model_id, symbol, prediction_type, predicted_value, confidence,
-                timestamp, target_time
-            )
-            SELECT
-                'm' || m, 'S' || lpad(s::text, 3, '0'), 'price', 1, 0.5, t, t + interval '1 hour'
-            FROM
-                generate_series(
-                    '2024-01-01 00:00+00'::timestamptz, '2024-04-30 23:00+00', interval '6 hours'
-                ) AS t,
-                generate_series(1, 5) AS m,
-                generate_series(1, 10) AS s
-        """)
-        connection.execute("""
-            INSERT INTO entasis.portfolio_status (
-                user_id, asset_type, position_size, entry_price, current_price, pnl, timestamp
-            )
-            SELECT lpad(to_hex(u), 32, '0')::uuid, a, 1, 1, 1, 0, t
-            FROM
-                generate_series(
-                    '2024-01-01 00:00+00'::timestamptz, '2024-04-30 23:00+00', interval '6 hours'
-                ) AS t,
-                generate_series(1, 10) AS u,
-                unnest(ARRAY['BTC', 'ETH', 'SOL', 'USD']) AS a
-        """)
+        for rows in (TRADES, QUOTES, PREDICTIONS, PORTFOLIOS):
+            connection.execute(rows)
         oracle.refresh(connection)
         connection.execute("VACUUM ANALYZE")
         # What servers on flash storage set. With the default of 4, made for spinning disks,
