@@ -25,6 +25,8 @@ MODULES = (
     "entasis_db.engine",
     "entasis_db.migrate",
     "entasis_db.maintenance",
+    "entasis_db.candles",
+    "entasis_db.manifest",
     "entasis_db.embedded",
     "entasis_db.errors",
 )

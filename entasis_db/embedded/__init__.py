@@ -22,9 +22,18 @@ The modules, each importing only those before it: ``process`` (programs, process
 ``initdb``, ``server`` (the running one), ``startup``, ``cluster``, ``checkout``.
 """
 
-from entasis_db.embedded.checkout import embedded_cluster
+from entasis_db.embedded.checkout import embedded_cluster, embedded_home
 from entasis_db.embedded.cluster import Cluster, ClusterStatus
-from entasis_db.embedded.home import DATABASE, SUPERUSER
+from entasis_db.embedded.home import DATABASE, PASSFILE, SUPERUSER
 from entasis_db.embedded.service_user import run_as
 
-__all__ = ["DATABASE", "SUPERUSER", "Cluster", "ClusterStatus", "embedded_cluster", "run_as"]
+__all__ = [
+    "DATABASE",
+    "PASSFILE",
+    "SUPERUSER",
+    "Cluster",
+    "ClusterStatus",
+    "embedded_cluster",
+    "embedded_home",
+    "run_as",
+]

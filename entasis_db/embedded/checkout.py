@@ -10,7 +10,7 @@ from pathlib import Path
 from entasis_db.embedded import service_user
 from entasis_db.embedded.binaries import copy_binaries, wheel_binaries
 from entasis_db.embedded.cluster import Cluster
-from entasis_db.embedded.errors import plain_errors
+from entasis_db.embedded.errors import NO_WINDOWS, plain_errors
 from entasis_db.embedded.files import own_folder
 from entasis_db.errors import EmbeddedServerError
 
@@ -30,24 +30,19 @@ def embedded_cluster(checkout: Path | None = None) -> Cluster:
             the folder of the cluster cannot be used.
     """
     if sys.platform == "win32":
-        raise EmbeddedServerError(
-            "The embedded server needs Linux or macOS. Use WSL, or set DATABASE_URL."
-        )
+        raise EmbeddedServerError(NO_WINDOWS)
     with plain_errors("prepare"):
         package, version = wheel_binaries()
-        folder = (_checkout_of(Path.cwd()) if checkout is None else checkout).resolve()
+        folder = _checkout(checkout)
+        home = _home_of(folder)
         if service_user.run_as() is None:
-            home = folder / ".entasis"
             own_folder(home, 0o700)
             ignore = home / ".gitignore"
             if not ignore.exists():
                 ignore.write_text("*\n", encoding="utf-8")
             return Cluster(package / "pginstall" / "bin", home)
-        root = service_user.SERVICE_ROOT
-        own_folder(root, 0o755)
+        own_folder(service_user.SERVICE_ROOT, 0o755)
         copied = copy_binaries(package, version)
-        key = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
-        home = root / key
         own_folder(home, 0o711)
         named = home / "checkout"
         if not named.exists():
@@ -55,7 +50,29 @@ def embedded_cluster(checkout: Path | None = None) -> Cluster:
         return Cluster(copied / "pginstall" / "bin", home)
 
 
-def _checkout_of(folder: Path) -> Path:
+def embedded_home(checkout: Path | None = None) -> Path:
+    """Answer where the cluster of a checkout lives, whether there is one or not.
+
+    Raises:
+        EmbeddedServerError: the platform is Windows, or the working folder is gone.
+    """
+    if sys.platform == "win32":
+        raise EmbeddedServerError(NO_WINDOWS)
+    with plain_errors("find"):
+        return _home_of(_checkout(checkout)).resolve()
+
+
+def _home_of(folder: Path) -> Path:
+    if os.geteuid() != 0:
+        return folder / ".entasis"
+    return service_user.SERVICE_ROOT / hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
+
+
+def _checkout(given: Path | None) -> Path:
+    return (_around(Path.cwd()) if given is None else given).resolve()
+
+
+def _around(folder: Path) -> Path:
     for candidate in (folder, *folder.parents):
         for mark in (".entasis", ".git"):
             try:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import psycopg
 
-from entasis_db.embedded.errors import plain_errors
+from entasis_db.embedded.errors import NO_WINDOWS, plain_errors
 from entasis_db.embedded.home import DATABASE, SUPERUSER, Home
 from entasis_db.embedded.initdb import initialise
 from entasis_db.embedded.process import HOST
@@ -73,9 +73,7 @@ class Cluster:
 
     def __init__(self, bindir: Path, home: Path, settings: Mapping[str, str] | None = None):
         if sys.platform == "win32":
-            raise EmbeddedServerError(
-                "The embedded server needs Linux or macOS. Use WSL, or set DATABASE_URL."
-            )
+            raise EmbeddedServerError(NO_WINDOWS)
         self.bindir = bindir.resolve()
         self.home = home.resolve()
         self.settings = dict(settings or {})

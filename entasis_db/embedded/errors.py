@@ -10,6 +10,8 @@ import psycopg
 
 from entasis_db.errors import EmbeddedServerError
 
+NO_WINDOWS = "The embedded server needs Linux or macOS. Use WSL, or set DATABASE_URL."
+
 
 @contextlib.contextmanager
 def plain_errors(doing: str) -> Iterator[None]:

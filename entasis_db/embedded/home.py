@@ -21,11 +21,14 @@ DATABASE = "entasis"
 SUPERUSER = "postgres"
 """The login that owns a cluster."""
 
+PASSFILE = "pgpass"
+"""The name of the password file that clients of libpq read."""
+
 STAGING = "init-"
 """What begins the names of files and folders that are not complete."""
 
 _LOCK_SECONDS = 180.0  # longer than the slowest start of another process
-_FILES = ("password", "pgpass", "port", "log", "log.1", "checkout", ".gitignore", "lock")
+_FILES = ("password", PASSFILE, "port", "log", "log.1", "checkout", ".gitignore", "lock")
 
 
 class Home:
@@ -35,7 +38,7 @@ class Home:
         self.folder = folder
         self.data = folder / "data"
         self.log = folder / "log"
-        self.passfile = folder / "pgpass"
+        self.passfile = folder / PASSFILE
 
     @contextlib.contextmanager
     def locked(self, *, create: bool) -> Iterator[int]:

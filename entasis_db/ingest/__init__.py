@@ -10,7 +10,7 @@ from entasis_db.ingest.arrow import ArrowReport, ingest_arrow
 from entasis_db.ingest.checks import check_row
 from entasis_db.ingest.id_spaces import IdSpace
 from entasis_db.ingest.load import BATCH_ROWS, Loaded, load_options, load_trades
-from entasis_db.ingest.quarantine import Refusal, quarantine
+from entasis_db.ingest.quarantine import Refusal, quarantine, quarantined
 from entasis_db.ingest.report import IngestReport
 from entasis_db.ingest.retry import retrying
 from entasis_db.ingest.write import (
@@ -36,5 +36,6 @@ __all__ = [
     "load_options",
     "load_trades",
     "quarantine",
+    "quarantined",
     "retrying",
 ]

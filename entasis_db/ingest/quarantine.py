@@ -1,4 +1,4 @@
-"""Putting rows into quarantine that no staging table can hold, or that could not be read."""
+"""Rows in quarantine: put there when no staging table can hold them, and read back."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 
@@ -62,3 +63,21 @@ def quarantine_rows(
         }
         for refusal in refusals
     ]
+
+
+def quarantined(
+    connection: psycopg.Connection[Any], relation: str, source: str, *, limit: int
+) -> list[Refusal]:
+    """Return the first rows of a source that are in quarantine, by line, at most ``limit``."""
+    with psycopg.Cursor(connection, row_factory=class_row(Refusal)) as cursor:
+        cursor.execute(
+            """
+            SELECT q.line, q.code, q.reason, q.payload
+            FROM entasis.quarantine AS q
+            WHERE q.relation = %s AND q.source = %s
+            ORDER BY q.line, q.id
+            LIMIT %s
+            """,
+            [relation, source, limit],
+        )
+        return cursor.fetchall()

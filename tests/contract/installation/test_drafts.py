@@ -270,7 +270,7 @@ def test_the_command_line_knows_where_the_embedded_data_is(
 ) -> None:
     home = tmp_path / "a checkout" / ".entasis"
     cluster = SimpleNamespace(home=home, is_running=lambda: True, dsn=lambda: database.dsn)
-    monkeypatch.setattr("entasis_db.cli.embedded_cluster", lambda: cluster)
+    monkeypatch.setattr("entasis_db.cli.target.embedded_cluster", lambda: cluster)
     monkeypatch.delenv("DATABASE_URL", raising=False)
     draft(another_text)
     for command in ("status", "migrate"):

@@ -1,0 +1,14 @@
+"""The command ``entasis``: what a DBA and the people on call do by hand or from a scheduler."""
+
+from entasis_db.cli import archive, candles, environment, installation, load, retention
+from entasis_db.cli.root import main
+
+__all__ = ["main"]
+
+for _command in (
+    *(installation.migrate, installation.status, installation.rollback),
+    *(environment.url, environment.env, environment.psql, environment.stop),
+    *(load.load, candles.candles, candles.check, candles.rebuild),
+    *(retention.maintain, archive.archive, archive.restore),
+):
+    main.add_command(_command)

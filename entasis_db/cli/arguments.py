@@ -1,0 +1,26 @@
+"""Arguments that several commands take."""
+
+from datetime import UTC, datetime
+
+import click
+
+from entasis_db.cli.exit_codes import ExitCode
+from entasis_db.cli.output import fail
+
+
+def moment(_ctx: click.Context, _param: click.Parameter, text: str | None) -> datetime | None:
+    """Read a date or a time, in UTC unless it names its own offset."""
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+        # in UTC, for which the years 1 and 9999 may be too narrow
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        fail(f"{text!r} is no time; write 2024-08-08 or 2024-08-08T23:55 (UTC)", ExitCode.USAGE)
+
+
+from_time = click.argument("from_time", callback=moment)
+to_time = click.argument("to_time", callback=moment)
+optional_from_time = click.argument("from_time", required=False, callback=moment)
+optional_to_time = click.argument("to_time", required=False, callback=moment)

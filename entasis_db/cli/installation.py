@@ -1,0 +1,76 @@
+"""Commands that install Entasis DB in a database, and show what is installed."""
+
+from shlex import quote
+
+import click
+from psycopg.conninfo import conninfo_to_dict
+from rich.table import Table
+
+from entasis_db import migrate as migration
+from entasis_db.cli.output import fail, print_whole, step, when
+from entasis_db.cli.target import Target
+from entasis_db.errors import DraftError
+
+
+@click.command()
+@click.option("--engine", help="Name the engine at the first migration, instead of detecting it.")
+@click.pass_obj
+def migrate(target: Target, engine: str | None) -> None:
+    """Bring the database to this release; safe to repeat."""
+    try:
+        found = migration.migrate(target.dsn(), engine=engine, progress=step)
+    except DraftError as error:
+        fail(_advice(target, str(error)))
+    step(f"the database is at release {found.release}, engine {found.engine}")
+    if target.cluster is not None:
+        parts = conninfo_to_dict(target.url())
+        step(
+            "\nTo look around:  make psql   (or: entasis psql)\n"
+            'or any client:   eval "$(entasis env)" sets DATABASE_URL and what psql reads; else\n'
+            f"                 host {parts['host']}, port {parts['port']}, user {parts['user']}, "
+            f"database {parts['dbname']}, password in {target.cluster.home / 'password'}\n"
+            "To stop it:      make stop   (or: entasis stop; the data stays)"
+        )
+
+
+@click.command()
+@click.pass_obj
+def status(target: Target) -> None:
+    """Show the engine, the release, and which migrations the database has."""
+    with target.connect() as connection:
+        found = migration.status(connection)
+    if found.engine is None:
+        fail("Entasis DB is not installed in this database. Install it with: entasis migrate")
+    applied = "pending" if found.applied_at is None else when(found.applied_at)
+    step(f"engine {found.engine}, release {found.release}, applied {applied}")
+    table = Table("migration", "applied")
+    for item in found.migrations:
+        another = ", with another text" if item.differs else ""
+        applied = "pending" if item.applied_at is None else when(item.applied_at)
+        table.add_row(item.id, applied + another)
+    print_whole(table)
+    if found.refusal:
+        fail(_advice(target, found.refusal))
+    if found.pending:
+        fail(f"{len(found.pending)} migrations are pending. Apply them with: entasis migrate")
+
+
+def _advice(target: Target, refusal: str) -> str:
+    """Add to the refusal of another draft's database what to do with an embedded server."""
+    if target.cluster is None:
+        return refusal
+    home = str(target.cluster.home)
+    move = f"mv {quote(home)} {quote(home + '.draft')}"
+    return (
+        f"{refusal}. This server is the embedded one of this checkout: entasis stop, {move} "
+        "(which keeps its data), and entasis migrate makes a new one"
+    )
+
+
+@click.command()
+def rollback() -> None:
+    """Refused: migrations are not taken back."""
+    fail(
+        "migrations of Entasis DB are not rolled back, because taking one back would drop data. "
+        "Fix forward with a new migration, or restore a backup"
+    )

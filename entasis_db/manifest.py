@@ -1,0 +1,72 @@
+"""What is archived, as the database has it on record; needs none of the archive's libraries."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+from psycopg.rows import tuple_row
+
+
+@dataclass(frozen=True)
+class ArchivedRange:
+    """The archive of a range that counts, or one whose making was begun."""
+
+    relation: str
+    """Relation of schema entasis."""
+    from_time: datetime
+    """First moment of the range, included; UTC."""
+    to_time: datetime
+    """First moment after it; UTC."""
+    rows: int | None
+    """None when it is not verified."""
+    bytes: int | None
+    """Size of its objects in the store; None when it has none on record."""
+    objects: int
+    """How many objects it has in the store."""
+    verified_at: datetime | None
+    """When it was found to hold exactly the rows of the range; UTC. None: begin it anew."""
+    dropped_at: datetime | None
+    """When the range was last dropped from the database; UTC. None: it was not."""
+    stale_at: datetime | None
+    """When the rows of the range were found to be others; UTC. None: they were not."""
+
+
+def archived_ranges(connection: psycopg.Connection[Any]) -> list[ArchivedRange]:
+    """Return every archive that none has superseded, by relation and time.
+
+    ``connection`` belongs to a member of entasis_admin. Raises psycopg.Error when the server
+    refuses.
+    """
+    with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
+        cursor.execute(
+            """
+            SELECT
+                a.relation, a.from_time, a.to_time, a.row_count, sum(o.bytes), count(o.key),
+                a.verified_at, a.dropped_at, a.stale_at
+            FROM entasis.archives AS a
+            LEFT OUTER JOIN entasis.archive_objects AS o ON a.id = o.archive_id
+            WHERE a.superseded_at IS NULL
+            GROUP BY a.id
+            ORDER BY a.relation, a.from_time, a.id
+            """
+        )
+        return [
+            ArchivedRange(
+                relation,
+                start.astimezone(UTC),
+                end.astimezone(UTC),
+                rows,
+                None if size is None else int(size),
+                objects,
+                *(None if moment is None else moment.astimezone(UTC) for moment in moments),
+            )
+            for relation, start, end, rows, size, objects, *moments in cursor
+        ]
+
+
+def has_archived_relations(connection: psycopg.Connection[Any]) -> bool:
+    """Say whether any relation is marked as archived in entasis.keep_periods."""
+    with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
+        cursor.execute("SELECT FROM entasis.keep_periods WHERE archived LIMIT 1")
+        return cursor.fetchone() is not None

@@ -1,0 +1,71 @@
+"""No password is shown, whatever the connection string is and whatever fails."""
+
+import subprocess
+from typing import Any
+
+import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from tests.contract.cli.support import entasis, fails
+from tests.engines import Database
+
+pytestmark = pytest.mark.copy
+
+
+SECRET = "s3cr3t"
+
+
+@pytest.mark.parametrize("command", ["check", "status", "migrate"])
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        f"postgresql://nobody:{SECRET}@127.0.0.1:1/db",
+        f"postgresql://nobody:{SECRET}@no-such-host.invalid/db",
+        f"host=127.0.0.1,localhost port=1,1 user=nobody password={SECRET} dbname=db",
+        f"postgresql://nobody:pass@{SECRET}@127.0.0.1:1/db",
+        f"postgresql://nobody:pass/{SECRET}@127.0.0.1:1/db",
+        f"postgresql://nobody:{SECRET}/word@127.0.0.1:1/db",
+        f"postgresql://nobody:12/{SECRET}@127.0.0.1:1/db",
+        f"postgresql://nobody:pass?{SECRET}@127.0.0.1:1/db",
+        f"postgresql://nobody:pass#{SECRET}@127.0.0.1:1/db",
+        f"postgresql://nobody:%zz{SECRET}@127.0.0.1:1/db",
+        f"postgresql://[{SECRET}",
+        f"host=127.0.0.1 port=1 password=two {SECRET}",
+        f"password={SECRET} port={SECRET}",
+        f"password='{SECRET}",
+        SECRET,
+    ],
+)
+def test_no_error_shows_a_password(market: Database, dsn: str, command: str) -> None:
+    result = entasis(dsn, command)
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit), result.exception
+    assert result.stderr.count("\n") == 1
+    assert SECRET not in result.output
+
+
+def test_psql_is_not_told_a_password_where_others_see_it(
+    market: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Any] = []
+
+    def run(command: list[str], env: dict[str, str], check: bool) -> Any:
+        told.append((command, env))
+        return subprocess.CompletedProcess(command, 7)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    dsn = make_conninfo(market.dsn, password=SECRET, application_name="it's \\ odd")
+    assert entasis(dsn, "psql").exit_code == 7
+    ((command, environment),) = told
+    assert SECRET not in "".join(command)
+    assert environment["PGPASSWORD"] == SECRET
+    assert conninfo_to_dict(command[1])["application_name"] == "it's \\ odd"
+    assert SECRET not in fails(f"postgresql://u:{SECRET}/x@h/d", "psql")
+
+
+def test_a_wrong_password_is_not_shown(market: Database) -> None:
+    said = fails(make_conninfo(market.dsn, password=SECRET), "check")
+    assert "password authentication failed" in said
+    assert SECRET not in said
+    right = str(conninfo_to_dict(market.dsn)["password"])
+    assert right not in said
