@@ -37,13 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         progress.fail("interrupted")
         return _INTERRUPTED
-    except psycopg.OperationalError as error:
-        progress.fail(
-            f"{error}\nIs DATABASE_URL right? Without it, a temporary cluster is measured."
-        )
-        return 1
     except (EntasisError, PermissionError, OSError, psycopg.Error) as error:
-        progress.fail(str(error))
+        hint = "\nIs DATABASE_URL right? Without it, a temporary cluster is measured."
+        progress.fail(f"{error}{hint if os.environ.get('DATABASE_URL') else ''}")
         return 1
 
 

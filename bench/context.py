@@ -11,7 +11,7 @@ from psycopg import sql
 
 from bench import data
 from bench.loaders import Batches, Connection, Load, Trades, in_batches, stored_trades
-from bench.measure import MeasurementError, only_row
+from bench.measure import LeftOut, MeasurementError, only_row
 from bench.progress import Progress
 from bench.server import Server
 from entasis_db.model import Trade
@@ -102,6 +102,14 @@ class Bench:
     def load_rounds(self) -> int:
         """Rounds of a load of the whole size."""
         return self.effort.rounds if self.size <= LARGE_SIZE else 1
+
+    def leave_out_large(self) -> None:
+        """Raise LeftOut at a size whose loads take minutes each."""
+        if self.size > LARGE_SIZE:
+            raise LeftOut(
+                f"not taken with {self.size:,} trades, whose loads take minutes: give a size of at"
+                f" most {LARGE_SIZE:,}"
+            )
 
     @contextmanager
     def database(self, template: str, label: str = "arm") -> Iterator[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from bench.context import LARGE_SIZE, Bench
+from bench.context import Bench
 from bench.line import Sizes, Subject
 from bench.loaders import (
     DOCUMENT_MARKET_DATA,
@@ -14,7 +14,7 @@ from bench.loaders import (
     lively_trades,
     thin_trades,
 )
-from bench.measure import LeftOut, Row, Target, alternate, only_row, ratio
+from bench.measure import Row, Target, alternate, only_row, ratio
 
 TITLE = "Ingest with candles, against COPY into the source document's own layout without them (L2)"
 HOW = (
@@ -32,8 +32,7 @@ SIZES = Sizes.EACH
 
 def run(bench: Bench) -> Iterator[Row]:
     """Load lively markets, then thin ones, those through staging too."""
-    if bench.size > LARGE_SIZE:
-        raise LeftOut(f"it takes minutes: give a size of at most {LARGE_SIZE:,}")
+    bench.leave_out_large()
     lively = bench.load(in_batches(lively_trades(bench.size), bench.batch))
     yield from _rows(bench, lively, "lively markets", Target(">=", 1.05))
     # more of them would not be thin any longer: there are so many days and no more

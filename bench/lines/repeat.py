@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from functools import partial
 
-from bench.context import LARGE_SIZE, Bench
+from bench.context import Bench
 from bench.line import Sizes, Subject
 from bench.loaders import Connection, Load, in_batches, thin_trades
-from bench.measure import LeftOut, Row, Samples, Target, ratio
+from bench.measure import Row, Samples, Target, ratio
 
 TITLE = "Repeating a load that is all there, against loading it first"
 HOW = (
@@ -21,8 +21,7 @@ SIZES = Sizes.EACH
 
 def run(bench: Bench) -> Iterator[Row]:
     """Load and repeat, round by round: the second load cannot come before the first."""
-    if bench.size > LARGE_SIZE:
-        raise LeftOut(f"it takes minutes: give a size of at most {LARGE_SIZE:,}")
+    bench.leave_out_large()
     what = f"{bench.size:,} trades in batches of {bench.batch:,}"
     samples: Samples = {"first": [], "again": []}
     load = bench.load(in_batches(thin_trades(bench.size), bench.batch))
