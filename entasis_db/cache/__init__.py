@@ -1,4 +1,4 @@
-"""Candles, latest prices and option chains, read through memory and Redis or Valkey, never wrong.
+"""Candles, latest prices and option chains, read through memory and Redis or Valkey.
 
     from entasis_db import queries
     from entasis_db.cache import Cache
@@ -6,11 +6,14 @@
     with Cache(dsn, "redis://localhost") as cache:
         candles = queries.candles("BTCUSDT", "binance-spot", "1m", start, end).fetch(cache)
 
-A cache stands wherever a query takes a connection. It needs the extra ``entasis-db[cache]``.
+A cache takes the place of a connection in a query. A read is no older than ``max_silence``, 5 s by
+default: docs/cache.md says what else bounds it on engine ``timescaledb``. It needs the extra
+``entasis-db[cache]``.
 """
 
-from entasis_db.cache.core import CacheMetrics
-from entasis_db.cache.faces import AsyncCache, Cache
+from entasis_db.cache.cache import Cache
+from entasis_db.cache.cache_async import AsyncCache
+from entasis_db.cache.metrics import CacheMetrics
 from entasis_db.cache.policy import CachePolicy, Refresh
 
 __all__ = ["AsyncCache", "Cache", "CacheMetrics", "CachePolicy", "Refresh"]

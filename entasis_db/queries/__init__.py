@@ -16,10 +16,12 @@ nothing is stored under give no rows.
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Literal, get_args
+from typing import get_args
 from uuid import UUID
 
 from entasis_db.errors import QueryError
+from entasis_db.queries import cache_rules
+from entasis_db.queries.intervals import INTERVALS, Interval
 from entasis_db.queries.rows import (
     Candle,
     OptionQuote,
@@ -56,11 +58,6 @@ __all__ = [
     "predictions",
     "trades",
 ]
-
-Interval = Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w", "1mo"]
-
-INTERVALS: tuple[Interval, ...] = get_args(Interval)
-"""Every interval that there are candles of, from the shortest to the longest."""
 
 _DAY = timedelta(days=1)
 
@@ -112,9 +109,13 @@ def candles(
         raise QueryError(
             f"there are no candles of {interval!r}: interval must be one of {', '.join(INTERVALS)}"
         )
+    pages = cache_rules.CandlePages(
+        symbol, exchange, interval, from_time.astimezone(UTC), to_time.astimezone(UTC)
+    )
     return statement(
         "candles_filled" if fill_gaps else "candles",
         Candle,
+        None if fill_gaps else pages,
         symbol=symbol,
         exchange=exchange,
         interval=interval,
@@ -128,7 +129,8 @@ def latest_price(symbol: str, exchange: str) -> Statement[Trade]:
 
     Its timestamp says how old it is; nothing here says whether the market still trades.
     """
-    return statement("latest_price", Trade, symbol=symbol, exchange=exchange)
+    rule = cache_rules.latest_price(symbol, exchange)
+    return statement("latest_price", Trade, rule, symbol=symbol, exchange=exchange)
 
 
 def latest_prices() -> Statement[Trade]:
@@ -137,7 +139,7 @@ def latest_prices() -> Statement[Trade]:
     One row for each market; it takes a few index look-ups for each market and partition, however
     many trades there are.
     """
-    return statement("latest_prices", Trade)
+    return statement("latest_prices", Trade, cache_rules.latest_prices())
 
 
 def option_chain(
@@ -153,7 +155,10 @@ def option_chain(
     """
     _check_aware("at", at)
     _check_span("max_age", max_age)
-    return statement("option_chain", OptionQuote, underlying=underlying, at=at, max_age=max_age)
+    rule = cache_rules.option_chain(underlying, at, max_age)
+    return statement(
+        "option_chain", OptionQuote, rule, underlying=underlying, at=at, max_age=max_age
+    )
 
 
 def option_history(

@@ -16,6 +16,8 @@ from psycopg.adapt import Loader
 from psycopg.pq import Format
 from psycopg.rows import class_row
 
+from entasis_db.queries.cache_rules import CacheRule
+
 Row = TypeVar("Row")
 
 
@@ -55,6 +57,8 @@ class Statement(Generic[Row]):
     """A value for each parameter."""
     row: type[Row]
     """Class of the rows, whose fields are the query's columns."""
+    cache_rule: CacheRule | None = field(default=None, repr=False)
+    """How a cache keeps the answer. None: it does not."""
 
     def fetch(self, connection: Connection[Any] | Reader) -> list[Row]:
         """Return every row, in the query's order; all of them are held in memory.
@@ -88,9 +92,11 @@ class Statement(Generic[Row]):
         return rows[0] if rows else None
 
 
-def statement(name: str, row: type[Row], /, **params: object) -> Statement[Row]:
+def statement(
+    name: str, row: type[Row], cache_rule: CacheRule | None = None, /, **params: object
+) -> Statement[Row]:
     """Make the statement of ``<name>.sql``."""
-    return Statement(name, text(name), MappingProxyType(params), row)
+    return Statement(name, text(name), MappingProxyType(params), row, cache_rule)
 
 
 @cache

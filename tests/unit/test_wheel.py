@@ -23,5 +23,10 @@ def test_the_wheel_carries_the_sql(tmp_path: Path) -> None:
         assert files
         missing = {f"entasis_db/{p.relative_to(REPOSITORY)}" for p in files} - carried
         assert not missing
-    assert {"entasis_db/py.typed", "entasis_db/queries/candles.sql"} <= carried
+    assert {
+        "entasis_db/py.typed",
+        "entasis_db/queries/candles.sql",
+        "entasis_db/cache/lookup.lua",
+        "entasis_db/cache/store.lua",
+    } <= carried
     assert not [name for name in carried if name.startswith(("tests", "bench"))]

@@ -57,21 +57,20 @@ def heard(*caches: Cache | AsyncCache) -> None:
     told = []
     for cache in caches:
         event, nonce = threading.Event(), f"barrier {random.random()}"
-        core = cache._core
-        inner = core.invalidate
+        evictor = cache._listener._evictor
+        inner = evictor.evict
 
         def handled(
             message: Mapping[str, Any],
-            delete: Any,
             inner: Any = inner,
             event: threading.Event = event,
             nonce: str = nonce,
         ) -> None:
-            inner(message, delete)
+            inner(message)
             if message.get("barrier") == nonce:
                 event.set()
 
-        core.invalidate = handled  # type: ignore[method-assign]
+        evictor.evict = handled  # type: ignore[method-assign]
         told.append((cache, inner, event, nonce))
     with psycopg.connect(caches[0]._conninfo, autocommit=True) as connection:
         for _, _, _, nonce in told:
@@ -80,7 +79,7 @@ def heard(*caches: Cache | AsyncCache) -> None:
             )
     for cache, inner, event, _ in told:
         assert event.wait(20)
-        cache._core.invalidate = inner  # type: ignore[method-assign]
+        cache._listener._evictor.evict = inner  # type: ignore[method-assign]
 
 
 def unseen(connection: Connection, number: int) -> None:

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from entasis_db import queries
 from entasis_db.cache import AsyncCache, Cache, CachePolicy, Refresh
 from entasis_db.cache.codec import decode, encode
-from entasis_db.cache.policy import pages, touched_pages
 from entasis_db.ingest import ingest_options, ingest_trades
 from entasis_db.queries import INTERVALS, Statement
+from entasis_db.queries.cache_rules import page_end, pages_between, touched_pages
 from tests import oracle
 from tests.caches import RedisServer
 from tests.contract.cache.support import (
@@ -104,7 +104,7 @@ def test_a_touched_trade_is_in_a_touched_page(
     moment = first + length * within
     for interval, touched in touched_pages(first, first + length):
         bucket = oracle.bucket(interval, moment)
-        (page,) = pages(interval, bucket, bucket + timedelta(microseconds=1))
+        (page,) = pages_between(interval, bucket, bucket + timedelta(microseconds=1))
         assert page in touched
         assert len(touched) <= length / timedelta(minutes=30) + 2
 
@@ -143,8 +143,8 @@ def test_a_hit_runs_no_query(database: Database, redis: RedisServer) -> None:
                 assert [q.fetch(first) for q in questions] == direct
                 assert [q.fetch(second) for q in questions] == direct
             metrics = second.metrics()
-            assert (metrics.queries, metrics.shared_hits, metrics.local_hits) == (0, 5, 5)
-            assert first.metrics().local_hits == 5
+            assert (metrics.queries, metrics.redis_hits, metrics.memory_hits) == (0, 5, 5)
+            assert first.metrics().memory_hits == 5
             # another range of the same hour is a hit, a list belongs to its caller
             direct[0].clear()
             assert counted(candles(length=2 * MINUTE).fetch(first)) == 120
@@ -214,7 +214,7 @@ def test_memory_is_bounded_in_number_and_age(
         # what follows the last stored candle is not stored
         store(connection, trade(1), trade(2, timestamp=NOON + 20 * DAY))
         heard(cache)
-        until(lambda: cache._core.stored_until["ohlcv_1m"] > (NOON + 20 * DAY).timestamp())
+        until(lambda: cache._trust.watermarks().get("ohlcv_1m", 0) > (NOON + 20 * DAY).timestamp())
         for n in range(5):
             candles(start=NOON + n * DAY).fetch(cache)
         assert cache.metrics().entries == 3
@@ -226,7 +226,7 @@ def test_memory_is_bounded_in_number_and_age(
 
         def after(seconds: float) -> int:
             now = later["monotonic"]() + seconds
-            monkeypatch.setattr("entasis_db.cache.local.monotonic", lambda: now)
+            monkeypatch.setattr("entasis_db.cache.memory.monotonic", lambda: now)
             candles(start=NOON + 2 * DAY).fetch(cache)
             return cache.metrics().queries
 
@@ -264,14 +264,15 @@ def test_closed_candles_live_long_and_open_ones_short() -> None:
     policy = CachePolicy(candles={"1h": Refresh(timedelta(seconds=7), timedelta(days=7))})
     now = datetime(2024, 8, 8, 12, 30, tzinfo=UTC)
     for interval in INTERVALS:
-        (page,) = pages(interval, now, now + timedelta(microseconds=1))
-        assert policy.candle_life(interval, page, now) == policy.candles[interval].open
-        assert policy.candle_life(interval, page - 2, now) == policy.candles[interval].closed
+        (page,) = pages_between(interval, now, now + timedelta(microseconds=1))
+        over, long_over = page_end(interval, page), page_end(interval, page - 2)
+        assert policy.candle_lifetime(interval, over, now) == policy.candles[interval].open
+        assert policy.candle_lifetime(interval, long_over, now) == policy.candles[interval].closed
     assert policy.candles["1h"].open == timedelta(seconds=7)
     assert policy.candles["1m"].open == timedelta(seconds=1)
     with pytest.raises(ValueError, match="no candles of"):
         CachePolicy(candles={"2m": Refresh(DAY)})
-    with pytest.raises(ValueError, match="no refresh interval"):
+    with pytest.raises(ValueError, match="no lifetime"):
         CachePolicy(latest=timedelta(0))
     with pytest.raises(ValueError, match="max_wait"):
         Cache("", max_wait=timedelta(0))

@@ -9,7 +9,7 @@ import pytest
 from psycopg_pool import ConnectionPool
 
 from entasis_db import queries
-from entasis_db.cache.shared import Names
+from entasis_db.cache.redis_keys import KeyNames
 from entasis_db.ingest import ingest_options
 from tests import oracle
 from tests.caches import RedisServer
@@ -88,13 +88,13 @@ def test_a_new_process_believes_redis_when_another_one_has_listened(
         candles().fetch(old)
         with open_cache(database.dsn, redis) as new:
             candles().fetch(new)
-            assert new.metrics().shared_hits == 1
+            assert new.metrics().redis_hits == 1
         # but not one that could not tell Redis
-        old._listener._empty = lambda: None  # type: ignore[method-assign]
-        old._core.missed = True
+        old._listener._evictor.empty_redis = lambda: None  # type: ignore[method-assign]
+        old._trust.redis_missed_eviction()
         with open_cache(database.dsn, redis) as new:
             candles().fetch(new)
-            assert new.metrics().shared_hits == 0
+            assert new.metrics().redis_hits == 0
 
 
 def test_two_databases_share_one_redis(
@@ -106,7 +106,7 @@ def test_two_databases_share_one_redis(
         with open_cache(database.dsn, redis) as first, open_cache(shared.dsn, redis) as second:
             assert counted(candles().fetch(first)) == 1
             assert candles().fetch(second) == []
-    names = Names("n")
+    names = KeyNames("n")
     assert names.value(("a", "bc")) != names.value(("ab", "c"))
 
 
@@ -166,7 +166,7 @@ def test_many_markets_in_one_statement(database: Database) -> None:
         store(connection, *markets)
         heard(cache)
         if database.engine == "postgresql":
-            assert cache.metrics().invalidations == 8 + 1
+            assert cache.metrics().notifications == 8 + 1
         one = queries.latest_price(markets[199].symbol, markets[199].exchange)
         before = one.one(cache)
         store(connection, *(t._replace(timestamp=NOON + MINUTE, id=2) for t in markets))

@@ -11,8 +11,7 @@ import pytest
 
 from entasis_db import queries
 from entasis_db.cache import Cache
-from entasis_db.cache.core import Join, Query, Step
-from entasis_db.cache.shared import Read, Store
+from entasis_db.cache.steps import Join, Lookup, Query, Step, Store
 from entasis_db.ingest import ingest_trades
 from entasis_db.queries import INTERVALS, Statement
 from tests import oracle
@@ -41,7 +40,7 @@ class Driven:
 
     def __init__(self, cache: Cache, statement: Statement[Any]) -> None:
         self.cache = cache
-        self.steps = cache._core.read(statement)
+        self.steps = cache._reads.read(statement)
         self.step: Step | None = next(self.steps)
         self.rows: list[Any] | None = None
 
@@ -127,7 +126,7 @@ def test_a_value_that_was_fetched_from_redis_before_a_correction(
         heard(first, second)
         candles().fetch(second)
         reader = Driven(first, candles())
-        assert isinstance(reader.step, Read)
+        assert isinstance(reader.step, Lookup)
         reply = first._do(reader.step)
         assert reply[1][:1] == b"V"
         store(connection, trade(2))
@@ -238,7 +237,7 @@ def test_a_fetch_that_fails_leaves_nobody_waiting(database: Database, redis: Red
         # the lease was given back: another process need not wait for it
         with open_cache(database.dsn, redis) as other:
             read = Driven(other, candles())
-            assert isinstance(read.step, Read)
+            assert isinstance(read.step, Lookup)
             assert other._do(read.step)[1] == b"L"
         waiting.go()
         assert waiting.rows is not None

@@ -48,8 +48,8 @@ def test_redis_fails_and_comes_back(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("entasis_db.cache.core._FIRST_PAUSE", 0.05)
-    monkeypatch.setattr("entasis_db.cache.core._LONGEST_PAUSE", 0.1)
+    monkeypatch.setattr("entasis_db.cache.breaker.FIRST_PAUSE", 0.05)
+    monkeypatch.setattr("entasis_db.cache.breaker.LONGEST_PAUSE", 0.1)
     caplog.set_level(logging.WARNING, "entasis_db.cache")
     options = {"redis_timeout": timedelta(milliseconds=100), "max_silence": timedelta(seconds=1)}
     with (
@@ -68,7 +68,7 @@ def test_redis_fails_and_comes_back(
                 with redis.client() as client:
                     client.config_set("maxmemory", 1)
         number = count_every_trade(connection, cache, number)
-        assert cache.metrics().shared_failures > 0
+        assert cache.metrics().redis_failures > 0
         assert len(of_redis(caplog)) <= 2  # one warning of each cache, and no storm
         assert "does not answer" in of_redis(caplog)[0]
         match how:
@@ -85,9 +85,9 @@ def test_redis_fails_and_comes_back(
 
         def works() -> bool:
             candles().fetch(cache)
-            cache._core.local.forget()
+            cache._memory.clear()
             with redis.client() as client:
-                return bool(client.keys("*:v:*")) and not cache._core.missed
+                return bool(client.keys("*:v:*")) and cache._trust.redis_is_current()
 
         until(works)
         assert of_redis(caplog)[-1] == "Redis answers again"
@@ -99,7 +99,7 @@ def test_redis_fails_and_comes_back(
 def test_redis_was_out_of_reach_when_a_correction_came(
     database: Database, redis: RedisServer, noticed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("entasis_db.cache.core._FIRST_PAUSE", 0.5)
+    monkeypatch.setattr("entasis_db.cache.breaker.FIRST_PAUSE", 0.5)
     behind = Proxy("127.0.0.1", redis.port)
     far = RedisServer(redis.folder, behind.port)
     with (
@@ -113,24 +113,24 @@ def test_redis_was_out_of_reach_when_a_correction_came(
         behind.cut()
         if noticed:
             candles(start=NOON + DAY).fetch(cache)
-            assert cache.metrics().shared_failures == 1
+            assert cache.metrics().redis_failures == 1
         store(connection, trade(2))
         heard(cache)
         behind.refusing = False
-        until(cache._core.breaker.admits)
+        until(cache._store.breaker.admits)
         for _ in range(100):
             # Redis still has the old value
-            cache._core.local.forget()
+            cache._memory.clear()
             assert counted(candles().fetch(cache)) == 2
             threading.Event().wait(0.02)
-        assert not cache._core.missed
+        assert cache._trust.redis_is_current()
     behind.close()
 
 
 def test_redis_was_out_of_reach_when_listening_began_again(
     database: Database, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("entasis_db.cache.core._FIRST_PAUSE", 0.5)
+    monkeypatch.setattr("entasis_db.cache.breaker.FIRST_PAUSE", 0.5)
     behind = Proxy("127.0.0.1", redis.port)
     far = RedisServer(redis.folder, behind.port)
     with proxied(database.dsn) as (proxy, dsn), database.connect() as connection:
@@ -145,12 +145,12 @@ def test_redis_was_out_of_reach_when_listening_began_again(
             proxy.refusing = False
             until(lambda: cache.metrics().listening)
             behind.refusing = False
-            until(cache._core.breaker.admits)
+            until(cache._store.breaker.admits)
             for _ in range(100):
-                cache._core.local.forget()
+                cache._memory.clear()
                 assert counted(candles().fetch(cache)) == 2
                 threading.Event().wait(0.02)
-            assert not cache._core.missed
+            assert cache._trust.redis_is_current()
     behind.close()
 
 
@@ -170,7 +170,7 @@ def test_a_database_that_tells_nothing_is_asked_every_time(
             assert not cache.metrics().listening
         finally:
             cache.close()
-        assert [r.getMessage().count("does not tell") for r in caplog.records] == [1]
+        assert [r.getMessage().count("does not notify caches") for r in caplog.records] == [1]
 
 
 def test_redis_comes_back_with_what_it_had_saved_before_a_correction(
@@ -192,5 +192,5 @@ def test_redis_comes_back_with_what_it_had_saved_before_a_correction(
             # nobody noticed that it was gone
             with open_cache(database.dsn, redis) as fresh:
                 assert counted(candles().fetch(fresh)) == 2
-            cache._core.local.forget()
+            cache._memory.clear()
             assert counted(candles().fetch(cache)) == 2
