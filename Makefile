@@ -19,7 +19,7 @@ else ifneq ($(DATABASE),)
 $(error DATABASE=$(DATABASE) is unknown: it is docker, or leave it out and set DATABASE_URL)
 endif
 
-.PHONY: help migrate status psql stop up down test lint lint-sql lint-style lint-format lint-types hooks \
+.PHONY: help migrate status psql stop up down test test-all lint lint-sql lint-style lint-format lint-types hooks \
   format bench maintain clean
 
 help: ## Show this help
@@ -53,9 +53,15 @@ docker/.env:
 	@(umask 077 && sed "s/^POSTGRES_PASSWORD=$$/&$$($(PYTHON) -c 'import secrets; print(secrets.token_hex(24))')/" \
 	  docker/.env.example > $@)
 
-test: $(DEV) ## Run the linters, the type checker and every test, on every server of this machine
+PYTEST = $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
+
+test: $(DEV) ## Run the linters, the type checker and every test but the long ones, on every server
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile $(ARGS)
+	@$(PYTEST) $(ARGS)
+
+test-all: $(DEV) ## The same and the long ones, which have servers of their own (SHORT=1: fewer rounds)
+	@$(MAKE) --no-print-directory lint
+	@$(if $(SHORT),ENTASIS_TEST_SHORT=1) $(PYTEST) -m "" $(ARGS)
 
 lint: lint-sql lint-style lint-format lint-types ## Check style and types: sqlfluff, ruff, mypy
 

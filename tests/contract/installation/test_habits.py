@@ -123,3 +123,45 @@ def test_hooks_run_at_a_commit(tmp_path: Path) -> None:
     (tmp_path / "broken").touch()
     assert commit("b.sql", "Add a table") == (1, ["lint-sql"])
     assert run("git", "rev-list", "--count", "HEAD").stdout.strip() == "3"
+
+
+LONG = """
+import pytest
+
+@pytest.mark.long
+def test_of_a_drill() -> None:
+    pass
+
+def test_of_a_moment() -> None:
+    pass
+"""
+
+
+def test_long_tests_are_left_to_test_all(tmp_path: Path) -> None:
+    copy(REPOSITORY / "pyproject.toml", tmp_path)
+    copy(REPOSITORY / "Makefile", tmp_path)
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_drills.py").write_text(LONG)
+    made = ["make", "--no-print-directory", f"BIN={Path(sys.executable).parent}", "DEV="]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "PYTEST"))}
+
+    def collected(*target: str) -> list[str]:
+        asked = subprocess.run(
+            [*made, *target, "ARGS=--collect-only -q", "--dry-run"],
+            cwd=tmp_path, env=environment, capture_output=True, text=True, check=True,
+        ).stdout  # fmt: skip
+        (command,) = [line for line in asked.splitlines() if " -m pytest " in line]
+        ran = subprocess.run(
+            command, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+        return re.findall(r"::(\w+)", ran.stdout)
+
+    assert collected("test") == ["test_of_a_moment"]
+    assert collected("test-all") == ["test_of_a_drill", "test_of_a_moment"]
+    assert collected("test-all", "SHORT=1") == ["test_of_a_drill", "test_of_a_moment"]
+
+
+def test_ci_runs_all_in_the_short_form() -> None:
+    script = (REPOSITORY / ".ci" / "run").read_text(encoding="utf-8")
+    assert script.splitlines()[-1] == "make test-all SHORT=1"
