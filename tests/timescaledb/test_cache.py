@@ -20,7 +20,7 @@ from tests.contract.cache.support import exactly, heard, open_cache
 from tests.contract.trades.support import NOON, quote, trade
 from tests.engines import Database, pause_jobs
 
-pytestmark = [pytest.mark.copy, pytest.mark.several_connections]
+pytestmark = [pytest.mark.hypertables, pytest.mark.copy, pytest.mark.several_connections]
 
 Connection = psycopg.Connection[Any]
 DAY = timedelta(days=1)

@@ -15,7 +15,10 @@ from tests import oracle
 from tests.conftest import start_once
 from tests.contract.candles.histories import Transaction, histories
 from tests.contract.candles.support import MONTHS
-from tests.engines import Server, sources
+from tests.engines import Server
+from tests.servers import sources
+
+pytestmark = pytest.mark.hypertables
 
 Connection = psycopg.Connection[Any]
 Pair = tuple[Connection, Connection]
@@ -28,9 +31,7 @@ _REFUSED = (errors.UniqueViolation, errors.CardinalityViolation)
 @pytest.fixture(scope="module")
 def pair(server: Server) -> Iterator[Pair]:
     """A database of each engine: timescaledb, then postgresql."""
-    plain = [s for s in sources() if s.engine == "postgresql"]
-    if server.source.engine != "timescaledb":
-        pytest.skip("the other half of each pair is engine timescaledb")
+    plain = [s for s in sources() if s.can("candle_tables")]
     if not plain:
         pytest.skip("no server of engine postgresql runs beside it")
     with (

@@ -14,7 +14,9 @@ from psycopg import errors
 from entasis_db.archive import archive, open_store, restore
 from tests import oracle
 from tests.engines import Server
-from tests.timescaledb.conftest import job
+from tests.timescaledb.jobs import job
+
+pytestmark = pytest.mark.hypertables
 
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 INSERT = (

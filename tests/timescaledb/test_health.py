@@ -12,7 +12,9 @@ from psycopg.rows import dict_row
 from entasis_db.migrate import migrate
 from tests import oracle
 from tests.engines import Database, pause_jobs
-from tests.timescaledb.conftest import job
+from tests.timescaledb.jobs import job
+
+pytestmark = pytest.mark.hypertables
 
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 ONE = (Decimal(10), Decimal(1))

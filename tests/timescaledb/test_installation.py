@@ -11,6 +11,8 @@ from entasis_db.errors import MigrationError
 from entasis_db.migrate import migrate
 from tests.engines import Database
 
+pytestmark = pytest.mark.hypertables
+
 
 def test_it_is_chosen_where_it_is_offered(empty_database: Database) -> None:
     said: list[str] = []

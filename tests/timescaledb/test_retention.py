@@ -12,6 +12,8 @@ from tests import oracle
 from tests.engines import Server, pause_jobs
 from tests.plans import explain
 
+pytestmark = pytest.mark.hypertables
+
 FIRST = datetime(2024, 1, 4, tzinfo=UTC)  # a Thursday, on which chunks begin
 WEEKS = 8
 
@@ -19,8 +21,6 @@ WEEKS = 8
 @pytest.fixture(scope="module")
 def compressed(server: Server) -> Iterator[psycopg.Connection[Any]]:
     """Eight weeks of two hundred markets and of options, all in the columnstore."""
-    if server.source.engine != "timescaledb":
-        pytest.skip("engine timescaledb alone has a columnstore")
     with server.database() as database, database.connect() as connection:
         pause_jobs(connection)
         connection.execute(

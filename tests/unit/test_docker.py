@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.engines import REPOSITORY, compose
+from tests.engines import REPOSITORY
+from tests.servers.container import compose
 
 
 @pytest.fixture

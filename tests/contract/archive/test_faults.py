@@ -195,11 +195,10 @@ def test_a_value_without_an_exact_form_keeps_its_range_and_no_other(
     assert health(connection, "option_data")["past_keep"] == 0
 
 
+@pytest.mark.monthly_partitions
 def test_a_partition_without_a_lower_bound_is_said_and_stays(
     connection: Connection, database: Database, url: str
 ) -> None:
-    if database.engine != "postgresql":
-        pytest.skip("such partitions belong to engine postgresql")
     mark(connection)
     connection.execute(
         "CREATE TABLE entasis.oldest PARTITION OF entasis.market_data"

@@ -19,21 +19,13 @@ from tests.contract.candles.support import (
     TRADE_COLUMNS,
     ZONES,
     Connection,
+    empty,
     insert,
     trade,
 )
 from tests.engines import Database
 
 # --- What a history consists of ------------------------------------------------------------------
-
-
-def empty(connection: Connection, engine: str) -> None:
-    """Take away all trades, and whatever candles a failed example left behind."""
-    connection.execute("DELETE FROM entasis.market_data")
-    oracle.refresh(connection)
-    if engine == "postgresql":
-        for level in oracle.STORED:
-            connection.execute(f"DELETE FROM entasis.ohlcv_{level}")
 
 
 # --- Histories -----------------------------------------------------------------------------------
@@ -43,7 +35,7 @@ def empty(connection: Connection, engine: str) -> None:
 def test_candles_follow_every_history(
     trading: Connection, database: Database, history: list[Transaction]
 ) -> None:
-    empty(trading, database.engine)
+    empty(trading, database)
     for transaction in history:
         run(trading, transaction)
         oracle.assert_candles_are_right(trading)
@@ -56,12 +48,13 @@ def test_candles_follow_histories_with_copy(
     trading: Connection, database: Database, history: list[Transaction]
 ) -> None:
     assume(any(isinstance(step, Copy) for t in history for step in t.steps))
-    empty(trading, database.engine)
+    empty(trading, database)
     for transaction in history:
         run(trading, transaction)
         oracle.assert_candles_are_right(trading)
 
 
+@pytest.mark.merge
 @pytest.mark.parametrize(
     ("step", "deletes", "inserts"),
     [
@@ -78,8 +71,6 @@ def test_candles_follow_histories_with_copy(
 def test_merge_may_move_trades(
     trading: Connection, database: Database, step: str, deletes: bool, inserts: bool
 ) -> None:
-    if database.engine == "timescaledb":
-        pytest.skip("a hypertable with a columnstore takes no MERGE that changes rows")
     time = datetime(2025, 1, 1, tzinfo=UTC)
     insert(trading, trade(time, 2), trade(time, 3))
     with trading.transaction():
@@ -157,6 +148,7 @@ TRIGGERS = st.builds(
 
 
 # Merges that move trades are in test_a_users_trigger_beside_a_merge_that_moves.
+@pytest.mark.user_triggers
 @given(
     body=st.sampled_from(sorted(TRIGGER_BODIES)),
     trigger=TRIGGERS,
@@ -169,10 +161,8 @@ def test_candles_follow_what_a_users_trigger_writes(
     trigger: tuple[str, str, str],
     history: list[Transaction],
 ) -> None:
-    if database.engine != "postgresql":
-        pytest.skip("whether a user may add triggers is the engine's affair")
     name, when, each = trigger
-    empty(trading, database.engine)
+    empty(trading, database)
     trading.execute(
         "CREATE OR REPLACE FUNCTION public.users_own() RETURNS trigger LANGUAGE plpgsql AS $$"
         f"BEGIN IF pg_trigger_depth() = 1 THEN {TRIGGER_BODIES[body]} END IF;"
@@ -194,14 +184,13 @@ def test_candles_follow_what_a_users_trigger_writes(
         trading.execute(f"DROP TRIGGER {name} ON entasis.market_data")
 
 
+@pytest.mark.user_triggers
 @pytest.mark.parametrize("on", ["DELETE", "INSERT"])
 @pytest.mark.xfail(strict=True, reason="the nested UPDATE takes the notes of the one around it")
 def test_a_users_trigger_beside_a_merge_that_moves(
     trading: Connection, database: Database, on: str
 ) -> None:
     """A row that goes to another partition fires these between its note and its move."""
-    if database.engine != "postgresql":
-        pytest.skip("whether a user may add triggers is the engine's affair")
     time = datetime(2025, 1, 1, tzinfo=UTC)
     insert(trading, trade(time, 2), trade(time, 3))
     trading.execute(
@@ -338,11 +327,10 @@ def test_a_writer_needs_no_right_on_the_candles(trading: Connection, login: Logi
             writer.execute(f"DELETE FROM entasis.ohlcv_{level}")
 
 
+@pytest.mark.monthly_partitions
 def test_a_writer_cannot_go_past_the_triggers(
     trading: Connection, database: Database, login: Login
 ) -> None:
-    if database.engine != "postgresql":
-        pytest.skip("partitions of this kind belong to engine postgresql")
     insert(trading, trade(datetime(2025, 2, 3, 5, 35, tzinfo=UTC)))
     writer = login("entasis_writer")
     for statement in (

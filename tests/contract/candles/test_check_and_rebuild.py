@@ -27,8 +27,7 @@ START = {"1m": MINUTE, "1h": HOUR, "1d": DAY}
 @pytest.fixture
 def damaged(trading: Connection, database: Database) -> Connection:
     """A database with trades in several months, whose candle tables the test may damage."""
-    if database.engine != "postgresql":
-        pytest.skip("candles are tables that one can damage on engine postgresql only")
+    database.require("candle_tables")
     times = [
         MINUTE,
         MINUTE + timedelta(seconds=30),

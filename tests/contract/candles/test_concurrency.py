@@ -22,6 +22,7 @@ from psycopg import IsolationLevel
 
 from tests import oracle
 from tests.contract.candles.sessions import AGAIN, Connection, Session
+from tests.contract.candles.support import empty
 from tests.engines import Database
 
 pytestmark = pytest.mark.several_connections
@@ -49,15 +50,6 @@ def trading(connection: Connection, database: Database) -> Connection:
     (name,) = connection.execute("SELECT current_database()").fetchone() or ("",)
     connection.execute(f"ALTER DATABASE {name} SET deadlock_timeout = '20ms'")
     return connection
-
-
-def empty(connection: Connection, engine: str) -> None:
-    """Take away all trades, and whatever candles a failed example left behind."""
-    connection.execute("DELETE FROM entasis.market_data")
-    oracle.refresh(connection)
-    if engine == "postgresql":
-        for level in oracle.STORED:
-            connection.execute(f"DELETE FROM entasis.ohlcv_{level}")
 
 
 # --- Interleavings, step by step -----------------------------------------------------------------
@@ -226,12 +218,11 @@ def _pausable(connection: Connection) -> None:
         )
 
 
+@pytest.mark.candle_tables
 @pytest.mark.parametrize("level", LEVELS[:2], ids=lambda level: level.name.lower())
 def test_every_write_beside_a_paused_one(
     trading: Connection, database: Database, level: IsolationLevel
 ) -> None:
-    if database.engine != "postgresql":
-        pytest.skip("candles are tables that can have triggers on engine postgresql only")
     _pausable(trading)
     first = [write for write in WRITES if write.name in PAUSED]
     second = [write for write in WRITES if write.name in BESIDE]
@@ -268,9 +259,9 @@ def test_insert_into_an_empty_minute_beside_its_recompute(
     trading: Connection, database: Database, level: IsolationLevel
 ) -> None:
     # where the writer keeps the candles, the second one waits for the first one's
-    waits = database.engine == "postgresql"
+    waits = database.can("candle_tables")
     for mover_first in (True, False):
-        empty(trading, database.engine)
+        empty(trading, database)
         _start(trading)
         with Session(database, trading) as mover, Session(database, trading) as inserter:
             mover.begin(level)
@@ -299,9 +290,9 @@ def test_delete_of_the_last_trade_beside_an_insert(
     trading: Connection, database: Database, level: IsolationLevel, commit: bool
 ) -> None:
     delete = "DELETE FROM entasis.market_data WHERE timestamp >= %s"
-    waits = database.engine == "postgresql"
+    waits = database.can("candle_tables")
     for deleter_first in (True, False):
-        empty(trading, database.engine)
+        empty(trading, database)
         _start(trading)
         with Session(database, trading) as deleter, Session(database, trading) as inserter:
             deleter.begin(level)
@@ -337,7 +328,7 @@ def test_a_candle_gone_since_the_snapshot(
     }
     # the minute empties, or its day as well
     for gone in ("id IN (1, 2)", "id IN (1, 2, 3)"):
-        empty(trading, database.engine)
+        empty(trading, database)
         _start(trading)
         with Session(database, trading) as writer:
             writer.begin(level)
@@ -349,7 +340,7 @@ def test_a_candle_gone_since_the_snapshot(
             committed = writer.end()
         oracle.assert_candles_are_right(trading)
         # an insert merges into whatever is there: it need not fail where nothing is left
-        if write == "move" and database.engine == "postgresql":
+        if write == "move" and database.can("move_across_partitions"):
             assert not committed
 
 
@@ -358,7 +349,7 @@ def test_moves_in_opposite_directions(
     trading: Connection, database: Database, level: IsolationLevel
 ) -> None:
     move = "UPDATE entasis.market_data SET timestamp = %s WHERE id = %s"
-    empty(trading, database.engine)
+    empty(trading, database)
     _start(trading)
     with Session(database, trading) as one, Session(database, trading) as two:
         one.begin(level)
@@ -398,7 +389,7 @@ def test_any_interleaving(
     snapshots: list[bool],
     schedule: list[tuple[int, Write | str]],
 ) -> None:
-    empty(trading, database.engine)
+    empty(trading, database)
     _start(trading)
     with ExitStack() as stack:
         sessions = [stack.enter_context(Session(database, trading)) for _ in levels]
@@ -555,12 +546,11 @@ def test_writers_at_once(
     oracle.assert_candles_are_right(trading)
 
 
+@pytest.mark.candle_tables
 @pytest.mark.parametrize("level", LEVELS, ids=lambda level: level.name.lower())
 def test_rebuild_beside_writers(
     trading: Connection, database: Database, level: IsolationLevel
 ) -> None:
-    if database.engine != "postgresql":
-        pytest.skip("candles are tables that one can damage on engine postgresql only")
     tally, failures = Tally(), list[BaseException]()
     threads = [
         threading.Thread(
@@ -593,15 +583,14 @@ def test_rebuild_beside_writers(
     oracle.assert_candles_are_right(trading)
 
 
+@pytest.mark.candle_tables
 @pytest.mark.parametrize("commit", [True, False], ids=["commit", "rollback"])
 def test_rebuild_waits_for_writers_of_the_same_candle(
     trading: Connection, database: Database, commit: bool
 ) -> None:
-    if database.engine != "postgresql":
-        pytest.skip("candles are tables that one can damage on engine postgresql only")
     call = f"CALL entasis.rebuild_candles('{BEFORE}', '{NEXT + timedelta(hours=1)}')"
     for write in WRITES:
-        empty(trading, database.engine)
+        empty(trading, database)
         _start(trading)
         trading.execute("UPDATE entasis.ohlcv_1m SET high = high + 1, trades = trades + 1")
         trading.execute("UPDATE entasis.ohlcv_1h SET low = 1")

@@ -30,10 +30,9 @@ def run(server: Server, database: Database, program: str, *arguments: str, stdin
     return done.stdout
 
 
+@pytest.mark.own_cluster
 @pytest.mark.parametrize("how", [(), ("--load-via-partition-root",)], ids=["plain", "by root"])
 def test_dump_and_restore(server: Server, database: Database, how: tuple[str, ...]) -> None:
-    if server.source.bindir is None:
-        pytest.skip("pg_dump of the server's own version is only at hand for our own clusters")
     with database.connect() as connection:
         connection.execute(ROWS)
         connection.execute("DELETE FROM entasis.market_data WHERE id > 50")

@@ -17,7 +17,8 @@ from entasis_db.errors import MigrationError
 from entasis_db.migrate import migrate, status
 from entasis_db.resources import engines, schema_order, sql_root
 from tests.catalog import facts
-from tests.engines import Database, Server, Source, bare_cluster
+from tests.engines import Database, Server, Source
+from tests.servers.cluster import bare_cluster
 
 
 def build_from_schema(database: Database) -> None:
@@ -266,10 +267,10 @@ def test_status_needs_no_more_than_a_reader(login: Any) -> None:
     assert found.release == release()
 
 
+@pytest.mark.own_cluster
 def test_a_managed_host_without_a_superuser(source: Source) -> None:
     """Somebody who may create roles and databases, and no more, installs on a bare cluster."""
-    if source.bindir is None:
-        pytest.skip("needs a cluster of its own: roles would be there already on a given server")
+    assert source.bindir is not None
     with bare_cluster(source.bindir) as cluster:
         with psycopg.connect(cluster.dsn(), autocommit=True) as superuser:
             superuser.execute("CREATE ROLE desk LOGIN PASSWORD 'desk' CREATEROLE CREATEDB")

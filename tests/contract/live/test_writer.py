@@ -131,8 +131,7 @@ def test_trades_and_quotes_in_one_stream(database: Database) -> None:
 @pytest.fixture(scope="module")
 def durable(source: Source) -> Iterator[Cluster]:
     """A cluster that keeps what it committed when it is killed."""
-    if source.bindir is None:
-        pytest.skip("only a cluster of our own may be killed")
+    assert source.bindir is not None
     home = Path(tempfile.mkdtemp(prefix="entasis-test-"))
     home.chmod(0o711)
     cluster = Cluster(source.bindir, home / "cluster", {"synchronous_commit": "on"})
@@ -145,6 +144,7 @@ def durable(source: Source) -> Iterator[Cluster]:
         shutil.rmtree(home, ignore_errors=True)
 
 
+@pytest.mark.own_cluster
 @BOTH
 def test_the_server_is_killed_in_the_middle(
     durable: Cluster, run: Run, caplog: pytest.LogCaptureFixture

@@ -3,7 +3,6 @@
 import pytest
 
 from tests.contract.retention.support import RELATIONS, Connection, _load, ensure, keep, month
-from tests.engines import Database
 
 
 @pytest.fixture
@@ -21,10 +20,3 @@ def old(admin: Connection) -> Connection:
     with admin.transaction():  # a job may refresh candles at any time, and then the rest is late
         _load(admin)
     return admin
-
-
-@pytest.fixture
-def months(database: Database) -> None:
-    """Leave out what is only of interest where partitions are made before their rows come."""
-    if database.engine == "timescaledb":
-        pytest.skip("chunks are made by the rows that need them")

@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
-import pytest
 
 Connection = psycopg.Connection[Any]
 
@@ -24,9 +23,6 @@ def month(year: int, number: int) -> datetime:
 
 def month_of(time: datetime, ahead: int = 0) -> datetime:
     return month(time.year, time.month + ahead)
-
-
-by_month = pytest.mark.usefixtures("months")
 
 
 def one(connection: Connection, query: str, parameters: Sequence[Any] = ()) -> Any:

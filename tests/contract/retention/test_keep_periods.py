@@ -19,7 +19,6 @@ from tests.contract.retention.support import (
     Connection,
     Gone,
     _load,
-    by_month,
     ended,
     ensure,
     floors,
@@ -286,7 +285,7 @@ def test_an_administrator_may_maintain(old: Connection, login: Login) -> None:
         login("entasis_writer").execute("CALL entasis.maintain()")
 
 
-@by_month
+@pytest.mark.monthly_partitions
 def test_maintain_makes_the_months_ahead(admin: Connection) -> None:
     admin.execute("UPDATE entasis.keep_periods SET months_ahead = 5 WHERE relation = 'option_data'")
     maintain(admin)

@@ -54,15 +54,6 @@ def fill(connection: psycopg.Connection[Any]) -> None:
 
 
 @pytest.fixture
-def detachable(database: Database) -> None:
-    if database.engine == "timescaledb":
-        pytest.skip("a chunk cannot be detached")
-
-
-by_detaching = pytest.mark.usefixtures("detachable")
-
-
-@pytest.fixture
 def filled(server: Server) -> Iterator[Database]:
     with server.database() as lent:
         with lent.connect() as connected:
@@ -148,7 +139,7 @@ def test_every_way_comes_to_the_same(
         after = state(superuser)
         assert_maintained(after, before)
         concurrently = any(line.startswith("detaching") for line in said)
-        assert concurrently is (filled.engine == "postgresql" and roles != ("entasis_admin",))
+        assert concurrently is (filled.can("detach") and roles != ("entasis_admin",))
         dropped = [line for line in said if line.startswith("dropped")]
         assert sorted(dropped) == sorted(f"dropped {n}" for n in dues(before))
         said.clear()
@@ -157,9 +148,8 @@ def test_every_way_comes_to_the_same(
         assert said == []
 
 
+@pytest.mark.monthly_partitions
 def test_partitions_are_made_ahead(connection: psycopg.Connection[Any], database: Database) -> None:
-    if database.engine == "timescaledb":
-        pytest.skip("chunks are made by the rows that need them")
     connection.execute("UPDATE entasis.keep_periods SET months_ahead = 5")
     maintain(connection)
     found = connection.execute(
@@ -209,7 +199,7 @@ def pending(connection: psycopg.Connection[Any]) -> bool:
     return bool(connection.execute("SELECT FROM pg_inherits WHERE inhdetachpending").fetchall())
 
 
-@by_detaching
+@pytest.mark.detach
 @pytest.mark.several_connections
 def test_a_running_reader_holds_nobody_else_up(filled: Database) -> None:
     with filled.connect() as reader, filled.connect() as worker, filled.connect() as other:
@@ -241,7 +231,7 @@ def test_an_administrator_brings_late_candles_up_to_date_first(
         late = Trade("BTC", "x", month(5), 99, Decimal(7), Decimal(7))
         ingest_trades(connected, [late], source="late", id_space="trade")
         expected = oracle.candles(oracle.stored_trades(connected), "1m")
-        if filled.engine == "timescaledb":  # which does it every minute
+        if filled.can("hypertables"):  # which does it every minute
             connected.execute(
                 "SELECT alter_job(job_id, schedule_interval => '1 second')"
                 " FROM timescaledb_information.jobs WHERE proc_name = 'refresh_job'"
@@ -270,7 +260,7 @@ def left_pending(database: Database, watching: psycopg.Connection[Any]) -> None:
     assert pending(watching)
 
 
-@by_detaching
+@pytest.mark.detach
 @pytest.mark.several_connections
 @pytest.mark.parametrize("as_owner", [True, False], ids=["owner", "admin"])
 def test_what_was_left_half_detached_is_completed(
@@ -292,7 +282,7 @@ def test_what_was_left_half_detached_is_completed(
         assert_maintained(state(connected), before)
 
 
-@by_detaching
+@pytest.mark.detach
 @pytest.mark.several_connections
 def test_what_somebody_else_left_half_detached_is_completed_and_kept(filled: Database) -> None:
     """A detaching cannot be taken back, and blocks every other one of the relation."""
@@ -351,7 +341,7 @@ def killed(database: Database, kill_at: int) -> None:
 def test_killed_between_any_two_statements_the_next_run_completes_it(server: Server) -> None:
     # SET ROLE; raise the floor and note it; detach; lock, claim, drop and note it; once more
     # (where nothing is detached, one procedure does it all)
-    for kill_at in range(1, 13 if server.source.engine == "postgresql" else 2):
+    for kill_at in range(1, 13 if server.source.can("detach") else 2):
         with server.database() as lent, lent.connect() as connected:
             fill(connected)
             before = state(connected)
@@ -381,7 +371,7 @@ def test_a_failing_progress_callback_does_no_harm(filled: Database) -> None:
         assert_maintained(state(connected), before)
 
 
-@by_detaching
+@pytest.mark.detach
 def test_history_that_somebody_restores_under_an_old_name_is_left_alone(filled: Database) -> None:
     restored = name("market_data", 6)
     with filled.connect() as connected:
@@ -393,7 +383,7 @@ def test_history_that_somebody_restores_under_an_old_name_is_left_alone(filled: 
         ).fetchone() == (f"entasis.{restored}",)
 
 
-@by_detaching
+@pytest.mark.detach
 def test_history_restored_after_the_other_way_dropped_what_was_to_be_detached(
     filled: Database, server: Server
 ) -> None:
@@ -424,7 +414,7 @@ def test_an_administrator_checks_mends_and_maintains(
         with psycopg.connect(filled.dsn, user=user, password=password, autocommit=True) as admin:
             assert len(admin.execute("SELECT * FROM entasis.check_candles()").fetchall()) > 0
             rebuild = "CALL entasis.rebuild_candles('-infinity', 'infinity')"
-            if filled.engine == "timescaledb":  # only their owner may rebuild aggregates
+            if filled.can("hypertables"):  # only their owner may rebuild aggregates
                 with pytest.raises(psycopg.errors.InsufficientPrivilege):
                     admin.execute(rebuild)
                 superuser.execute(rebuild)

@@ -17,7 +17,6 @@ from tests.contract.retention.support import (
     MICROSECOND,
     RELATIONS,
     Connection,
-    by_month,
     ensure,
     floors,
     keep,
@@ -72,7 +71,7 @@ def test_a_row_lands_in_the_partition_that_holds_its_time(
             assert all(bound.time() == datetime.min.time() for bound in found)
 
 
-@by_month
+@pytest.mark.monthly_partitions
 @settings(max_examples=max(10, settings().max_examples // 2))
 @given(time=times, zone=st.sampled_from(["UTC", "America/New_York", "Pacific/Kiritimati"]))
 @example(time=datetime(2009, 1, 1, tzinfo=UTC), zone="America/New_York")
@@ -100,7 +99,7 @@ def test_a_row_lands_in_the_partition_of_its_utc_month(
             assert name == f"entasis.{level}_y{time.year:04}m{time.month:02}"
 
 
-@by_month
+@pytest.mark.monthly_partitions
 @settings(max_examples=10)
 @given(
     first=st.integers(0, 30),
@@ -119,7 +118,7 @@ def test_all_months_of_a_range_are_made(
         }
 
 
-@by_month
+@pytest.mark.monthly_partitions
 def test_a_partition_is_like_its_parent(admin: Connection) -> None:
     ensure(admin, "market_data", month(2020, 1), month(2020, 2))
     ensure(admin, "option_data", month(2020, 1), month(2020, 2))
@@ -174,7 +173,7 @@ def test_ranges_that_cannot_be_meant_are_refused(admin: Connection) -> None:
     assert ensure(admin, "market_data", this, month_of(this, 4)) == 0
 
 
-@by_month
+@pytest.mark.monthly_partitions
 def test_a_month_without_a_partition_is_a_clear_error(admin: Connection) -> None:
     with pytest.raises(errors.CheckViolation, match='no partition of relation "market_data"'):
         trade(admin, month(2020, 1))
@@ -186,7 +185,7 @@ def test_a_month_without_a_partition_is_a_clear_error(admin: Connection) -> None
         trade(admin, month(2020, 1))
 
 
-@by_month
+@pytest.mark.monthly_partitions
 def test_a_partition_made_by_hand_may_be_cut_otherwise(admin: Connection) -> None:
     keep(admin, **dict.fromkeys(RELATIONS))
     for name, begin, end in (
@@ -221,7 +220,7 @@ def test_a_partition_made_by_hand_may_be_cut_otherwise(admin: Connection) -> Non
     assert oracle.stored_candles(admin)["1m"]["BTC", "one", month(2020, 1)].trades == 1
 
 
-@by_month
+@pytest.mark.monthly_partitions
 def test_a_partition_of_another_schema_is_dropped_too(admin: Connection) -> None:
     keep(admin, **dict.fromkeys(RELATIONS))
     admin.execute("CREATE SCHEMA elsewhere AUTHORIZATION entasis_owner")
@@ -235,7 +234,7 @@ def test_a_partition_of_another_schema_is_dropped_too(admin: Connection) -> None
     assert min(partitions(admin, "market_data")) > month(2020, 2)
 
 
-@by_month
+@pytest.mark.monthly_partitions
 def test_rebuild_ends_where_a_partition_has_no_bound(admin: Connection) -> None:
     keep(admin, **dict.fromkeys(RELATIONS))
     admin.execute(
@@ -273,7 +272,7 @@ def test_partitions_of_a_range_are_made_with_a_writers_rights(
         f"UPDATE {table} SET price = 11 WHERE id = 1",
         f"DELETE FROM {table} WHERE id = 1",
     ):
-        if database.engine == "timescaledb":
+        if database.can("hypertables"):
             # a chunk has the rights of its hypertable, and what is written to it is noted
             writer.execute(statement)
             oracle.assert_candles_are_right(admin)
@@ -284,7 +283,7 @@ def test_partitions_of_a_range_are_made_with_a_writers_rights(
         ensure(login("entasis_reader"), "market_data", month(2020, 2), month(2020, 3))
 
 
-@by_month
+@pytest.mark.monthly_partitions
 @pytest.mark.several_connections
 def test_several_sessions_make_the_same_partitions(admin: Connection, database: Database) -> None:
     keep(admin, **dict.fromkeys(RELATIONS))
@@ -312,7 +311,7 @@ def test_several_sessions_make_the_same_partitions(admin: Connection, database: 
     }
 
 
-@by_month
+@pytest.mark.monthly_partitions
 @pytest.mark.several_connections
 def test_a_partition_made_since_the_snapshot_is_no_error(
     admin: Connection, database: Database

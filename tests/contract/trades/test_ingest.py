@@ -157,13 +157,19 @@ def test_clean_batches_are_copied_straight_into_their_table(
     assert took_the_slow_way(connection)
 
 
-@pytest.mark.parametrize("why", ["repeated", "no month", "floor", "inexact"])
+@pytest.mark.parametrize(
+    "why",
+    [
+        "repeated",
+        pytest.param("no month", marks=pytest.mark.monthly_partitions),
+        "floor",
+        "inexact",
+    ],
+)
 def test_other_batches_are_staged(
     connection: psycopg.Connection[Any], database: Database, why: str
 ) -> None:
     batch = [trade(1)]
-    if why == "no month" and database.engine == "timescaledb":
-        pytest.skip("chunks are made by the rows that need them")
     if why != "no month":
         with_months(connection)
     if why == "repeated":

@@ -1,0 +1,21 @@
+"""Servers that are given by a superuser's DSN in the environment; they are left running."""
+
+import os
+
+from entasis_db.resources import engines
+from tests.engines import Server, Source
+
+
+def found() -> list[Source]:
+    """List the servers that ENTASIS_TEST_DSN_<ENGINE> names."""
+    return [
+        Source(
+            f"{engine}-dsn",
+            engine,
+            "the DSN in the environment",
+            lambda source, dsn=dsn: Server(source, dsn),
+            lacks={"own_cluster": "its programs need not be on this machine"},
+        )
+        for engine in engines()
+        if (dsn := os.environ.get(f"ENTASIS_TEST_DSN_{engine.upper()}"))
+    ]
