@@ -49,6 +49,8 @@ def status(target: Target) -> None:
         applied = "pending" if item.applied_at is None else when(item.applied_at)
         table.add_row(item.id, applied + another)
     print_whole(table)
+    for warning in found.warnings:
+        step(f"warning: {warning}")
     if found.refusal:
         fail(_advice(target, found.refusal))
     if found.pending:

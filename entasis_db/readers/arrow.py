@@ -205,7 +205,7 @@ def _problem(name: str, kind: Any, decimals: int | None) -> str | None:
             return f"is a {kind}. Cast it to a timestamp with a zone: timestamp('us', 'UTC')"
     elif name == "id":
         if not pa.types.is_integer(kind):
-            return f"is a {kind}. Ids are integers; see docs/loading.md for other ids"
+            return f"is a {kind}. Ids are integers; see docs/trades.md for other ids"
     elif not (
         pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
     ):

@@ -2,7 +2,10 @@
 
 import importlib
 import inspect
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import psycopg
@@ -17,6 +20,8 @@ DOCUMENTS = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md")])
 BLOCK = re.compile(r"^```(\w*) ?(.*?)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 HEADING = re.compile(r"(?:on (\w+) ?)?(?:error: (.+))?")
+# what a block of commands needs that a test does not have; it is not run
+NEEDS = re.compile(r"needs .+")
 
 
 def blocks(document: Path, language: str) -> list[tuple[str, str]]:
@@ -30,6 +35,9 @@ def named(documents: list[Path]) -> list[str]:
 
 WITH_SQL = [d for d in DOCUMENTS if blocks(d, "sql")]
 WITH_PYTHON = [d for d in DOCUMENTS if blocks(d, "python")]
+WITH_COMMANDS = [
+    d for d in DOCUMENTS if any(not NEEDS.fullmatch(note) for note, _ in blocks(d, "console"))
+]
 
 
 @pytest.mark.parametrize("document", WITH_SQL, ids=named(WITH_SQL))
@@ -54,9 +62,49 @@ def test_sql_does_what_the_document_says(database: Database, document: Path) -> 
 
 
 @pytest.mark.parametrize("document", WITH_PYTHON, ids=named(WITH_PYTHON))
-def test_python_does_what_the_document_says(database: Database, document: Path) -> None:
+def test_python_does_what_the_document_says(
+    database: Database, document: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database.dsn)
     for _, text in blocks(document, "python"):
-        exec(compile(text, str(document), "exec"), {"dsn": database.dsn})
+        exec(compile(text, str(document), "exec"), {"__name__": "__main__"})
+
+
+@pytest.mark.copy
+@pytest.mark.several_connections
+@pytest.mark.newest_server
+@pytest.mark.parametrize("document", WITH_COMMANDS, ids=named(WITH_COMMANDS))
+def test_commands_do_what_the_document_says(
+    database: Database, document: Path, tmp_path: Path
+) -> None:
+    """The lines of a page after ``$``, in one shell, in the checkout; the first that fails, fails.
+
+    A block headed ``console needs SOMETHING`` is not run.
+    """
+    commands = [
+        line[2:]
+        for note, text in blocks(document, "console")
+        if not NEEDS.fullmatch(note)
+        for line in text.splitlines()
+        if line.startswith("$ ") and not line.startswith("$ . .venv/")
+    ]
+    environment = {
+        **os.environ,
+        "DATABASE_URL": database.dsn,
+        "ENTASIS_ARCHIVE_URL": tmp_path.as_uri(),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    done = subprocess.run(
+        ["/bin/bash", "-e", "-x", "-c", "\n".join(commands)],
+        cwd=REPOSITORY,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=named(DOCUMENTS))
