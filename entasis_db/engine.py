@@ -71,7 +71,7 @@ def choose_engine(
             f"TimescaleDB is installed in schema {schema!r} of this database, and Entasis DB needs "
             "it in public. DROP EXTENSION timescaledb, if nothing here uses it, and migrate again"
         )
-    _check_pair(connection.info.server_version // 10000, version)
+    check_pair(connection.info.server_version // 10000, version)
     if wanted is None:
         progress(f"engine timescaledb: this server has TimescaleDB {version}, Community edition")
     return _TIMESCALEDB
@@ -90,7 +90,7 @@ def check_extension(connection: psycopg.Connection[Any]) -> None:
             "this database has engine timescaledb, and its extension was dropped, with all that "
             "depends on it. Restore a backup"
         )
-    _check_pair(connection.info.server_version // 10000, version)
+    check_pair(connection.info.server_version // 10000, version)
 
 
 def warnings(connection: psycopg.Connection[Any]) -> tuple[str, ...]:
@@ -166,7 +166,8 @@ def _probe(connection: psycopg.Connection[Any]) -> tuple[str, str, str]:
     return row[0], row[1], row[2]
 
 
-def _check_pair(server: int, version: str) -> None:
+def check_pair(server: int, version: str) -> None:
+    """Raise MigrationError unless this TimescaleDB is supported on this major PostgreSQL."""
     numbers = _numbers(version)[:2]
     oldest = (2, 23) if server >= 18 else _OLDEST_TIMESCALEDB
     if numbers < oldest or (server == 15 and numbers > (2, 28)):

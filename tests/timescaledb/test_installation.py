@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from entasis_db.engine import _check_pair
+from entasis_db.engine import check_pair
 from entasis_db.errors import MigrationError
 from entasis_db.migrate import migrate
 from tests.engines import Database
@@ -63,10 +63,10 @@ def test_the_extension_must_be_in_public(empty_database: Database) -> None:
 )  # fmt: skip
 def test_pairs_of_versions(postgres: int, version: str, supported: bool) -> None:
     if supported:
-        _check_pair(postgres, version)
+        check_pair(postgres, version)
     else:
         with pytest.raises(MigrationError, match=r"is not supported; supported are 2\.21 to 2\.28"):
-            _check_pair(postgres, version)
+            check_pair(postgres, version)
 
 
 def test_chunks_are_cut_on_purpose(connection: psycopg.Connection[Any]) -> None:
