@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.hypertables, pytest.mark.several_connections]
 FIRST = datetime(2024, 8, 8, tzinfo=UTC)
 TRADES = """
     INSERT INTO entasis.market_data (symbol, exchange, timestamp, id, price, volume)
-    SELECT 'S' || n %% 3, 'x', %s::timestamptz + n * interval '7 minutes', n, 1 + n %% 11, 1 + n %% 5
+    SELECT 'S' || n %% 3, 'x', %s::timestamptz + n * interval '7 minutes', n, 1 + n %% 11, 1
     FROM generate_series(%s::integer, %s::integer) AS n"""
 
 
