@@ -1,0 +1,51 @@
+"""A restored table is verified by its content, not only by how many rows it has."""
+
+from typing import Any
+
+import psycopg
+import pytest
+
+from entasis_db.archive import archive
+from tests.contract.archive.support import filled_store
+from tests.contract.retention.test_maintenance import month
+
+Connection = psycopg.Connection[Any]
+
+
+@pytest.mark.parametrize(
+    ("change", "verified"),
+    [
+        ("SELECT", True),
+        ("UPDATE entasis.{table} SET price = price + 1 WHERE id = 0", False),
+        ("UPDATE entasis.{table} SET created_at = created_at + interval '1 us'", False),
+        ("DELETE FROM entasis.{table} WHERE id = 0", False),
+    ],
+)
+def test_rows_that_differ_are_not_verified(
+    connection: Connection, url: str, change: str, verified: bool
+) -> None:
+    archive(connection, filled_store(connection, url))
+    from_time, to_time, row_count, checksum = (
+        connection.execute(
+            "SELECT from_time, to_time, row_count, checksum FROM entasis.archives"
+            " WHERE relation = 'market_data' AND from_time <= %s AND to_time > %s",
+            [month(6), month(6)],
+        ).fetchone()
+        or (None,) * 4
+    )
+    (table,) = connection.execute(
+        "SELECT entasis_internal.restore_begin('market_data', %s, %s)", [from_time, to_time]
+    ).fetchone() or ("",)
+    connection.execute(
+        f"INSERT INTO entasis.{table} SELECT * FROM entasis.market_data"
+        " WHERE timestamp >= %s AND timestamp < %s".encode(),
+        [from_time, to_time],
+    )
+    connection.execute(change.format(table=table).encode())
+    said = connection.execute(
+        "SELECT entasis_internal.restore_verified(%s, %s, %s)", [table, row_count, checksum]
+    ).fetchone()
+    assert said == (verified,)
+    assert connection.execute(
+        "SELECT verified_at IS NOT NULL FROM entasis.restores WHERE table_name = %s", [table]
+    ).fetchone() == (verified,)
