@@ -1,8 +1,12 @@
 """The errors of the package: each says what happened and what to do next."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from entasis_db.model import OptionQuote, Trade
+
+if TYPE_CHECKING:
+    from entasis_db.live.unreadable import Unreadable
 
 
 class EntasisError(Exception):
@@ -56,6 +60,6 @@ class NotWrittenError(WriterError):
     some of them before it could say so: writing them again changes nothing then.
     """
 
-    def __init__(self, message: str, rows: Sequence[Trade | OptionQuote]) -> None:
+    def __init__(self, message: str, rows: "Sequence[Trade | OptionQuote | Unreadable]") -> None:
         super().__init__(message)
         self.rows = rows

@@ -14,7 +14,7 @@ from bench.context import Bench
 from bench.line import Sizes, Subject
 from bench.loaders import SOURCE, two_hours
 from bench.measure import Row, Target, alternate, ratio
-from entasis_db.live import SyncTickWriter, TickWriter
+from entasis_db.live import AsyncTickWriter, TickWriter
 from entasis_db.model import Trade
 
 TITLE = "The live writer, fed one trade at a time, against batches given to ingest_trades()"
@@ -57,7 +57,7 @@ def run(bench: Bench) -> Iterator[Row]:
 
 
 def _sync(dsn: str, rows: Sequence[Trade]) -> float:
-    with SyncTickWriter(dsn, **_OPTIONS) as writer:
+    with TickWriter(dsn, **_OPTIONS) as writer:
         began = perf_counter()
         for row in rows:
             writer.put(row)
@@ -66,7 +66,7 @@ def _sync(dsn: str, rows: Sequence[Trade]) -> float:
 
 
 async def _async(dsn: str, rows: Sequence[Trade]) -> float:
-    async with TickWriter(dsn, **_OPTIONS) as writer:
+    async with AsyncTickWriter(dsn, **_OPTIONS) as writer:
         began = perf_counter()
         for row in rows:
             await writer.put(row)
@@ -90,7 +90,7 @@ def _latency(bench: Bench, rows: Sequence[Trade]) -> Row:
     bench.progress("latency at a low rate")
     with (
         bench.database(bench.templates.migrated) as database,
-        SyncTickWriter(bench.server.dsn(database), **_OPTIONS, max_age=_MAX_AGE) as writer,
+        TickWriter(bench.server.dsn(database), **_OPTIONS, max_age=_MAX_AGE) as writer,
     ):
         writer.put(rows[0])  # which makes the months, once
         writer.flush()

@@ -22,7 +22,7 @@ from psycopg.conninfo import make_conninfo
 
 from entasis_db.embedded import Cluster
 from entasis_db.errors import IdSpaceError, NotWrittenError, WriterError
-from entasis_db.live import SyncTickWriter, TickWriter, WriterMetrics
+from entasis_db.live import AsyncTickWriter, TickWriter, WriterMetrics
 from entasis_db.migrate import migrate
 from entasis_db.model import OptionQuote, Trade
 from tests import oracle
@@ -36,8 +36,8 @@ SECOND = timedelta(seconds=1)
 Put = Callable[[Trade | OptionQuote], None]
 
 
-def writer(dsn: str, **options: Any) -> SyncTickWriter:
-    return SyncTickWriter(dsn, **{"source": "feed", "id_space": "trade", **options})
+def writer(dsn: str, **options: Any) -> TickWriter:
+    return TickWriter(dsn, **{"source": "feed", "id_space": "trade", **options})
 
 
 def stream(number: int, chance: random.Random | None = None) -> list[Trade]:
@@ -67,7 +67,7 @@ def run_sync(dsn: str, rows: Sequence[Trade | OptionQuote], **options: Any) -> W
 def run_async(dsn: str, rows: Sequence[Trade | OptionQuote], **options: Any) -> WriterMetrics:
     async def run() -> WriterMetrics:
         options_ = {"source": "feed", "id_space": "trade", **options}
-        async with TickWriter(dsn, **options_) as w:
+        async with AsyncTickWriter(dsn, **options_) as w:
             for row in rows:
                 await w.put(row)
         return w.metrics()
@@ -241,7 +241,7 @@ def test_writers_of_the_same_trades_at_once(database: Database, level: str) -> N
     )
     writers = [writer(dsn, batch_rows=40, source=f"feed {n}") for n in range(3)]
 
-    def run(w: SyncTickWriter, order: Sequence[Trade]) -> None:
+    def run(w: TickWriter, order: Sequence[Trade]) -> None:
         with w:
             for row in order:
                 w.put(row)
@@ -288,7 +288,7 @@ def test_an_async_put_that_waits_goes_on_when_there_is_room(database: Database) 
 
     async def run() -> None:
         with database.connect() as holder:
-            async with TickWriter(
+            async with AsyncTickWriter(
                 database.dsn, source="f", id_space="trade", batch_rows=10, max_queued=20
             ) as w:
                 with holder.transaction():
@@ -312,7 +312,7 @@ def test_an_async_put_that_waits_goes_on_when_there_is_room(database: Database) 
 
 def test_a_collector_that_is_cancelled_waits_for_its_rows(database: Database) -> None:
     async def collect(accepted: asyncio.Event) -> None:
-        async with TickWriter(database.dsn, source="f", id_space="trade", batch_rows=1) as w:
+        async with AsyncTickWriter(database.dsn, source="f", id_space="trade", batch_rows=1) as w:
             await w.put(trade(1))
             await w.put(trade(2))
             accepted.set()

@@ -1,0 +1,207 @@
+"""How the trades of each exchange are read from its own message.
+
+cryptofeed's trade has its time as a float, a part of the id at most, and, in some releases, the
+side of the maker. So everything is taken from the exchange's message, which cryptofeed hands on as
+``raw``, parsed with decimals. Forms that both cryptofeed 2 and 3 hand on are read; where they
+differ, the reader says so.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Protocol
+
+from entasis_db.live.cryptofeed.numbers import (
+    integer,
+    iso,
+    milliseconds,
+    nanoseconds,
+    number,
+    scaled,
+    seconds,
+    text,
+)
+from entasis_db.readers.rows import RowError
+
+
+class FedTrade(Protocol):
+    """The part of cryptofeed's Trade that is looked at."""
+
+    exchange: str
+    symbol: str
+    price: Decimal
+    amount: Decimal
+    timestamp: float
+    raw: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the exchange's own message says of a trade."""
+
+    symbol: str
+    """In the exchange's spelling."""
+    timestamp: datetime
+    """Digits below the microsecond are cut off."""
+    id: int | tuple[object, ...]
+    """The exchange's number; or, where it has none, what tells its trades apart, of which the id is
+    a digest."""
+    price: Decimal
+    volume: Decimal
+    """In the unit in which the exchange states it: base units, or contracts."""
+    side: str | None
+    """Which side took, ``buy`` or ``sell``; None where the message does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """How an exchange of cryptofeed's is stored."""
+
+    name: str
+    """In entasis.market_data."""
+    id_space: str
+    """In entasis.markets: how its integer ids number trades. Digests have the space ``digest``."""
+    read: Callable[[FedTrade, int], Reading]
+    """Reads one of cryptofeed's trades, which is the one at a position (from 0) of its message.
+    Whatever it raises means that the message cannot be read."""
+
+
+def _side(value: object, buy: object, sell: object) -> str:
+    if value == buy:
+        return "buy"
+    if value == sell:
+        return "sell"
+    raise RowError("side", f"the side {value!r} is neither {buy!r} nor {sell!r}")
+
+
+def _binance(trade: FedTrade, position: int) -> Reading:  # noqa: ARG001
+    raw = trade.raw
+    if raw["e"] != "aggTrade":
+        raise RowError("event", f"{raw['e']!r} is no aggregated trade")
+    return Reading(
+        text(raw["s"]),
+        milliseconds(raw["T"]),
+        integer(raw["a"]),
+        number(raw["p"]),
+        number(raw["q"]),
+        # whether the buyer was the maker
+        _side(raw["m"], buy=False, sell=True),
+    )
+
+
+def _bybit(trade: FedTrade, position: int) -> Reading:  # noqa: ARG001
+    raw = trade.raw
+    # spot and perpetual contracts of one pair have one name; cryptofeed tells them apart
+    symbol = text(raw["s"]) + ("-SPOT" if trade.symbol.count("-") == 1 else "")
+    # a number for spot, a UUID for contracts
+    known_by = text(raw["i"])
+    return Reading(
+        symbol,
+        milliseconds(raw["T"]),
+        int(known_by) if known_by.isascii() and known_by.isdecimal() else (known_by,),
+        number(raw["p"]),
+        number(raw["v"]),
+        _side(raw["S"], buy="Buy", sell="Sell"),
+    )
+
+
+def _coinbase(trade: FedTrade, position: int) -> Reading:  # noqa: ARG001
+    raw = trade.raw
+    return Reading(
+        text(raw["product_id"]),
+        iso(raw["time"]),
+        integer(raw["trade_id"]),
+        number(raw["price"]),
+        number(raw["size"]),
+        # the message says which side made; cryptofeed 2 hands that on, cryptofeed 3 turns it round
+        _side(raw["side"], buy="SELL", sell="BUY"),
+    )
+
+
+def _deribit(trade: FedTrade, position: int) -> Reading:  # noqa: ARG001
+    raw = trade.raw
+    return Reading(
+        text(raw["instrument_name"]),
+        milliseconds(raw["timestamp"]),
+        integer(raw["trade_seq"]),
+        number(raw["price"]),
+        number(raw["amount"]),
+        _side(raw["direction"], buy="buy", sell="sell"),
+    )
+
+
+def _kraken(trade: FedTrade, position: int) -> Reading:  # noqa: ARG001
+    raw = trade.raw
+    if isinstance(raw, dict):  # version 2 of its protocol, in cryptofeed 3
+        return Reading(
+            text(raw["symbol"]),
+            iso(raw["timestamp"]),
+            integer(raw["trade_id"]),
+            number(raw["price"]),
+            number(raw["qty"]),
+            _side(raw["side"], buy="buy", sell="sell"),
+        )
+    from cryptofeed.symbols import Symbols  # names no symbol in version 1, in cryptofeed 2
+
+    names, _ = Symbols.get(trade.exchange)
+    price, volume, moment, side, *_ = raw
+    return Reading(
+        names[trade.symbol],
+        seconds(moment),
+        tuple(raw),
+        number(price),
+        number(volume),
+        _side(side, buy="b", sell="s"),
+    )
+
+
+def _okx(trade: FedTrade, position: int) -> Reading:  # noqa: ARG001
+    raw = trade.raw
+    return Reading(
+        text(raw["instId"]),
+        milliseconds(raw["ts"]),
+        integer(raw["tradeId"]),
+        number(raw["px"]),
+        number(raw["sz"]),
+        _side(raw["side"], buy="buy", sell="sell"),
+    )
+
+
+def _phemex(trade: FedTrade, position: int) -> Reading:
+    """Each of up to a thousand trades comes with the whole message."""
+    raw = trade.raw
+    symbol = text(raw["symbol"])
+    if "trades_p" in raw:  # contracts settled in USDT and USDC, in cryptofeed 3: decimals as text
+        entry = raw["trades_p"][position]
+        price, volume = number(entry[2]), number(entry[3])
+    else:
+        entry = raw["trades"][position]
+        # scaled by a power of ten that only cryptofeed knows
+        price = number(trade.price)
+        # of spot, whose names begin with s, in hundred-millionths; else in contracts
+        volume = scaled(entry[3], -8) if symbol.startswith("s") else number(entry[3])
+    if trade.timestamp != entry[0] / 1e9 or trade.amount != number(entry[3]):
+        raise RowError("message", f"trade {position} of the message is not the one handed over")
+    return Reading(
+        symbol,
+        nanoseconds(entry[0]),
+        tuple(entry),
+        price,
+        volume,
+        _side(entry[1], buy="Buy", sell="Sell"),
+    )
+
+
+EXCHANGES: Mapping[str, Exchange] = {
+    "BINANCE": Exchange("binance-spot", "aggtrade", _binance),
+    "BINANCE_FUTURES": Exchange("binance-usdm", "aggtrade", _binance),
+    "BINANCE_DELIVERY": Exchange("binance-cm", "aggtrade", _binance),
+    "BYBIT": Exchange("bybit", "trade", _bybit),
+    "COINBASE": Exchange("coinbase", "trade", _coinbase),
+    "DERIBIT": Exchange("deribit", "trade_seq", _deribit),
+    "KRAKEN": Exchange("kraken", "trade", _kraken),
+    "OKX": Exchange("okx", "trade", _okx),
+    "PHEMEX": Exchange("phemex", "digest", _phemex),
+}
+"""By cryptofeed's id of the exchange."""

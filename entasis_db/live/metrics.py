@@ -1,0 +1,25 @@
+"""What a writer counts."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class WriterMetrics:
+    """What a writer has done so far; all but ``queued`` and ``lag`` only grow."""
+
+    queued: int
+    """Rows accepted and not yet known to be committed: they are in memory only."""
+    written: int
+    """Rows that this writer stored."""
+    already_there: int
+    """Rows that were stored before, with the same values: by another writer, or by an attempt of
+    this one whose commit the server could not confirm."""
+    quarantined: int
+    """Rows and unreadable messages that are in entasis.quarantine, with their reasons."""
+    lag: timedelta
+    """How long ago the oldest queued row was accepted; zero when none is queued."""
+    retries: int
+    """Attempts that failed and were repeated."""
+    last_error: str | None
+    """The error of the last attempt that failed. None: no attempt has failed."""

@@ -1,0 +1,466 @@
+"""Single messages: those that exchanges document, and those that nobody expects."""
+
+import asyncio
+import copy
+import json
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from entasis_db.errors import WriterError
+from entasis_db.live import TickWriter
+from entasis_db.live.cryptofeed import EXCHANGES, CryptofeedError, Exchange, Source
+from entasis_db.model import Trade
+from tests.captures import cryptofeed_release
+from tests.contract.live.support import EPOCH, digest, fed, milliseconds
+from tests.engines import Database, Server
+
+needs_database = [
+    pytest.mark.newest_server,
+    pytest.mark.copy,
+    pytest.mark.several_connections,
+]
+D = Decimal
+
+# As their documentation and cryptofeed's show them; numbers as cryptofeed parses them.
+DOCUMENTED: dict[str, tuple[Any, str]] = {
+    "BINANCE": (
+        {"e": "aggTrade", "E": 123456789, "s": "BNBBTC", "a": 12345, "p": "0.001", "q": "100"}
+        | {"f": 100, "l": 105, "T": 1672515782136, "m": True, "M": True},
+        "BNB-BTC",
+    ),
+    "BYBIT": (
+        {"T": 1672304486865, "s": "BTCUSDT", "S": "Buy", "v": "0.001", "p": "16578.50"}
+        | {"L": "PlusTick", "i": "20f43950-d8dd-5b31-9112-a178eb6023af", "BT": False},
+        "BTC-USDT-PERP",
+    ),
+    "COINBASE": (
+        {"trade_id": "43736593", "product_id": "BTC-USD", "time": "2018-05-21T00:26:05.585123987Z"}
+        | {"side": "BUY", "size": "0.01235647", "price": "8506.26000000"},
+        "BTC-USD",
+    ),
+    "DERIBIT": (
+        {"trade_seq": 933, "trade_id": "9178", "timestamp": 1550736299753, "tick_direction": 3}
+        | {"price": D("3948.69"), "instrument_name": "BTC-PERPETUAL", "index_price": D("3930.73")}
+        | {"direction": "sell", "amount": 10},
+        "BTC-USD-PERP",
+    ),
+    "KRAKEN": (
+        {"symbol": "BTC/USD", "side": "buy", "price": D("64668.9"), "qty": D("0.00122657")}
+        | {"ord_type": "limit", "trade_id": 104950594, "timestamp": "2026-08-10T14:23:11.053094Z"},
+        "BTC-USD",
+    ),
+    "OKX": (
+        {"instId": "BTC-USD-191227", "tradeId": "9", "px": "0.016", "sz": "50", "side": "buy"}
+        | {"ts": "1597026383085"},
+        "BTC-USD-19Z27",
+    ),
+    "PHEMEX": (
+        {"dts": 1786993352252547133, "mts": 1786993352250748663, "sequence": 66288983930}
+        | {"symbol": "BTCUSDT", "type": "incremental"}
+        | {"trades_p": [[1786993352243530151, "Sell", "64320.1", "0.006"]]},
+        "BTC-USDT-PERP",
+    ),
+}
+READ: dict[str, Trade] = {
+    "BINANCE": Trade(
+        *("BNBBTC", "binance-spot", milliseconds(1672515782136), 12345, D("0.001"), D(100))
+    ),
+    "BYBIT": Trade(
+        *("BTCUSDT", "bybit", milliseconds(1672304486865)),
+        digest("BYBIT", "BTC-USDT-PERP", "20f43950-d8dd-5b31-9112-a178eb6023af"),
+        *(D("16578.50"), D("0.001")),
+    ),
+    "COINBASE": Trade(
+        *("BTC-USD", "coinbase", datetime(2018, 5, 21, 0, 26, 5, 585123, tzinfo=UTC), 43736593),
+        *(D("8506.26000000"), D("0.01235647")),
+    ),
+    "DERIBIT": Trade(
+        *("BTC-PERPETUAL", "deribit", milliseconds(1550736299753), 933, D("3948.69"), D(10))
+    ),
+    "KRAKEN": Trade(
+        *("BTC/USD", "kraken", datetime(2026, 8, 10, 14, 23, 11, 53094, tzinfo=UTC), 104950594),
+        *(D("64668.9"), D("0.00122657")),
+    ),
+    "OKX": Trade(*("BTC-USD-191227", "okx", milliseconds(1597026383085), 9, D("0.016"), D(50))),
+    "PHEMEX": Trade(
+        *("BTCUSDT", "phemex", EPOCH + timedelta(microseconds=1786993352243530)),
+        digest("PHEMEX", "BTC-USDT-PERP", *(1786993352243530151, "Sell", "64320.1", "0.006")),
+        *(D("64320.1"), D("0.006")),
+    ),
+}
+SIDES = {
+    "BINANCE": "sell",  # the buyer was the maker
+    "BYBIT": "buy",
+    "COINBASE": "sell",  # the maker bought
+    "DERIBIT": "sell",
+    "KRAKEN": "buy",
+    "OKX": "buy",
+    "PHEMEX": "sell",
+}
+
+
+def documented(exchange: str) -> Any:
+    raw, symbol = copy.deepcopy(DOCUMENTED[exchange])
+    changes: dict[str, Any] = {}
+    if exchange == "PHEMEX":
+        changes = {"timestamp": 1786993352243530151 / 1e9, "amount": D("0.006")}
+    return fed(exchange, raw, symbol, **changes)
+
+
+@pytest.mark.parametrize("exchange", DOCUMENTED)
+def test_a_documented_trade(exchange: str) -> None:
+    source = Source()
+    trade = documented(exchange)
+    assert source.trade(trade, 1) == READ[exchange]
+    assert EXCHANGES[exchange].read(trade, 0).side == SIDES[exchange]
+    assert ("digest" if exchange in ("BYBIT", "PHEMEX") else EXCHANGES[exchange].id_space) == (
+        source[READ[exchange][:2]]
+    )
+
+
+@pytest.mark.parametrize(
+    ("exchange", "message", "address"),
+    [
+        ("KRAKEN", {"channel": "trade", "type": "update", "data": [DOCUMENTED["KRAKEN"][0]]}, ""),
+        ("PHEMEX", DOCUMENTED["PHEMEX"][0], ""),
+    ],
+    ids=["KRAKEN", "PHEMEX"],
+)
+def test_what_only_cryptofeed_3_sends_comes_through_its_parser(
+    exchange: str, message: Any, address: str, needs_cryptofeed: None
+) -> None:
+    if cryptofeed_release() < 3:
+        pytest.skip("cryptofeed 2 does not speak this version of the exchange's protocol")
+    from cryptofeed.exchanges import EXCHANGE_MAP
+    from cryptofeed.symbols import Symbols
+
+    kind = EXCHANGE_MAP[exchange]
+    symbol = DOCUMENTED[exchange][1]
+    Symbols.set(kind.id, {symbol: READ[exchange].symbol}, {"api_version": {symbol: 2}})
+    source, read = Source(), []
+
+    async def note(trade: Any, receipt: Any) -> None:
+        read.append(source.trade(trade, receipt))
+
+    async def run() -> None:
+        feed = kind(subscription={"trades": [symbol]}, callbacks={"trades": note})
+        feed._apply_symbol_mapping()
+        text = json.dumps(message, default=float)
+        await feed.message_handler(text, SimpleNamespace(uuid="1", address=address), 1.0)
+
+    asyncio.run(run())
+    assert read == [READ[exchange]]
+
+
+def test_spot_and_contracts_of_bybit() -> None:
+    source = Source()
+    bybit = DOCUMENTED["BYBIT"][0]
+    perpetual = source.trade(fed("BYBIT", bybit, "BTC-USDT-PERP"), 1)
+    spot = source.trade(fed("BYBIT", bybit, "BTC-USDT"), 1)
+    assert (perpetual.symbol, spot.symbol) == ("BTCUSDT", "BTCUSDT-SPOT")
+    assert source.trade(fed("BYBIT", bybit, "BTC-USDT-PERP"), 2).id == perpetual.id
+    other = {**bybit, "i": "20f43950-d8dd-5b31-9112-a178eb6023ae"}
+    assert source.trade(fed("BYBIT", other, "BTC-USDT-PERP"), 2).id != perpetual.id
+    assert 0 <= perpetual.id < 2**63
+    assert source["BTCUSDT", "bybit"] == "digest"
+    numbered = {**bybit, "s": "ETHUSDT", "i": "2290000001189048101"}
+    assert source.trade(fed("BYBIT", numbered, "ETH-USDT"), 2).id == 2290000001189048101
+    assert source["ETHUSDT-SPOT", "bybit"] == "trade"
+    # one market has one kind of ids
+    with pytest.raises(CryptofeedError, match="ids are of 'trade'"):
+        source.trade(fed("BYBIT", {**bybit, "s": "ETHUSDT"}, "ETH-USDT"), 3)
+    assert ("ETHUSDT-SPOT", "bybit") in source
+    assert len(source) == len(list(source)) == 3
+
+
+def test_like_trades_of_one_message_are_told_apart_and_known_again() -> None:
+    raw = {"symbol": "BTCUSD", "trades": [[1_700_000_000_123_456_789, "Buy", 25, 3]] * 2}
+    like = fed("PHEMEX", raw, timestamp=1_700_000_000_123_456_789 / 1e9, amount=Decimal(3))
+    source = Source()
+    ids = [source.trade(like, receipt).id for receipt in ("1.5", "1.5", "2.5", "2.5")]
+    assert len(set(ids)) == 2
+    assert ids[:2] == ids[2:]
+    only = {**raw, "trades": raw["trades"][:1]}
+    alone = fed("PHEMEX", only, timestamp=like.timestamp, amount=like.amount)
+    assert source.trade(alone, 3).timestamp == EPOCH + timedelta(microseconds=1_700_000_000_123_456)
+
+
+def test_messages_of_two_connections_take_turns() -> None:
+    """A callback that waits lets another connection's message in between."""
+    source = Source()
+    one = {"symbol": "A", "trades": [[n, "Buy", 25, 3] for n in (10**18, 10**18, 2 * 10**18)]}
+    other = {"symbol": "B", "trades": [[10**18, "Sell", 25, 3]] * 3}
+    ids: dict[str, list[int]] = {"A-USD-PERP": [], "B-USD-PERP": []}
+    for position in range(3):
+        for raw, symbol in ((one, "A-USD-PERP"), (other, "B-USD-PERP")):
+            moment = raw["trades"][position][0] / 1e9
+            trade = fed("PHEMEX", raw, symbol, timestamp=moment, amount=D(3))
+            ids[symbol].append(source.trade(trade, 1.0).id)
+    assert [len(set(found)) for found in ids.values()] == [3, 3]
+
+
+def test_spot_sizes_of_phemex_are_scaled() -> None:
+    raw = {"symbol": "sBTCUSDT", "trades": [[10**18, "Buy", 25, 150_000_000]]}
+    trade = fed("PHEMEX", raw, "BTC-USDT", timestamp=1e9, amount=D(150_000_000), price=D("2.5"))
+    read = Source().trade(trade, 1)
+    assert (read.price, read.volume) == (D("2.5"), D("1.5"))
+
+
+def test_what_cannot_be_read_exactly_is_refused() -> None:
+    source = Source()
+    with pytest.raises(CryptofeedError, match="Give Source an Exchange"):
+        source.trade(fed("BITFINEX", []), 1)
+    for exchange in EXCHANGES:
+        if exchange != "KRAKEN":
+            with pytest.raises(CryptofeedError, match=r"form that is not known|cannot be read"):
+                source.trade(fed(exchange, {"e": "trade", "trades": []}), 1)
+    ticker = SimpleNamespace(exchange="DERIBIT", raw={"params": {"data": {"greeks": {}}}})
+    with pytest.raises(CryptofeedError, match="form that is not known"):
+        source.quote(ticker)
+    ticker.raw["params"]["data"].pop("greeks")
+    assert source.quote(ticker) is None
+    own = Exchange("mine", "trade", EXCHANGES["OKX"].read)
+    mine = Source({"BITFINEX": own})
+    raw = {"instId": "A", "ts": "1700000000123", "tradeId": "5"}
+    raw |= {"px": "1", "sz": "1", "side": "buy"}
+    assert mine.trade(fed("BITFINEX", raw), 1)[:2] == ("A", "mine")
+
+
+@pytest.mark.parametrize(
+    ("exchange", "field", "value"),
+    [
+        ("BINANCE", "p", 0.1),
+        ("BINANCE", "m", None),
+        ("BINANCE", "a", True),
+        ("BINANCE", "T", "now"),
+        ("BYBIT", "p", "NaN"),
+        ("BYBIT", "v", "1_0"),
+        ("COINBASE", "side", "SEL"),
+        ("COINBASE", "time", "2018-05-21T00:26:05"),
+        ("DERIBIT", "amount", D("Infinity")),
+        ("DERIBIT", "timestamp", 10**30),
+        ("KRAKEN", "qty", None),
+        ("KRAKEN", "trade_id", "٣"),
+        ("OKX", "tradeId", 1.0),
+        ("OKX", "instId", None),
+        pytest.param("OKX", "ts", 10**5000, id="OKX-ts-huge"),
+    ],
+)
+def test_a_field_that_cannot_be_understood_is_not_guessed(
+    exchange: str, field: str, value: object
+) -> None:
+    trade = documented(exchange)
+    trade.raw[field] = value
+    with pytest.raises(CryptofeedError):
+        Source().trade(trade, 1)
+
+
+def ticker(**changes: Any) -> Any:
+    data: dict[str, Any] = {
+        "instrument_name": "ETH-30JUL21-2800-C",
+        "timestamp": 1626993723632,
+        "mark_iv": Decimal("120.74"),
+        "greeks": dict.fromkeys(("delta", "gamma"), Decimal(0))
+        | {"theta": Decimal("-1.6"), "vega": Decimal("0.2")},
+        **changes,
+    }
+    return SimpleNamespace(exchange="DERIBIT", raw={"params": {"data": data}})
+
+
+def test_quotes_of_one_millisecond() -> None:
+    told = ticker()
+    data = told.raw["params"]["data"]
+    source = Source()
+    first = source.quote(told)
+    assert first is not None
+    assert (first.id, first.iv) == (0, Decimal("1.2074"))
+    data["mark_iv"] = Decimal(121)
+    assert source.quote(told).id == 1  # type: ignore[union-attr]
+    data["mark_iv"] = Decimal("120.74")
+    assert source.quote(told) == first
+    data["timestamp"] += 1
+    assert source.quote(told).id == 0  # type: ignore[union-attr]
+
+
+def test_a_quote_without_its_computed_values_has_none() -> None:
+    quote = Source().quote(ticker(mark_iv=None, greeks={"delta": D("0.5"), "vega": None}))
+    assert quote is not None
+    assert (quote.iv, quote.delta, quote.gamma, quote.theta, quote.vega) == (
+        *(None, D("0.5"), None, None, None),
+    )
+
+
+# --- callbacks never raise -------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def shared(server: Server) -> Iterator[Database]:
+    with server.database() as lent:
+        yield lent
+
+
+junk: st.SearchStrategy[Any] = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.sampled_from([2**63, -(10**4000), 10**30]),
+        st.floats(),
+        st.decimals(),
+        st.sampled_from([D("sNaN"), D("1e-999999"), D("1E+999999"), D("0.1234567890123456789")]),
+        st.text(),
+        st.sampled_from(["\0", "\ud800", "x" * 70, "1e400", "", "-1", "9999-12-31T23:59:59Z"]),
+        st.just(object()),
+    ),
+    lambda children: (
+        st.lists(children, max_size=3) | st.dictionaries(st.text(max_size=3), children, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@st.composite
+def strange_trades(draw: st.DrawFn) -> Any:
+    """A documented message, of which something is replaced or missing."""
+    exchange = draw(st.sampled_from(list(DOCUMENTED)))
+    trade = documented(exchange)
+    match draw(st.sampled_from(["field", "missing", "raw", "entry", "attribute"])):
+        case "field":
+            trade.raw[draw(st.sampled_from(list(trade.raw)))] = draw(junk)
+        case "missing":
+            del trade.raw[draw(st.sampled_from(list(trade.raw)))]
+        case "raw":
+            trade.raw = draw(junk)
+        case "entry" if exchange == "PHEMEX":
+            trade.raw["trades_p"][0][draw(st.integers(0, 3))] = draw(junk)
+        case _:
+            setattr(trade, draw(st.sampled_from(["symbol", "timestamp", "amount"])), draw(junk))
+    return trade
+
+
+class TestCallbacks:
+    """Whatever a feed sends."""
+
+    pytestmark = needs_database
+
+    @given(strange=st.lists(strange_trades(), min_size=1, max_size=5))
+    def test_no_trade_stops_what_comes_after_it(self, shared: Database, strange: list[Any]) -> None:
+        source = Source()
+        with shared.connect() as connection:
+            connection.execute("DELETE FROM entasis.market_data")
+            connection.execute("DELETE FROM entasis.markets")
+            connection.execute("DELETE FROM entasis.quarantine")
+            with TickWriter(shared.dsn, source="c", id_space=source, batch_rows=2) as writer:
+                write = source.trades(writer)
+
+                async def run() -> None:
+                    for receipt, trade in enumerate([*strange, documented("OKX")]):
+                        await write(trade, float(receipt))
+
+                asyncio.run(run())
+            metrics = writer.metrics()
+            assert metrics.written + metrics.already_there + metrics.quarantined == (
+                len(strange) + 1
+            )
+            found = connection.execute(
+                "SELECT count(*) FROM entasis.market_data WHERE symbol = 'BTC-USD-191227'"
+                " AND id = 9"
+            ).fetchone()
+            assert found == (1,)
+
+    @given(
+        changes=st.dictionaries(
+            st.sampled_from(["instrument_name", "timestamp", "mark_iv", "greeks"]), junk
+        )
+    )
+    def test_no_ticker_stops_what_comes_after_it(
+        self, shared: Database, changes: dict[str, Any]
+    ) -> None:
+        source = Source()
+        with TickWriter(shared.dsn, source="c", id_space=source) as writer:
+            write = source.quotes(writer)
+
+            async def run() -> None:
+                await write(ticker(**changes), 0.0)
+                await write(SimpleNamespace(exchange="DERIBIT", raw=changes), 0.0)
+                await write(SimpleNamespace(exchange="DERIBIT"), 0.0)
+                await write(ticker(), 0.0)
+
+            asyncio.run(run())
+        metrics = writer.metrics()
+        assert metrics.written + metrics.already_there >= 1
+        assert metrics.quarantined >= 2
+
+    def test_a_message_without_iv_among_good_ones(self, database: Database) -> None:
+        source = Source()
+        with TickWriter(database.dsn, source="c", id_space=source) as writer:
+            write = source.quotes(writer)
+
+            async def run() -> None:
+                await write(ticker(), 0.0)
+                await write(ticker(mark_iv=None, timestamp=1626993723633), 0.0)
+                await write(ticker(timestamp=1626993723634), 0.0)
+
+            asyncio.run(run())
+        metrics = writer.metrics()
+        assert (metrics.written, metrics.quarantined) == (3, 0)
+        with database.connect() as connection:
+            stored = connection.execute("SELECT iv FROM entasis.option_data ORDER BY timestamp")
+            assert [iv for (iv,) in stored] == [D("1.2074"), None, D("1.2074")]
+
+    def test_what_cannot_be_read_is_in_quarantine_with_its_message(
+        self, database: Database, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.WARNING, "entasis_db.live")
+        source = Source()
+        unread = documented("KRAKEN")
+        unread.raw["qty"] = 0.1
+        long = fed("BITFINEX", ["\0" * 20_000])
+        with TickWriter(database.dsn, source="feeds", id_space=source) as writer:
+            write = source.trades(writer)
+
+            async def run() -> None:
+                for receipt in range(3):
+                    await write(unread, float(receipt))
+                await write(long, 3.0)
+
+            asyncio.run(run())
+        assert writer.metrics().quarantined == 4
+        with database.connect() as connection:
+            rows = connection.execute(
+                "SELECT relation, source, line, code, reason, payload FROM entasis.quarantine"
+                " ORDER BY line"
+            ).fetchall()
+        assert [row[:4] for row in rows] == [
+            *(("market_data", "feeds", line, "number") for line in (1, 2, 3)),
+            ("market_data", "feeds", 4, "exchange"),
+        ]
+        assert "binary float" in rows[0][4]
+        assert rows[0][5]["raw"] == {**unread.raw, "price": "64668.9", "qty": "0.1"}
+        assert rows[3][5]["characters"] > 40_000
+        assert len(rows[3][5]["beginning"]) == 10_000
+        # one warning for each exchange and kind of fault
+        assert len(caplog.records) == 2
+
+    def test_a_market_that_the_writers_own_id_space_does_not_name(self, database: Database) -> None:
+        source = Source()
+        with TickWriter(database.dsn, source="c", id_space={}) as writer:
+            asyncio.run(source.trades(writer)(documented("OKX"), 0.0))
+        assert writer.metrics().quarantined == 1
+
+    def test_a_writer_that_has_ended_is_told_of(self, database: Database) -> None:
+        source = Source()
+        writer = TickWriter(database.dsn, source="c", id_space=source)
+        with writer:
+            pass
+        for trade in (documented("OKX"), fed("OKX", None)):
+            with pytest.raises(WriterError):
+                asyncio.run(source.trades(writer)(trade, 0.0))
