@@ -19,7 +19,7 @@ else ifneq ($(DATABASE),)
 $(error DATABASE=$(DATABASE) is unknown: it is docker, or leave it out and set DATABASE_URL)
 endif
 
-.PHONY: help migrate status psql stop up down test test-all lint lint-sql lint-style lint-format lint-types hooks \
+.PHONY: help migrate status psql url stop up down test test-all lint lint-sql lint-style lint-format lint-types hooks \
   format bench maintain clean
 
 help: ## Show this help
@@ -33,6 +33,9 @@ status: $(STAMP) ## Show the engine, the release and the migrations of the datab
 
 psql: $(STAMP) ## Open psql on the database
 	@$(BIN)/entasis psql
+
+url: $(STAMP) ## Print the connection URL of the database, without a password
+	@$(BIN)/entasis url
 
 maintain: $(STAMP) ## Do the daily maintenance once
 	@$(BIN)/entasis maintain
@@ -95,11 +98,11 @@ $(BIN)/pip:
 	  echo "Entasis DB needs Python 3.11 or later; this is $$($(PYTHON) --version). Name another: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	  echo "$(PYTHON) cannot make virtual environments. On Debian and Ubuntu: sudo apt install python3-venv"; exit 1; }
-	@echo "making the virtual environment $(VENV)"
+	@echo "making the virtual environment $(VENV)" >&2
 	@$(PYTHON) -m venv $(VENV)
 
 $(STAMP): pyproject.toml | $(BIN)/pip
-	@echo "installing entasis-db into $(VENV)"
+	@echo "installing entasis-db into $(VENV)" >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded]'
 	@touch $@
 

@@ -15,7 +15,7 @@ from bench.context import FULL, SMALLEST_BATCHES, Effort
 from bench.measure import Row
 from bench.run import Section
 from bench.server import Server
-from entasis_db import release
+from entasis_db import __version__
 
 _WIDTH = 100
 _INDENT = "   "
@@ -24,7 +24,7 @@ _INDENT = "   "
 def facts(server: Server, sizes: Sequence[int], effort: Effort = FULL) -> dict[str, Any]:
     """Describe what is measured, and on what."""
     return {
-        "entasis_db": release(),
+        "entasis_db": __version__,
         "began": datetime.now(UTC).isoformat(timespec="seconds"),
         "server": server.facts(),
         "client": {

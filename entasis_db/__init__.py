@@ -2,7 +2,5 @@
 
 from importlib.metadata import version
 
-
-def release() -> str:
-    """Return the version of the installed package, such as ``0.1.0``."""
-    return version("entasis-db")
+__version__ = version("entasis-db")
+"""The version of the installed package, such as ``0.1.0``; it is also the database's release."""

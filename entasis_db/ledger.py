@@ -18,7 +18,7 @@ from psycopg.rows import class_row
 from yoyo.migrations import Migration as YoyoMigration
 from yoyo.migrations import MigrationStep
 
-from entasis_db import release
+from entasis_db import __version__
 from entasis_db.engine import warnings
 from entasis_db.errors import DraftError, MigrationError
 from entasis_db.resources import engines, sql_root
@@ -119,7 +119,7 @@ def refuse_other_texts(connection: psycopg.Connection[Any], engine: str) -> None
         raise DraftError(_refusal(sorted(differing), installed.release if installed else None))
     if unknown := sorted(set(recorded) - set(files)):
         raise MigrationError(
-            f"this database has migrations that release {release()} does not know "
+            f"this database has migrations that release {__version__} does not know "
             f"({', '.join(unknown)}): a later release made them. Upgrade entasis-db"
         )
 
@@ -203,7 +203,7 @@ def _number(name: str) -> str:
 
 def _refusal(differing: Iterable[str], made_by: str | None) -> str:
     return (
-        f"this database was made by another draft of release {made_by or release()}: it has "
+        f"this database was made by another draft of release {made_by or __version__}: it has "
         f"{', '.join(differing)} with another text, and cannot be brought to this one. Keep it as "
         "it is or back it up (pg_dump), migrate a new database, and load your data there again"
     )

@@ -20,7 +20,7 @@ from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.connections import DatabaseURI
 from yoyo.migrations import default_migration_table
 
-from entasis_db import release
+from entasis_db import __version__
 from entasis_db.engine import check_extension, choose_engine, warnings
 from entasis_db.errors import MigrationError
 from entasis_db.ledger import (
@@ -209,7 +209,7 @@ def _apply_stateless(
         _apply(connection, order.stateless)
         connection.execute(
             "UPDATE entasis.installation SET release = %s, applied_at = clock_timestamp()",
-            [release()],
+            [__version__],
         )
 
 

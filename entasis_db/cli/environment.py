@@ -73,8 +73,8 @@ def env(target: Target) -> None:
 
 
 def _print(text: str) -> None:
-    # bytes: the locale may have no name for a character of a path
-    click.echo(os.fsencode(text))
+    # bytes: the locale may not have every character of a path
+    click.echo(text.encode("utf-8"))
 
 
 @click.command()

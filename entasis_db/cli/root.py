@@ -5,7 +5,7 @@ from typing import Any
 import click
 import psycopg
 
-from entasis_db import release
+from entasis_db import __version__
 from entasis_db.cli.exit_codes import EXPLAINED
 from entasis_db.cli.output import fail
 from entasis_db.cli.target import Target
@@ -64,7 +64,7 @@ def _explained(error: psycopg.Error) -> str:
 
 
 @click.group(cls=_Root, context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXPLAINED)
-@click.version_option(release(), prog_name="entasis-db")
+@click.version_option(__version__, prog_name="entasis-db")
 @click.option(
     "--database",
     "dsn",

@@ -89,7 +89,7 @@ def _checked(dsn: str) -> str:
     """Refuse a connection string that libpq would quote, with its password, in an error."""
     try:
         parts = conninfo_to_dict(dsn)
-    except psycopg.ProgrammingError:
+    except (psycopg.ProgrammingError, UnicodeError):
         parts = {"host": "@"}
     ports = str(parts.get("port") or "0").split(",")
     # An @, : or / in a password that is not encoded shifts what comes after it, the rest of the

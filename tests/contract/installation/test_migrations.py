@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from entasis_db import release
+from entasis_db import __version__
 from entasis_db.errors import MigrationError
 from entasis_db.migrate import migrate, status
 from entasis_db.resources import engines, schema_order, sql_root
@@ -85,7 +85,7 @@ def test_migrating_twice_changes_nothing(database: Database) -> None:
         again = migrate(database.dsn)
         assert facts(connection) == before
     assert again.pending == ()
-    assert again.release == release()
+    assert again.release == __version__
 
 
 ROWS = """
@@ -264,7 +264,7 @@ def test_a_password_is_in_no_error(empty_database: Database) -> None:
 def test_status_needs_no_more_than_a_reader(login: Any) -> None:
     found = status(login("entasis_reader"))
     assert found.pending == ()
-    assert found.release == release()
+    assert found.release == __version__
 
 
 @pytest.mark.own_cluster

@@ -1,0 +1,5 @@
+"""``python -m entasis_db``: the command ``entasis``."""
+
+from entasis_db.cli import main
+
+main()
