@@ -17,6 +17,10 @@ _NOT_MIGRATED = (
     psycopg.errors.UndefinedFunction,
     psycopg.errors.UndefinedObject,
 )
+_ROLES = (
+    "Reading needs the role entasis_reader, loading entasis_writer, maintaining, checking and "
+    "archiving entasis_admin"
+)
 
 
 class Group(click.Group):
@@ -53,7 +57,7 @@ def _explained(error: psycopg.Error) -> str:
     """Say what a server or the driver refused, and what to do about it."""
     message = error.diag.message_primary
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
-        return f"this login may not do that: {message}"
+        return f"this login may not do that: {message}. {_ROLES}"
     if isinstance(error, _NOT_MIGRATED):
         return f"{message}. Has this database been migrated? entasis migrate"
     if message is None and isinstance(error, psycopg.OperationalError):

@@ -139,5 +139,7 @@ def test_a_login_without_rights(market: Database, server: Server, tmp_path: Path
     with server.login("entasis_reader") as (user, password):
         dsn = make_conninfo(market.dsn, user=user, password=password)
         for arguments in (["check"], ["maintain"], ["load", "trades", str(path)]):
-            assert "this login may not do that: permission denied" in fails(dsn, *arguments)
+            said = fails(dsn, *arguments)
+            assert "this login may not do that: permission denied" in said
+            assert "checking and archiving entasis_admin" in said
         assert "BTC" in succeeds(dsn, "candles", "BTC", "--exchange", "x")

@@ -59,6 +59,17 @@ def test_the_exit_codes_that_are_used_are_in_the_help() -> None:
     assert CliRunner().invoke(main, ["rollback"]).exit_code == ExitCode.FAILED
 
 
+def test_errors_say_what_to_do() -> None:
+    for url in ("postgresql://127.0.0.1:1/d", "host=no-such-host.invalid"):
+        result = CliRunner().invoke(main, ["--database", url, "status"])
+        assert result.exit_code == ExitCode.FAILED
+        assert result.stderr.count("\n") == 1
+        assert result.stderr.startswith("entasis: ")
+        assert result.stderr.endswith(
+            ". Is the server up, and is DATABASE_URL (or --database) right?\n"
+        )
+
+
 def test_one_version_everywhere() -> None:
     assert entasis_db.__version__ == version("entasis-db")
     shown = CliRunner().invoke(main, ["--version"]).stdout
