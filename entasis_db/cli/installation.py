@@ -1,5 +1,7 @@
 """Commands that install Entasis DB in a database, and show what is installed."""
 
+from itertools import count
+from pathlib import Path
 from shlex import quote
 
 import click
@@ -62,7 +64,9 @@ def _advice(target: Target, refusal: str) -> str:
     if target.cluster is None:
         return refusal
     home = str(target.cluster.home)
-    move = f"mv {quote(home)} {quote(home + '.draft')}"
+    # mv would put it into a folder of that name that an earlier draft left
+    names = (home + (f".draft-{number}" if number > 1 else ".draft") for number in count(1))
+    move = f"mv {quote(home)} {quote(next(name for name in names if not Path(name).exists()))}"
     return (
         f"{refusal}. This server is the embedded one of this checkout: entasis stop, {move} "
         "(which keeps its data), and entasis migrate makes a new one"
