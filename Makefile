@@ -56,20 +56,21 @@ docker/.env:
 	@(umask 077 && sed "s/^POSTGRES_PASSWORD=$$/&$$($(PYTHON) -c 'import secrets; print(secrets.token_hex(24))')/" \
 	  docker/.env.example > $@)
 
-PYTEST = $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
+PYTEST = $(if $(EXAMPLES),ENTASIS_TEST_EXAMPLES=$(EXAMPLES)) $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
-test: $(DEV) ## Run the linters, the type checker and every test but the long ones, on every server
-	@$(MAKE) --no-print-directory lint
+# Whoever names tests waits for those alone: `make test ARGS=tests/contract/candles`.
+test: $(DEV) ## Run lint and every test but the long ones, on every server (EXAMPLES=40 ARGS=tests/...)
+	@$(if $(ARGS),,$(MAKE) --no-print-directory lint)
 	@$(PYTEST) $(ARGS)
 
 test-all: $(DEV) ## The same and the long ones, which have servers of their own (SHORT=1: fewer rounds)
-	@$(MAKE) --no-print-directory lint
+	@$(if $(ARGS),,$(MAKE) --no-print-directory lint)
 	@$(if $(SHORT),ENTASIS_TEST_SHORT=1) $(PYTEST) -m "" $(ARGS)
 
 lint: lint-sql lint-style lint-format lint-types ## Check style and types: sqlfluff, ruff, mypy
 
 lint-sql: $(DEV)
-	@$(BIN)/sqlfluff lint --disable-progress-bar schema migrations entasis_db/queries
+	@$(BIN)/sqlfluff lint --disable-progress-bar --processes 0 schema migrations entasis_db/queries
 
 lint-style: $(DEV)
 	@$(BIN)/ruff check

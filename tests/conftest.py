@@ -10,7 +10,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.internal.conjecture import engine as hypothesis_engine
 from psycopg.conninfo import make_conninfo
 
 from tests import caches, oracle
@@ -23,10 +24,15 @@ settings.register_profile(
     "database",
     deadline=None,  # a server's time is not a property of the code
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-    max_examples=int(os.environ.get("ENTASIS_TEST_EXAMPLES", "40")),
+    max_examples=int(os.environ.get("ENTASIS_TEST_EXAMPLES", "10")),
+    # not to explain: it runs a failing history many times more than it takes to make it small
+    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.target, Phase.shrink],
     print_blob=True,
 )
 settings.load_profile("database")
+# Each step is a history on a server. What has become small by then is small enough to be read.
+assert hypothesis_engine.MAX_SHRINKING_SECONDS
+hypothesis_engine.MAX_SHRINKING_SECONDS = 30
 
 _servers: dict[str, Server] = {}
 _used: set[str] = set()
@@ -64,6 +70,20 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     wanted = _required() and _required() | {s.name for s in sources()}
     if exitstatus == 0 and not session.config.option.collectonly and wanted - ran - _ran:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give a process the tests of a file on one server: by whole files, the last one takes long."""
+    from xdist.scheduler import LoadFileScheduling  # only where tests run in several processes
+
+    class ByFileAndServer(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file, _, name = nodeid.partition("::")
+            server = next((s.name for s in sources() if f"[{s.name}" in name), "")
+            return f"{file} {server}"
+
+    return ByFileAndServer(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.hookimpl(trylast=True)  # what -k and -m leave out is not counted

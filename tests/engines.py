@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
@@ -93,11 +92,6 @@ class Database:
     def can(self, capability: str) -> bool:
         """Tell whether the database can do something of CAPABILITIES."""
         return self.source.can(capability)
-
-    def require(self, capability: str) -> None:
-        """Skip the test where that cannot be done: for fixtures; tests have the marker."""
-        if reason := self.source.why_not(capability):
-            pytest.skip(reason)
 
     def connect(self, **options: Any) -> psycopg.Connection[Any]:
         """Connect as the superuser; autocommit unless told otherwise."""

@@ -27,7 +27,6 @@ START = {"1m": MINUTE, "1h": HOUR, "1d": DAY}
 @pytest.fixture
 def damaged(trading: Connection, database: Database) -> Connection:
     """A database with trades in several months, whose candle tables the test may damage."""
-    database.require("candle_tables")
     times = [
         MINUTE,
         MINUTE + timedelta(seconds=30),
@@ -76,6 +75,7 @@ def versions(connection: Connection) -> set[tuple[Any, ...]]:
     }
 
 
+@pytest.mark.candle_tables
 @pytest.mark.parametrize("level", oracle.STORED)
 def test_every_damaged_candle_is_found_and_mended(damaged: Connection, level: str) -> None:
     table, start = f"entasis.ohlcv_{level}", START[level]
@@ -125,6 +125,7 @@ def test_every_damaged_candle_is_found_and_mended(damaged: Connection, level: st
     oracle.assert_candles_are_right(damaged)
 
 
+@pytest.mark.candle_tables
 @pytest.mark.parametrize(
     "statements",
     [
@@ -179,6 +180,7 @@ def test_what_goes_past_the_triggers_is_found_and_mended(
     oracle.assert_candles_are_right(damaged)
 
 
+@pytest.mark.candle_tables
 def test_check_and_rebuild_without_bounds_look_at_all_there_is(damaged: Connection) -> None:
     damaged.execute("DELETE FROM entasis.ohlcv_1m WHERE bucket >= '2025-03-01'")
     damaged.execute("UPDATE entasis.ohlcv_1d SET high = high + 1 WHERE bucket < '2025-02-01'")
@@ -199,6 +201,7 @@ moments = st.one_of(
 )
 
 
+@pytest.mark.candle_tables
 @given(from_time=moments, to_time=moments, zone=st.sampled_from(ZONES))
 @example(from_time=DAY, to_time=DAY + timedelta(days=1), zone="America/New_York")
 @example(from_time=DAY + timedelta(days=1), to_time=DAY + timedelta(days=2), zone="UTC")
@@ -220,12 +223,14 @@ def test_a_range_means_the_utc_days_that_it_touches(
     oracle.assert_candles_are_right(damaged)
 
 
+@pytest.mark.candle_tables
 def test_a_reversed_range_within_a_day_is_empty(damaged: Connection) -> None:
     damaged.execute("DELETE FROM entasis.ohlcv_1m WHERE bucket = %s", [MINUTE])
     assert problems(damaged, HOUR + timedelta(hours=1), HOUR) == set()
     assert problems(damaged, HOUR, HOUR) == set()
 
 
+@pytest.mark.candle_tables
 def test_days_on_which_a_zone_changes_its_clock_are_days_like_others(
     damaged: Connection,
 ) -> None:
@@ -248,6 +253,7 @@ def test_days_on_which_a_zone_changes_its_clock_are_days_like_others(
         oracle.assert_candles_are_right(damaged)
 
 
+@pytest.mark.candle_tables
 def test_check_says_what_is_stored_and_what_should_be(damaged: Connection) -> None:
     damaged.execute(
         "UPDATE entasis.ohlcv_1d SET close = 1.5 WHERE symbol = 'BTC' AND bucket = %s", [DAY]

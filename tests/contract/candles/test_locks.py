@@ -10,7 +10,7 @@ from tests import oracle
 from tests.contract.candles.sessions import Session
 from tests.engines import Database
 
-pytestmark = pytest.mark.several_connections
+pytestmark = [pytest.mark.several_connections, pytest.mark.candle_tables]
 
 MINUTE = datetime(2025, 2, 10, 9, 30, tzinfo=UTC)
 GATE = 4711
@@ -23,7 +23,6 @@ INSERT = (
 @pytest.fixture
 def gated(connection: psycopg.Connection[Any], database: Database) -> Database:
     """Whoever is named "recomputes" stops before it writes a minute, while the gate is shut."""
-    database.require("candle_tables")
     connection.execute(
         "SELECT entasis.ensure_partitions('market_data', %s, %s)",
         [MINUTE, MINUTE + timedelta(days=1)],

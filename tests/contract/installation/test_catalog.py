@@ -1,11 +1,21 @@
 """What a DBA meets in psql: everything explained, qualified, and owned by no login."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 import pytest
 
+from tests.engines import Database
+
 OURS = "IN ('entasis', 'entasis_internal')"
+
+
+@pytest.fixture
+def connection(shared_connection: psycopg.Connection[Any]) -> Iterator[psycopg.Connection[Any]]:
+    """One database is enough for tests that look, or take back what they wrote."""
+    with shared_connection.transaction(force_rollback=True):
+        yield shared_connection
 
 
 def names(connection: psycopg.Connection[Any], query: str) -> list[str]:
@@ -87,25 +97,28 @@ def test_no_routine_depends_on_its_callers_path(connection: psycopg.Connection[A
     )
 
 
-def test_procedures_work_under_a_hostile_path(connection: psycopg.Connection[Any]) -> None:
-    connection.execute(
-        """
-        CREATE SCHEMA hostile;
-        CREATE FUNCTION hostile.pg_sleep(double precision) RETURNS void LANGUAGE plpgsql
-        AS $$ BEGIN RAISE 'hijacked'; END $$;
-        CREATE FUNCTION hostile.add(bigint, integer) RETURNS bigint LANGUAGE plpgsql
-        AS $$ BEGIN RAISE 'hijacked'; END $$;
-        CREATE FUNCTION hostile.gt(integer, integer) RETURNS boolean LANGUAGE plpgsql
-        AS $$ BEGIN RAISE 'hijacked'; END $$;
-        CREATE OPERATOR hostile.+ (FUNCTION = hostile.add, LEFTARG = bigint, RIGHTARG = integer);
-        CREATE OPERATOR hostile.> (FUNCTION = hostile.gt, LEFTARG = integer, RIGHTARG = integer);
-        SET search_path = hostile, pg_catalog;
-        """
-    )
-    with pytest.raises(psycopg.errors.RaiseException, match="hijacked"):
-        connection.execute("SELECT 1 > 0")
-    connection.execute("CALL entasis.maintain()")
-    connection.execute("CALL entasis.rebuild_candles('-infinity', 'infinity')")
+# operators and functions that go before those of pg_catalog
+HOSTILE = """
+    CREATE SCHEMA hostile;
+    CREATE FUNCTION hostile.pg_sleep(double precision) RETURNS void LANGUAGE plpgsql
+    AS $$ BEGIN RAISE 'hijacked'; END $$;
+    CREATE FUNCTION hostile.add(bigint, integer) RETURNS bigint LANGUAGE plpgsql
+    AS $$ BEGIN RAISE 'hijacked'; END $$;
+    CREATE FUNCTION hostile.gt(integer, integer) RETURNS boolean LANGUAGE plpgsql
+    AS $$ BEGIN RAISE 'hijacked'; END $$;
+    CREATE OPERATOR hostile.+ (FUNCTION = hostile.add, LEFTARG = bigint, RIGHTARG = integer);
+    CREATE OPERATOR hostile.> (FUNCTION = hostile.gt, LEFTARG = integer, RIGHTARG = integer);
+    SET search_path = hostile, pg_catalog;
+"""
+
+
+def test_procedures_work_under_a_hostile_path(database: Database) -> None:
+    with database.connect() as connection:
+        connection.execute(HOSTILE)
+        with pytest.raises(psycopg.errors.RaiseException, match="hijacked"):
+            connection.execute("SELECT 1 > 0")
+        connection.execute("CALL entasis.maintain()")
+        connection.execute("CALL entasis.rebuild_candles('-infinity', 'infinity')")
 
 
 @pytest.mark.parametrize(
