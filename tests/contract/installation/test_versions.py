@@ -19,6 +19,9 @@ def call_itself(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
 def test_a_newer_major_version_is_not_refused(
     empty_database: Database, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
+    with empty_database.connect() as connection:
+        if connection.info.server_version < 160000:
+            pytest.skip("what is asked of 16 and later, 15 cannot do")
     call_itself(monkeypatch, number)
     found = migrate(empty_database.dsn, engine=empty_database.engine)
     assert found.pending == ()
