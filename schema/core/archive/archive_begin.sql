@@ -1,5 +1,5 @@
 CREATE OR REPLACE FUNCTION entasis_internal.archive_begin(
-    relation_name text, range_from timestamptz, range_to timestamptz, store_location text
+    relation_name text, from_time timestamptz, to_time timestamptz, location text
 ) RETURNS entasis.archives
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -10,25 +10,29 @@ DECLARE
 BEGIN
     PERFORM FROM entasis_internal.expired_partitions() AS e
     INNER JOIN entasis.keep_periods AS k ON e.relation = k.relation
-    WHERE e.relation = relation_name AND e.from_time = range_from AND e.to_time = range_to
+    WHERE e.relation = relation_name
+        AND e.from_time = archive_begin.from_time
+        AND e.to_time = archive_begin.to_time
         AND k.archived;
     IF NOT FOUND THEN
         RAISE EXCEPTION '% has no partition from % to % that is marked as archived and past its keep period',
-            relation_name, range_from, range_to
+            relation_name, from_time, to_time
         USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
     IF EXISTS (
         SELECT FROM entasis.archives AS a
-        WHERE a.relation = relation_name AND a.from_time = range_from AND a.to_time = range_to
+        WHERE a.relation = relation_name
+            AND a.from_time = archive_begin.from_time
+            AND a.to_time = archive_begin.to_time
             AND a.dropped_at IS NOT NULL AND a.superseded_at IS NULL
     ) THEN
         RAISE EXCEPTION '% from % to % was archived and dropped, and has been restored: its archive is not replaced',
-            relation_name, range_from, range_to
+            relation_name, from_time, to_time
         USING ERRCODE = 'object_not_in_prerequisite_state',
             HINT = 'What differs from the archive there was written past the floor: find out by whom.';
     END IF;
     INSERT INTO entasis.archives (relation, from_time, to_time, location)
-    VALUES (relation_name, range_from, range_to, store_location)
+    VALUES (relation_name, from_time, to_time, location)
     RETURNING * INTO begun;
     RETURN begun;
 END

@@ -1,5 +1,5 @@
 CREATE OR REPLACE FUNCTION entasis_internal.archive_fault(
-    relation_name text, range_from timestamptz, range_to timestamptz
+    relation_name text, from_time timestamptz, to_time timestamptz
 ) RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -14,8 +14,8 @@ BEGIN ATOMIC
     FROM entasis.archives AS a
     WHERE
         a.relation = archive_fault.relation_name
-        AND a.from_time = archive_fault.range_from
-        AND a.to_time = archive_fault.range_to
+        AND a.from_time = archive_fault.from_time
+        AND a.to_time = archive_fault.to_time
         AND a.verified_at IS NOT NULL
         AND a.superseded_at IS NULL;
 END;

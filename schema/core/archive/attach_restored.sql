@@ -1,5 +1,5 @@
 -- Attaching fires no trigger: the candles stay as they are, and the floor where it is.
-CREATE OR REPLACE FUNCTION entasis_internal.attach_restored(restored name, hold interval)
+CREATE OR REPLACE FUNCTION entasis_internal.attach_restored(table_name name, hold interval)
 RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -9,10 +9,12 @@ DECLARE
     verified entasis.restores;
 BEGIN
     SELECT r.* INTO verified FROM entasis.restores AS r
-    WHERE r.table_name = restored AND r.verified_at IS NOT NULL AND r.attached_at IS NULL
+    WHERE r.table_name = attach_restored.table_name
+        AND r.verified_at IS NOT NULL
+        AND r.attached_at IS NULL
     FOR UPDATE;
     IF NOT FOUND THEN
-        RAISE EXCEPTION '% is not a restored and verified table', restored
+        RAISE EXCEPTION '% is not a restored and verified table', table_name
         USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
     -- only what a drop made room for: in any other range, the candles would miss these rows
@@ -22,21 +24,21 @@ BEGIN
         AND a.dropped_at IS NOT NULL
         AND a.row_count = verified.row_count AND a.checksum = verified.checksum;
     IF NOT FOUND THEN
-        RAISE EXCEPTION '% is not, whole, a range that was archived and dropped', restored
+        RAISE EXCEPTION '% is not, whole, a range that was archived and dropped', table_name
         USING ERRCODE = 'object_not_in_prerequisite_state',
             HINT = 'SELECT * FROM entasis.archives lists them with their bounds.';
     END IF;
-    EXECUTE format('REVOKE ALL ON entasis.%I FROM entasis_reader, entasis_admin', restored);
+    EXECUTE format('REVOKE ALL ON entasis.%I FROM entasis_reader, entasis_admin', table_name);
     PERFORM entasis_internal.attach_partition(
-        verified.relation, restored, verified.from_time, verified.to_time
+        verified.relation, table_name, verified.from_time, verified.to_time
     );
     UPDATE entasis.restores AS r SET
         attached_at = clock_timestamp(), held_until = clock_timestamp() + hold
-    WHERE r.table_name = restored;
+    WHERE r.table_name = attach_restored.table_name;
     -- a cache may remember that there was nothing
     PERFORM entasis.flush_caches();
     INSERT INTO entasis.maintenance_log (action, relation, detail)
-    VALUES ('restore', verified.relation, restored);
+    VALUES ('restore', verified.relation, table_name);
 END
 $$;
 

@@ -2,7 +2,7 @@
 -- range. Its errors have a class of their own (integrity_constraint_violation), for which the
 -- caller marks the archive as stale: an error takes back what this transaction wrote.
 CREATE OR REPLACE FUNCTION entasis_internal.check_archive_and_record_drop(
-    source regclass, relation_name text, range_from timestamptz, range_to timestamptz
+    source_table regclass, relation_name text, from_time timestamptz, to_time timestamptz
 ) RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -23,29 +23,38 @@ BEGIN
         END IF;
         SELECT a.* INTO archived
         FROM entasis.archives AS a
-        WHERE a.relation = relation_name AND a.from_time = range_from AND a.to_time = range_to
+        WHERE a.relation = relation_name
+            AND a.from_time = check_archive_and_record_drop.from_time
+            AND a.to_time = check_archive_and_record_drop.to_time
             AND a.verified_at IS NOT NULL AND a.superseded_at IS NULL
         FOR UPDATE;
         IF NOT FOUND THEN
             RAISE EXCEPTION 'no verified archive of % from % to % is on record',
-                relation_name, range_from, range_to
+                relation_name, from_time, to_time
             USING ERRCODE = 'integrity_constraint_violation', HINT = 'Run: entasis archive';
         END IF;
         SELECT c.row_count, c.checksum INTO found_rows, found_checksum
-        FROM entasis_internal.count_and_checksum(source, relation_name, range_from, range_to) AS c;
+        FROM entasis_internal.count_and_checksum(
+            source_table, relation_name,
+            check_archive_and_record_drop.from_time, check_archive_and_record_drop.to_time
+        ) AS c;
         IF (found_rows, found_checksum) IS DISTINCT FROM (archived.row_count, archived.checksum) THEN
             RAISE EXCEPTION '% from % to % is no longer what its archive holds (% rows, archived were %)',
-                relation_name, range_from, range_to, found_rows, archived.row_count
+                relation_name, from_time, to_time, found_rows, archived.row_count
             USING ERRCODE = 'integrity_constraint_violation', HINT = 'Run: entasis archive';
         END IF;
         UPDATE entasis.archives AS a SET dropped_at = clock_timestamp() WHERE a.id = archived.id;
     ELSE
         DELETE FROM entasis_internal.known_partitions AS s
-        WHERE s.relation = relation_name AND s.from_time = range_from AND s.to_time = range_to;
+        WHERE s.relation = relation_name
+            AND s.from_time = check_archive_and_record_drop.from_time
+            AND s.to_time = check_archive_and_record_drop.to_time;
     END IF;
     -- what was restored goes again with its range
     DELETE FROM entasis.restores AS r
-    WHERE r.relation = relation_name AND r.from_time = range_from AND r.to_time = range_to
+    WHERE r.relation = relation_name
+        AND r.from_time = check_archive_and_record_drop.from_time
+        AND r.to_time = check_archive_and_record_drop.to_time
         AND r.attached_at IS NOT NULL;
 END
 $$;

@@ -1,7 +1,7 @@
 -- The checksum is the sum over all rows of a 128-bit digest, so it does not depend on their order, and
 -- a changed row changes it. It finds accidents, not an owner who looks for a collision.
 CREATE OR REPLACE FUNCTION entasis_internal.count_and_checksum(
-    source regclass,
+    source_table regclass,
     relation_name text,
     from_time timestamptz,
     to_time timestamptz,
@@ -34,7 +34,7 @@ BEGIN
             SELECT md5(convert_to(%s, ''UTF8'')) AS digest
             FROM %s AS r WHERE r.%I >= %L AND r.%I < %L OFFSET 0
         ) AS h',
-        row_text, source, time_column, from_time, time_column, to_time
+        row_text, source_table, time_column, from_time, time_column, to_time
     ) INTO row_count, checksum;
 END
 $$;

@@ -1,15 +1,16 @@
-CREATE OR REPLACE FUNCTION entasis.drop_restored(restored name) RETURNS void
+CREATE OR REPLACE FUNCTION entasis.drop_restored(table_name name) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    DELETE FROM entasis.restores AS r WHERE r.table_name = restored AND r.attached_at IS NULL;
+    DELETE FROM entasis.restores AS r WHERE r.table_name = drop_restored.table_name
+        AND r.attached_at IS NULL;
     IF NOT FOUND THEN
-        RAISE EXCEPTION '% is not a table that was restored beside its relation', restored
+        RAISE EXCEPTION '% is not a table that was restored beside its relation', table_name
         USING ERRCODE = 'object_not_in_prerequisite_state',
             HINT = 'SELECT * FROM entasis.restores lists them; what is attached goes by entasis.maintain().';
     END IF;
-    EXECUTE format('DROP TABLE IF EXISTS entasis.%I', restored);
+    EXECUTE format('DROP TABLE IF EXISTS entasis.%I', table_name);
 END
 $$;
 

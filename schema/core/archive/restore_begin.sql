@@ -1,6 +1,6 @@
 -- What a killed restore left of the same range is begun anew.
 CREATE OR REPLACE FUNCTION entasis_internal.restore_begin(
-    relation_name text, range_from timestamptz, range_to timestamptz
+    relation_name text, from_time timestamptz, to_time timestamptz
 ) RETURNS name
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -8,7 +8,7 @@ SET timezone = 'UTC'
 AS $$
 DECLARE
     wanted name := replace(format('%s_restored_%s_%s', relation_name,
-        to_char(range_from, 'YYYYMMDD"t"HH24MISS'), to_char(range_to, 'YYYYMMDD"t"HH24MISS')
+        to_char(from_time, 'YYYYMMDD"t"HH24MISS'), to_char(to_time, 'YYYYMMDD"t"HH24MISS')
     ), 't000000', '');
 BEGIN
     IF NOT EXISTS (SELECT FROM entasis.keep_periods AS k WHERE k.relation = relation_name) THEN
@@ -36,9 +36,9 @@ BEGIN
     EXECUTE format('GRANT INSERT ON entasis.%I TO entasis_admin', wanted);
     EXECUTE format('COMMENT ON TABLE entasis.%I IS %L', wanted,
         format('Restored from the archive of entasis.%s: [%s, %s) UTC.',
-            relation_name, range_from, range_to));
+            relation_name, from_time, to_time));
     INSERT INTO entasis.restores (table_name, relation, from_time, to_time)
-    VALUES (wanted, relation_name, range_from, range_to);
+    VALUES (wanted, relation_name, from_time, to_time);
     RETURN wanted;
 END
 $$;

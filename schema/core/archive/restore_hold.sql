@@ -1,5 +1,5 @@
 CREATE OR REPLACE FUNCTION entasis_internal.restore_hold(
-    relation_name text, range_from timestamptz, range_to timestamptz
+    relation_name text, from_time timestamptz, to_time timestamptz
 ) RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -10,8 +10,8 @@ BEGIN ATOMIC
     FROM entasis.restores AS r
     WHERE
         r.relation = restore_hold.relation_name
-        AND r.from_time < restore_hold.range_to
-        AND r.to_time > restore_hold.range_from
+        AND r.from_time < restore_hold.to_time
+        AND r.to_time > restore_hold.from_time
         AND r.held_until > now();
 END;
 

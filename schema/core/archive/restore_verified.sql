@@ -1,5 +1,5 @@
 CREATE OR REPLACE FUNCTION entasis_internal.restore_verified(
-    restored name, read_rows bigint, read_checksum numeric
+    table_name name, read_rows bigint, read_checksum numeric
 ) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -10,26 +10,27 @@ DECLARE
     found_checksum numeric;
 BEGIN
     SELECT r.* INTO begun FROM entasis.restores AS r
-    WHERE r.table_name = restored AND r.verified_at IS NULL
+    WHERE r.table_name = restore_verified.table_name AND r.verified_at IS NULL
     FOR UPDATE;
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'no restore into % waits for its verification', restored
+        RAISE EXCEPTION 'no restore into % waits for its verification', table_name
         USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
     -- from here on it is only read
-    EXECUTE format('REVOKE INSERT ON entasis.%I FROM entasis_admin', restored);
-    EXECUTE format('LOCK TABLE entasis.%I IN SHARE MODE', restored);
+    EXECUTE format('REVOKE INSERT ON entasis.%I FROM entasis_admin', table_name);
+    EXECUTE format('LOCK TABLE entasis.%I IN SHARE MODE', table_name);
     SELECT c.row_count, c.checksum INTO found_rows, found_checksum
     FROM entasis_internal.count_and_checksum(
-        to_regclass(format('entasis.%I', restored)), begun.relation, begun.from_time, begun.to_time
+        to_regclass(format('entasis.%I', restore_verified.table_name)),
+        begun.relation, begun.from_time, begun.to_time
     ) AS c;
     IF (found_rows, found_checksum) IS DISTINCT FROM (read_rows, read_checksum) THEN
         RETURN false;
     END IF;
-    EXECUTE format('GRANT SELECT ON entasis.%I TO entasis_reader', restored);
+    EXECUTE format('GRANT SELECT ON entasis.%I TO entasis_reader', table_name);
     UPDATE entasis.restores AS r SET
         verified_at = clock_timestamp(), row_count = read_rows, checksum = read_checksum
-    WHERE r.table_name = restored;
+    WHERE r.table_name = restore_verified.table_name;
     RETURN true;
 END
 $$;

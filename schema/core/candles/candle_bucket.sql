@@ -1,13 +1,15 @@
 -- All arithmetic is on UTC's own clock (timestamp, not timestamptz): a session in a zone with
 -- summer time would add a day or a month of its own. 2000-01-03 was a Monday.
 CREATE OR REPLACE FUNCTION entasis.candle_bucket(
-    of_interval entasis.candle_interval, at_time timestamptz
+    candle_interval entasis.candle_interval, at_time timestamptz
 ) RETURNS timestamptz
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE
-    WHEN of_interval = '1mo'
+    WHEN candle_interval = '1mo'
         THEN date_trunc('month', at_time AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'
-    ELSE date_bin(entasis.candle_step(of_interval), at_time, '2000-01-03 00:00:00+00'::timestamptz)
+    ELSE date_bin(
+        entasis.candle_step(candle_interval), at_time, '2000-01-03 00:00:00+00'::timestamptz
+    )
 END;
 
 COMMENT ON FUNCTION entasis.candle_bucket(entasis.candle_interval, timestamptz) IS

@@ -1,11 +1,11 @@
 CREATE OR REPLACE FUNCTION entasis.candle_bucket_from(
-    of_interval entasis.candle_interval, at_time timestamptz
+    candle_interval entasis.candle_interval, at_time timestamptz
 ) RETURNS timestamptz
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN (
     entasis.candle_bucket(
-        of_interval, (at_time AT TIME ZONE 'UTC' - interval '1 microsecond') AT TIME ZONE 'UTC'
-    ) AT TIME ZONE 'UTC' + entasis.candle_step(of_interval)
+        candle_interval, (at_time AT TIME ZONE 'UTC' - interval '1 microsecond') AT TIME ZONE 'UTC'
+    ) AT TIME ZONE 'UTC' + entasis.candle_step(candle_interval)
 ) AT TIME ZONE 'UTC';
 
 COMMENT ON FUNCTION entasis.candle_bucket_from(entasis.candle_interval, timestamptz) IS

@@ -1,7 +1,7 @@
-CREATE OR REPLACE FUNCTION entasis.candle_step(of_interval entasis.candle_interval)
+CREATE OR REPLACE FUNCTION entasis.candle_step(candle_interval entasis.candle_interval)
 RETURNS interval
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE of_interval
+RETURN CASE candle_interval
     WHEN '1m' THEN interval '1 minute'
     WHEN '5m' THEN interval '5 minutes'
     WHEN '15m' THEN interval '15 minutes'

@@ -6,9 +6,9 @@
 -- sorted anew; the derived ones ask for the interval outside, because PostgreSQL drops a branch that
 -- groups only then.
 CREATE OR REPLACE FUNCTION entasis.candles(
-    of_symbol text,
-    on_exchange text,
-    of_interval entasis.candle_interval,
+    symbol_name text,
+    exchange_name text,
+    candle_interval entasis.candle_interval,
     from_time timestamptz,
     to_time timestamptz
 ) RETURNS TABLE (
@@ -47,9 +47,9 @@ BEGIN ATOMIC
             c.last_trade_id
         FROM entasis.ohlcv_1m AS c
         WHERE
-            candles.of_interval = '1m'
-            AND c.symbol = candles.of_symbol
-            AND c.exchange = candles.on_exchange
+            candles.candle_interval = '1m'
+            AND c.symbol = candles.symbol_name
+            AND c.exchange = candles.exchange_name
             AND c.bucket >= candles.from_time
             AND c.bucket < candles.to_time
         ORDER BY c.bucket
@@ -73,9 +73,9 @@ BEGIN ATOMIC
             c.last_trade_id
         FROM entasis.ohlcv_1h AS c
         WHERE
-            candles.of_interval = '1h'
-            AND c.symbol = candles.of_symbol
-            AND c.exchange = candles.on_exchange
+            candles.candle_interval = '1h'
+            AND c.symbol = candles.symbol_name
+            AND c.exchange = candles.exchange_name
             AND c.bucket >= candles.from_time
             AND c.bucket < candles.to_time
         ORDER BY c.bucket
@@ -99,9 +99,9 @@ BEGIN ATOMIC
             c.last_trade_id
         FROM entasis.ohlcv_1d AS c
         WHERE
-            candles.of_interval = '1d'
-            AND c.symbol = candles.of_symbol
-            AND c.exchange = candles.on_exchange
+            candles.candle_interval = '1d'
+            AND c.symbol = candles.symbol_name
+            AND c.exchange = candles.exchange_name
             AND c.bucket >= candles.from_time
             AND c.bucket < candles.to_time
         ORDER BY c.bucket
@@ -112,7 +112,7 @@ BEGIN ATOMIC
         SELECT
             c.symbol,
             c.exchange,
-            entasis.candle_bucket(candles.of_interval, c.bucket) AS bucket,
+            entasis.candle_bucket(candles.candle_interval, c.bucket) AS bucket,
             (min(ARRAY[extract(EPOCH FROM c.opened_at), c.first_trade_id, c.open]))[3] AS open,
             max(c.high) AS high,
             min(c.low) AS low,
@@ -128,20 +128,20 @@ BEGIN ATOMIC
                 AS last_trade_id
         FROM entasis.ohlcv_1m AS c
         WHERE
-            c.symbol = candles.of_symbol
-            AND c.exchange = candles.on_exchange
-            AND c.bucket >= entasis.candle_bucket_from(candles.of_interval, candles.from_time)
-            AND c.bucket < entasis.candle_bucket_from(candles.of_interval, candles.to_time)
-        GROUP BY c.symbol, c.exchange, entasis.candle_bucket(candles.of_interval, c.bucket)
+            c.symbol = candles.symbol_name
+            AND c.exchange = candles.exchange_name
+            AND c.bucket >= entasis.candle_bucket_from(candles.candle_interval, candles.from_time)
+            AND c.bucket < entasis.candle_bucket_from(candles.candle_interval, candles.to_time)
+        GROUP BY c.symbol, c.exchange, entasis.candle_bucket(candles.candle_interval, c.bucket)
     ) AS g
-    WHERE candles.of_interval IN ('5m', '15m', '30m')
+    WHERE candles.candle_interval IN ('5m', '15m', '30m')
     UNION ALL
     SELECT g.*
     FROM (
         SELECT
             c.symbol,
             c.exchange,
-            entasis.candle_bucket(candles.of_interval, c.bucket) AS bucket,
+            entasis.candle_bucket(candles.candle_interval, c.bucket) AS bucket,
             (min(ARRAY[extract(EPOCH FROM c.opened_at), c.first_trade_id, c.open]))[3] AS open,
             max(c.high) AS high,
             min(c.low) AS low,
@@ -157,20 +157,20 @@ BEGIN ATOMIC
                 AS last_trade_id
         FROM entasis.ohlcv_1h AS c
         WHERE
-            c.symbol = candles.of_symbol
-            AND c.exchange = candles.on_exchange
-            AND c.bucket >= entasis.candle_bucket_from(candles.of_interval, candles.from_time)
-            AND c.bucket < entasis.candle_bucket_from(candles.of_interval, candles.to_time)
-        GROUP BY c.symbol, c.exchange, entasis.candle_bucket(candles.of_interval, c.bucket)
+            c.symbol = candles.symbol_name
+            AND c.exchange = candles.exchange_name
+            AND c.bucket >= entasis.candle_bucket_from(candles.candle_interval, candles.from_time)
+            AND c.bucket < entasis.candle_bucket_from(candles.candle_interval, candles.to_time)
+        GROUP BY c.symbol, c.exchange, entasis.candle_bucket(candles.candle_interval, c.bucket)
     ) AS g
-    WHERE candles.of_interval = '4h'
+    WHERE candles.candle_interval = '4h'
     UNION ALL
     SELECT g.*
     FROM (
         SELECT
             c.symbol,
             c.exchange,
-            entasis.candle_bucket(candles.of_interval, c.bucket) AS bucket,
+            entasis.candle_bucket(candles.candle_interval, c.bucket) AS bucket,
             (min(ARRAY[extract(EPOCH FROM c.opened_at), c.first_trade_id, c.open]))[3] AS open,
             max(c.high) AS high,
             min(c.low) AS low,
@@ -186,13 +186,13 @@ BEGIN ATOMIC
                 AS last_trade_id
         FROM entasis.ohlcv_1d AS c
         WHERE
-            c.symbol = candles.of_symbol
-            AND c.exchange = candles.on_exchange
-            AND c.bucket >= entasis.candle_bucket_from(candles.of_interval, candles.from_time)
-            AND c.bucket < entasis.candle_bucket_from(candles.of_interval, candles.to_time)
-        GROUP BY c.symbol, c.exchange, entasis.candle_bucket(candles.of_interval, c.bucket)
+            c.symbol = candles.symbol_name
+            AND c.exchange = candles.exchange_name
+            AND c.bucket >= entasis.candle_bucket_from(candles.candle_interval, candles.from_time)
+            AND c.bucket < entasis.candle_bucket_from(candles.candle_interval, candles.to_time)
+        GROUP BY c.symbol, c.exchange, entasis.candle_bucket(candles.candle_interval, c.bucket)
     ) AS g
-    WHERE candles.of_interval IN ('1w', '1mo');
+    WHERE candles.candle_interval IN ('1w', '1mo');
 END;
 
 COMMENT ON FUNCTION entasis.candles(text, text, entasis.candle_interval, timestamptz, timestamptz) IS

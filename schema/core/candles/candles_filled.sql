@@ -2,9 +2,9 @@
 -- volumes and trades are 0, and it has no first and last trade. Nothing stands before the market's
 -- first trade, and nothing after now: what has not happened yet is not a gap.
 CREATE OR REPLACE FUNCTION entasis.candles_filled(
-    of_symbol text,
-    on_exchange text,
-    of_interval entasis.candle_interval,
+    symbol_name text,
+    exchange_name text,
+    candle_interval entasis.candle_interval,
     from_time timestamptz,
     to_time timestamptz
 ) RETURNS TABLE (
@@ -28,9 +28,9 @@ BEGIN ATOMIC
     WITH real_candles AS (
         SELECT c.*
         FROM entasis.candles(
-            candles_filled.of_symbol,
-            candles_filled.on_exchange,
-            candles_filled.of_interval,
+            candles_filled.symbol_name,
+            candles_filled.exchange_name,
+            candles_filled.candle_interval,
             candles_filled.from_time,
             candles_filled.to_time
         ) AS c
@@ -41,10 +41,10 @@ BEGIN ATOMIC
         SELECT m.close
         FROM entasis.ohlcv_1m AS m
         WHERE
-            m.symbol = candles_filled.of_symbol
-            AND m.exchange = candles_filled.on_exchange
+            m.symbol = candles_filled.symbol_name
+            AND m.exchange = candles_filled.exchange_name
             AND m.bucket
-            < entasis.candle_bucket_from(candles_filled.of_interval, candles_filled.from_time)
+            < entasis.candle_bucket_from(candles_filled.candle_interval, candles_filled.from_time)
         ORDER BY m.bucket DESC
         LIMIT 1
     ),
@@ -52,10 +52,10 @@ BEGIN ATOMIC
     buckets AS (
         SELECT s.utc AT TIME ZONE 'UTC' AS bucket
         FROM generate_series(
-            entasis.candle_bucket_from(candles_filled.of_interval, candles_filled.from_time)
+            entasis.candle_bucket_from(candles_filled.candle_interval, candles_filled.from_time)
             AT TIME ZONE 'UTC',
             least(candles_filled.to_time, now()) AT TIME ZONE 'UTC' - interval '1 microsecond',
-            entasis.candle_step(candles_filled.of_interval)
+            entasis.candle_step(candles_filled.candle_interval)
         ) AS s (utc)
     ),
 
@@ -90,8 +90,8 @@ BEGIN ATOMIC
     )
 
     SELECT
-        candles_filled.of_symbol,
-        candles_filled.on_exchange,
+        candles_filled.symbol_name,
+        candles_filled.exchange_name,
         g.bucket,
         coalesce(g.open, g.last_close) AS open,
         coalesce(g.high, g.last_close) AS high,

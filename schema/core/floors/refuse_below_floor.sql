@@ -1,5 +1,5 @@
 CREATE OR REPLACE FUNCTION entasis_internal.refuse_below_floor(
-    raw_relation text, earliest timestamptz
+    relation_name text, earliest timestamptz
 ) RETURNS void
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -7,12 +7,12 @@ AS $$
 DECLARE
     lowest timestamptz;
 BEGIN
-    SELECT f.floor INTO lowest FROM entasis.floors AS f WHERE f.relation = raw_relation;
+    SELECT f.floor INTO lowest FROM entasis.floors AS f WHERE f.relation = relation_name;
     IF earliest < lowest THEN
         RAISE EXCEPTION '% is past its keep period: its data before % was dropped, and this statement touches %',
-            raw_relation, lowest, earliest
+            relation_name, lowest, earliest
         USING ERRCODE = 'check_violation',
-            CONSTRAINT = raw_relation || '_floor',
+            CONSTRAINT = relation_name || '_floor',
             HINT = 'Writing there would destroy what the candles still know. History comes back only by a restore.';
     END IF;
 END

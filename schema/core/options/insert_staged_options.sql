@@ -1,6 +1,6 @@
 -- insert_staged_trades() says why it inserts first and compares afterwards.
 CREATE OR REPLACE FUNCTION entasis.insert_staged_options(
-    named_source text,
+    source_name text,
     OUT inserted bigint,
     OUT already_there bigint,
     OUT quarantined bigint
@@ -31,7 +31,7 @@ BEGIN
         RETURNING s.*
     )
     INSERT INTO entasis.quarantine (relation, source, line, code, reason, payload)
-    SELECT 'option_data', named_source, s.line, j.fault[1], j.fault[2], to_jsonb(s) - 'line'
+    SELECT 'option_data', source_name, s.line, j.fault[1], j.fault[2], to_jsonb(s) - 'line'
     FROM faulty AS s
     CROSS JOIN LATERAL (
         SELECT entasis_internal.option_fault(
@@ -88,7 +88,7 @@ BEGIN
     ),
     put AS (
         INSERT INTO entasis.quarantine (relation, source, line, code, reason, payload)
-        SELECT 'option_data', named_source, c.line, 'conflict',
+        SELECT 'option_data', source_name, c.line, 'conflict',
             format(
                 'quote %s of %s %s %s expiring %s at %s is stored with other values: %s',
                 c.id, c.underlying, c.strike_price, c.option_type,

@@ -1,6 +1,6 @@
 CREATE OR REPLACE FUNCTION entasis_internal.droppable_partition(
     relation_name text,
-    named name,
+    partition_name name,
     OUT partition_oid oid,
     OUT partition_table text,
     OUT from_time timestamptz,
@@ -15,15 +15,15 @@ BEGIN
     SELECT e.partition_oid, e.from_time, e.to_time, e.kept_because
     INTO partition_oid, from_time, to_time, kept_because
     FROM entasis_internal.expired_partitions() AS e
-    WHERE e.relation = relation_name AND e.partition_name = named;
+    WHERE e.relation = relation_name AND e.partition_name = droppable_partition.partition_name;
     IF NOT FOUND THEN
         RAISE EXCEPTION '% is not a partition of % that is past its keep period',
-            named, relation_name
+            partition_name, relation_name
         USING ERRCODE = 'object_not_in_prerequisite_state',
             HINT = 'SELECT * FROM entasis_internal.expired_partitions() lists those that are.';
     END IF;
     IF kept_because IS NOT NULL THEN
-        RAISE EXCEPTION '% is kept: %', named, kept_because
+        RAISE EXCEPTION '% is kept: %', partition_name, kept_because
         USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
     -- It was in use, or another session has yet to drop it: expired_partitions() says why nothing goes
@@ -32,16 +32,17 @@ BEGIN
     INNER JOIN entasis.floors AS f ON f.relation = relation_name
     WHERE p.from_time < droppable_partition.from_time AND p.to_time > f.floor;
     IF FOUND THEN
-        RAISE EXCEPTION '% cannot go before what is older of %', named, relation_name
+        RAISE EXCEPTION '% cannot go before what is older of %', partition_name, relation_name
         USING ERRCODE = 'EN002';
     END IF;
     -- Written out now: the oid of what another session drops later would be written as a number, and
     -- this name is then told as undefined_table.
     SELECT format('%I.%I', n.nspname, c.relname) INTO partition_table
     FROM pg_class AS c INNER JOIN pg_namespace AS n ON c.relnamespace = n.oid
-    WHERE c.oid = partition_oid;
+    WHERE c.oid = droppable_partition.partition_oid;
     IF NOT FOUND THEN
-        RAISE EXCEPTION '% was dropped by another session', named USING ERRCODE = 'undefined_table';
+        RAISE EXCEPTION '% was dropped by another session', partition_name
+        USING ERRCODE = 'undefined_table';
     END IF;
 END
 $$;

@@ -1,7 +1,7 @@
 -- Inserting first and comparing afterwards finds every conflict, also with a trade that another
 -- session committed in between. Quarantine takes what is left; nothing is dropped.
 CREATE OR REPLACE FUNCTION entasis.insert_staged_trades(
-    named_source text,
+    source_name text,
     OUT inserted bigint,
     OUT already_there bigint,
     OUT quarantined bigint
@@ -31,7 +31,7 @@ BEGIN
         RETURNING s.*
     )
     INSERT INTO entasis.quarantine (relation, source, line, code, reason, payload)
-    SELECT 'market_data', named_source, s.line, j.fault[1], j.fault[2], to_jsonb(s) - 'line'
+    SELECT 'market_data', source_name, s.line, j.fault[1], j.fault[2], to_jsonb(s) - 'line'
     FROM faulty AS s
     CROSS JOIN LATERAL (
         SELECT entasis_internal.trade_fault(
@@ -82,7 +82,7 @@ BEGIN
     ),
     put AS (
         INSERT INTO entasis.quarantine (relation, source, line, code, reason, payload)
-        SELECT 'market_data', named_source, c.line, 'conflict',
+        SELECT 'market_data', source_name, c.line, 'conflict',
             format(
                 'trade %s of %s %s at %s is stored with price %s and volume %s; this one has %s and %s',
                 c.id, c.exchange, c.symbol, c.timestamp AT TIME ZONE 'UTC',

@@ -1,5 +1,5 @@
 CREATE OR REPLACE FUNCTION entasis.record_id_space(
-    of_symbol text, on_exchange text, wanted_id_space text, named_source text
+    symbol_name text, exchange_name text, id_space text, source_name text
 ) RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -8,14 +8,14 @@ DECLARE
     recorded text;
 BEGIN
     SELECT m.id_space INTO recorded FROM entasis.markets AS m
-    WHERE m.symbol = of_symbol AND m.exchange = on_exchange;
+    WHERE m.symbol = symbol_name AND m.exchange = exchange_name;
     IF recorded IS NULL THEN
         INSERT INTO entasis.markets (symbol, exchange, id_space, source)
-        VALUES (of_symbol, on_exchange, wanted_id_space, named_source)
+        VALUES (symbol_name, exchange_name, record_id_space.id_space, source_name)
         ON CONFLICT (symbol, exchange) DO NOTHING;
         -- another session may have been first, with another id space
         SELECT m.id_space INTO recorded FROM entasis.markets AS m
-        WHERE m.symbol = of_symbol AND m.exchange = on_exchange;
+        WHERE m.symbol = symbol_name AND m.exchange = exchange_name;
     END IF;
     RETURN recorded;
 END

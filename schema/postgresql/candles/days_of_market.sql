@@ -1,7 +1,7 @@
 -- From the first to the last trade or candle of the market, which its keys' indexes tell at once. A
 -- day that the floor lies in is left out: its candles know trades that are gone.
 CREATE OR REPLACE FUNCTION entasis_internal.days_of_market(
-    of_symbol text, on_exchange text, from_time timestamptz, to_time timestamptz
+    symbol_name text, exchange_name text, from_time timestamptz, to_time timestamptz
 ) RETURNS TABLE (day timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -12,25 +12,25 @@ BEGIN ATOMIC
             min(d.timestamp) AS first_time,
             max(d.timestamp) AS last_time
         FROM entasis.market_data AS d
-        WHERE d.symbol = of_symbol AND d.exchange = on_exchange
+        WHERE d.symbol = symbol_name AND d.exchange = exchange_name
         UNION ALL
         SELECT
             min(c.bucket) AS first_time,
             max(c.bucket) AS last_time
         FROM entasis.ohlcv_1m AS c
-        WHERE c.symbol = of_symbol AND c.exchange = on_exchange
+        WHERE c.symbol = symbol_name AND c.exchange = exchange_name
         UNION ALL
         SELECT
             min(c.bucket) AS first_time,
             max(c.bucket) AS last_time
         FROM entasis.ohlcv_1h AS c
-        WHERE c.symbol = of_symbol AND c.exchange = on_exchange
+        WHERE c.symbol = symbol_name AND c.exchange = exchange_name
         UNION ALL
         SELECT
             min(c.bucket) AS first_time,
             max(c.bucket) AS last_time
         FROM entasis.ohlcv_1d AS c
-        WHERE c.symbol = of_symbol AND c.exchange = on_exchange
+        WHERE c.symbol = symbol_name AND c.exchange = exchange_name
     )
 
     SELECT s.each_day
@@ -45,12 +45,15 @@ BEGIN ATOMIC
             greatest(
                 date_trunc('day', r.first_time),
                 entasis_internal.first_whole_day(),
-                CASE WHEN isfinite(from_time) THEN date_trunc('day', from_time) END
+                CASE
+                    WHEN isfinite(days_of_market.from_time)
+                        THEN date_trunc('day', days_of_market.from_time)
+                END
             ),
-            least(r.last_time, to_time - interval '1 microsecond'),
+            least(r.last_time, days_of_market.to_time - interval '1 microsecond'),
             interval '1 day'
         ) AS s (each_day)
-    WHERE from_time < to_time
+    WHERE days_of_market.from_time < days_of_market.to_time
     ORDER BY s.each_day;
 END;
 

@@ -15,7 +15,9 @@ BEGIN
     FOR m IN SELECT w.symbol, w.exchange FROM entasis_internal.known_markets() AS w LOOP
         FOR d IN
             SELECT w.day
-            FROM entasis_internal.days_of_market(m.symbol, m.exchange, from_time, to_time) AS w
+            FROM entasis_internal.days_of_market(
+                m.symbol, m.exchange, rebuild_candles.from_time, rebuild_candles.to_time
+            ) AS w
         LOOP
             looked_at := looked_at OPERATOR(pg_catalog.+)
                 entasis_internal.rebuild_market_day(m.symbol, m.exchange, d.day);

@@ -1,12 +1,12 @@
 CREATE OR REPLACE FUNCTION entasis_internal.rebuild_market_day(
-    of_symbol text, on_exchange text, any_time timestamptz
+    symbol_name text, exchange_name text, at_time timestamptz
 ) RETURNS integer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 AS $$
 DECLARE
-    from_day timestamptz := date_trunc('day', any_time);
+    from_day timestamptz := date_trunc('day', at_time);
     to_day timestamptz := from_day + interval '1 day';
     touched entasis.ohlcv_1m[];
 BEGIN
@@ -15,29 +15,29 @@ BEGIN
     -- its own first minute.
     SELECT array_agg(
         row(
-            of_symbol, on_exchange, k.bucket, 0, 0, 0, 0, 0, 0, 0, k.bucket, 0, k.bucket, 0
+            symbol_name, exchange_name, k.bucket, 0, 0, 0, 0, 0, 0, 0, k.bucket, 0, k.bucket, 0
         )::entasis.ohlcv_1m
     ) INTO touched
     FROM (
         SELECT date_bin('1 minute', d.timestamp, '2000-01-01 00:00:00+00'::timestamptz) AS bucket
         FROM entasis.market_data AS d
         WHERE
-            d.symbol = of_symbol AND d.exchange = on_exchange
+            d.symbol = symbol_name AND d.exchange = exchange_name
             AND d.timestamp >= from_day AND d.timestamp < to_day
         UNION
         SELECT c.bucket FROM entasis.ohlcv_1m AS c
         WHERE
-            c.symbol = of_symbol AND c.exchange = on_exchange
+            c.symbol = symbol_name AND c.exchange = exchange_name
             AND c.bucket >= from_day AND c.bucket < to_day
         UNION
         SELECT c.bucket FROM entasis.ohlcv_1h AS c
         WHERE
-            c.symbol = of_symbol AND c.exchange = on_exchange
+            c.symbol = symbol_name AND c.exchange = exchange_name
             AND c.bucket >= from_day AND c.bucket < to_day
         UNION
         SELECT c.bucket FROM entasis.ohlcv_1d AS c
         WHERE
-            c.symbol = of_symbol AND c.exchange = on_exchange
+            c.symbol = symbol_name AND c.exchange = exchange_name
             AND c.bucket >= from_day AND c.bucket < to_day
     ) AS k;
     IF touched IS NOT NULL THEN

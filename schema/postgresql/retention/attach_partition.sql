@@ -1,5 +1,5 @@
 CREATE OR REPLACE FUNCTION entasis_internal.attach_partition(
-    relation_name text, attached name, from_time timestamptz, to_time timestamptz
+    relation_name text, partition_name name, from_time timestamptz, to_time timestamptz
 ) RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -7,7 +7,7 @@ AS $$
 BEGIN
     EXECUTE format(
         'ALTER TABLE entasis.%I ATTACH PARTITION entasis.%I FOR VALUES FROM (%L) TO (%L)',
-        relation_name, attached, from_time, to_time
+        relation_name, partition_name, from_time, to_time
     );
 END
 $$;

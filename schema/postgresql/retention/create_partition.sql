@@ -1,7 +1,7 @@
 -- CREATE TABLE ... PARTITION OF locks the parent against every reader and writer; LIKE and ATTACH
 -- hardly at all. Attaching makes the indexes and keys that the parent has.
 CREATE OR REPLACE FUNCTION entasis_internal.create_partition(
-    relation_name text, any_time timestamptz
+    relation_name text, at_time timestamptz
 )
 RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -9,13 +9,13 @@ SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 AS $$
 DECLARE
-    month_start timestamptz := date_trunc('month', any_time);
+    month_start timestamptz := date_trunc('month', at_time);
     month_end timestamptz := month_start + interval '1 month';
     partition_name text := relation_name || to_char(month_start, '"_y"YYYY"m"MM');
 BEGIN
     IF EXISTS (
         SELECT FROM entasis_internal.partitions_of(relation_name) AS p
-        WHERE p.from_time <= any_time AND p.to_time > any_time
+        WHERE p.from_time <= at_time AND p.to_time > at_time
     ) THEN
         RETURN false;
     END IF;

@@ -1,6 +1,6 @@
 -- A drop waits behind every reader of the partition, and everybody else waits behind the drop: it
 -- gives up early (lock_not_available), and its caller tries again later.
-CREATE OR REPLACE FUNCTION entasis_internal.drop_partition(relation_name text, dropped name)
+CREATE OR REPLACE FUNCTION entasis_internal.drop_partition(relation_name text, partition_name name)
 RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -9,7 +9,8 @@ AS $$
 DECLARE
     expired record;
 BEGIN
-    SELECT * INTO expired FROM entasis_internal.droppable_partition(relation_name, dropped);
+    SELECT * INTO expired
+    FROM entasis_internal.droppable_partition(relation_name, drop_partition.partition_name);
 
     -- Late writers wait while their range is compared with its archive; readers go on. A writer that
     -- waits here while this waits for the parent may be told of a deadlock: repeating, it is told
@@ -26,7 +27,10 @@ BEGIN
     EXECUTE format('DROP TABLE %s', expired.partition_table);
     PERFORM entasis_internal.raise_floor(relation_name, expired.to_time);
     INSERT INTO entasis.maintenance_log (action, relation, detail)
-    VALUES ('drop', relation_name, format('%s [%s, %s)', dropped, expired.from_time, expired.to_time));
+    VALUES (
+        'drop', relation_name,
+        format('%s [%s, %s)', drop_partition.partition_name, expired.from_time, expired.to_time)
+    );
 END
 $$;
 

@@ -14,7 +14,9 @@ BEGIN
 
     FOR month IN
         SELECT m FROM generate_series(
-            date_trunc('month', from_time), to_time - interval '1 microsecond', interval '1 month'
+            date_trunc('month', ensure_partitions.from_time),
+            ensure_partitions.to_time - interval '1 microsecond',
+            interval '1 month'
         ) AS m
     LOOP
         FOREACH member IN ARRAY CASE

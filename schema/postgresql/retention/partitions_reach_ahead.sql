@@ -1,5 +1,5 @@
 CREATE OR REPLACE FUNCTION entasis_internal.partitions_reach_ahead(
-    relation_name text, months integer
+    relation_name text, months_ahead integer
 ) RETURNS boolean
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -7,7 +7,9 @@ SET timezone = 'UTC'
 BEGIN ATOMIC
     SELECT
         coalesce(
-            max(p.to_time) >= date_trunc('month', now()) + (months + 1) * interval '1 month', false
+            max(p.to_time) >= date_trunc('month', now())
+            + (partitions_reach_ahead.months_ahead + 1) * interval '1 month',
+            false
         )
     FROM entasis_internal.partitions_of(relation_name) AS p;
 END;

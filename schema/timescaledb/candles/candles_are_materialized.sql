@@ -28,7 +28,11 @@ BEGIN
             RETURN false;
         END IF;
     END LOOP;
-    RETURN NOT EXISTS (SELECT FROM entasis.check_candles(from_time, to_time));
+    RETURN NOT EXISTS (
+        SELECT FROM entasis.check_candles(
+            candles_are_materialized.from_time, candles_are_materialized.to_time
+        )
+    );
 END
 $$;
 

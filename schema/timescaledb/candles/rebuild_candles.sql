@@ -18,7 +18,9 @@ BEGIN
     SELECT pg_catalog.count(*), pg_catalog.count(DISTINCT (
         c.symbol, c.exchange, pg_catalog.date_trunc('day', c.bucket, 'UTC')
     )) INTO minutes, days
-    FROM entasis_internal.refresh_windows(from_time, to_time) AS r
+    FROM entasis_internal.refresh_windows(
+        rebuild_candles.from_time, rebuild_candles.to_time
+    ) AS r
     INNER JOIN entasis.ohlcv_1m AS c
         ON c.bucket OPERATOR(pg_catalog.>=) r.window_from
         AND c.bucket OPERATOR(pg_catalog.<) r.window_to

@@ -18,7 +18,11 @@ BEGIN
     -- with it, refreshes of 2.28.3 leave wrong candles behind; it is off by default
     PERFORM pg_catalog.set_config('timescaledb.enable_merge_on_cagg_refresh', 'off', false);
     CALL entasis_internal.acquire_refresh_lock();
-    FOR w IN SELECT * FROM entasis_internal.refresh_windows(from_time, to_time) LOOP
+    FOR w IN
+        SELECT * FROM entasis_internal.refresh_windows(
+            refresh_levels.from_time, refresh_levels.to_time
+        )
+    LOOP
         -- refresh_windows() says why not in batches
         CALL public.refresh_continuous_aggregate(
             pg_catalog.format('entasis.%I', w.relation)::pg_catalog.regclass,

@@ -1,5 +1,8 @@
 CREATE OR REPLACE FUNCTION entasis_internal.ensure_job(
-    procedure_name text, run_every interval, first_run timestamptz, settings jsonb DEFAULT NULL
+    procedure_name text,
+    schedule_interval interval,
+    initial_start timestamptz,
+    config jsonb DEFAULT NULL
 ) RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -10,7 +13,7 @@ BEGIN
     IF NOT FOUND THEN
         PERFORM public.add_job(
             format('entasis_internal.%I', procedure_name)::regproc,
-            run_every, config => settings, initial_start => first_run
+            schedule_interval, config => config, initial_start => initial_start
         );
     END IF;
 END

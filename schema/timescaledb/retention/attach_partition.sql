@@ -1,5 +1,5 @@
 CREATE OR REPLACE FUNCTION entasis_internal.attach_partition(
-    relation_name text, attached name, from_time timestamptz, to_time timestamptz
+    relation_name text, partition_name name, from_time timestamptz, to_time timestamptz
 ) RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -28,11 +28,13 @@ BEGIN
         SELECT a.attname FROM pg_attribute AS a
         WHERE a.attrelid = hypertable AND a.attnum > 0 AND a.attnotnull AND NOT a.attisdropped
     LOOP
-        EXECUTE format('ALTER TABLE entasis.%I ALTER COLUMN %I SET NOT NULL', attached, required);
+        EXECUTE format(
+            'ALTER TABLE entasis.%I ALTER COLUMN %I SET NOT NULL', partition_name, required
+        );
     END LOOP;
     CALL public.attach_chunk(
         hypertable,
-        format('entasis.%I', attached)::regclass,
+        format('entasis.%I', partition_name)::regclass,
         jsonb_build_object(time_column, jsonb_build_array(from_time, to_time))
     );
     -- The chunk gets the row triggers of its hypertable. That of INSERT it needs alone: see
@@ -41,7 +43,7 @@ BEGIN
         EXECUTE format(
             'CREATE TRIGGER restored_is_read_only BEFORE INSERT ON entasis.%I
             FOR EACH ROW EXECUTE FUNCTION entasis_internal.refuse_row_below_floor(%L)',
-            attached, relation_name
+            partition_name, relation_name
         );
     END IF;
 END

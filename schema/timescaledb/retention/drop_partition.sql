@@ -1,6 +1,6 @@
 -- Between here and the commit nobody writes to the chunk, and its candles are compared with what the
 -- trades say once more: what is dropped is in the candles.
-CREATE OR REPLACE FUNCTION entasis_internal.drop_partition(relation_name text, dropped name)
+CREATE OR REPLACE FUNCTION entasis_internal.drop_partition(relation_name text, partition_name name)
 RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -9,13 +9,14 @@ AS $$
 DECLARE
     expired record;
 BEGIN
-    SELECT * INTO expired FROM entasis_internal.droppable_partition(relation_name, dropped);
+    SELECT * INTO expired
+    FROM entasis_internal.droppable_partition(relation_name, drop_partition.partition_name);
 
     -- not SHARE, which two sessions could hold, and then wait for each other with the drop
     EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', expired.partition_table);
     IF relation_name = 'market_data' THEN
         IF NOT entasis_internal.candles_are_materialized(expired.from_time, expired.to_time) THEN
-            RAISE EXCEPTION 'candles of % are not up to date', dropped
+            RAISE EXCEPTION 'candles of % are not up to date', partition_name
             USING ERRCODE = 'EN001',
                 HINT = 'CALL entasis.refresh_candles(from_time, to_time) brings them up to date.';
         END IF;
@@ -43,7 +44,10 @@ BEGIN
     );
     PERFORM entasis_internal.raise_floor(relation_name, expired.to_time);
     INSERT INTO entasis.maintenance_log (action, relation, detail)
-    VALUES ('drop', relation_name, format('%s [%s, %s)', dropped, expired.from_time, expired.to_time));
+    VALUES (
+        'drop', relation_name,
+        format('%s [%s, %s)', drop_partition.partition_name, expired.from_time, expired.to_time)
+    );
 END
 $$;
 

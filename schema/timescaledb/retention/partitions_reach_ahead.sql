@@ -1,9 +1,9 @@
 -- both are of engine postgresql's concern
 CREATE OR REPLACE FUNCTION entasis_internal.partitions_reach_ahead(
-    relation_name text, months integer
+    relation_name text, months_ahead integer
 ) RETURNS boolean
 LANGUAGE sql IMMUTABLE
-RETURN relation_name IS NOT NULL AND months IS NOT NULL;
+RETURN relation_name IS NOT NULL AND months_ahead IS NOT NULL;
 
 COMMENT ON FUNCTION entasis_internal.partitions_reach_ahead(text, integer) IS
 'True: chunks are made when rows come.';
