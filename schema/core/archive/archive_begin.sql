@@ -38,5 +38,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.archive_begin(text, timestamptz, timestamptz, text) IS
+COMMENT ON FUNCTION entasis_internal.archive_begin IS
 'Notes that a range is about to be written, before anything is: whatever is left of a killed run has its row here.';

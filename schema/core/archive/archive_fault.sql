@@ -20,5 +20,5 @@ BEGIN ATOMIC
         AND a.superseded_at IS NULL;
 END;
 
-COMMENT ON FUNCTION entasis_internal.archive_fault(text, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION entasis_internal.archive_fault IS
 'Why the range may not be dropped, as far as the manifest knows. NULL: a verified archive is on record; whether the rows are still what it holds, check_archive_and_record_drop() finds out.';

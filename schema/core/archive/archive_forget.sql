@@ -9,5 +9,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.archive_forget(bigint) IS
+COMMENT ON FUNCTION entasis_internal.archive_forget IS
 'Forgets an archive that was never verified or has been superseded, once its objects are removed. One that counts is left alone.';

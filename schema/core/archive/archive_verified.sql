@@ -46,5 +46,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.archive_verified(bigint, bigint, numeric, jsonb) IS
+COMMENT ON FUNCTION entasis_internal.archive_verified IS
 'Records an archive as verified, in place of an earlier one of its range, when the count and checksum of what was read back from the store are those of the rows that are here now. False, and nothing is recorded, when they are not.';

@@ -42,5 +42,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.attach_restored(name, interval) IS
+COMMENT ON FUNCTION entasis_internal.attach_restored IS
 'Makes a restored table, which holds the whole of an archived and dropped range, a part of its relation again, below the floor. maintain() leaves it there for as long as it is held, and then drops it again.';

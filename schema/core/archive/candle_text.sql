@@ -25,20 +25,5 @@ RETURN entasis_internal.time_text(bucket)
 || ',' || entasis_internal.time_text(closed_at) || ',' || last_trade_id
 || ',' || length(symbol) || ',' || symbol || exchange;
 
-COMMENT ON FUNCTION entasis_internal.candle_text(
-    text,
-    text,
-    timestamptz,
-    numeric,
-    numeric,
-    numeric,
-    numeric,
-    numeric,
-    numeric,
-    bigint,
-    timestamptz,
-    bigint,
-    timestamptz,
-    bigint
-) IS
+COMMENT ON FUNCTION entasis_internal.candle_text IS
 'The content of a candle, as the text that an archive''s checksum is made of.';

@@ -59,5 +59,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.check_archive_and_record_drop(regclass, text, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION entasis_internal.check_archive_and_record_drop IS
 'Notes that a range of a relation, whose rows stand in the table given, is dropped in this transaction. Raises integrity_constraint_violation when the relation is archived and no verified archive holds exactly these rows. The caller has locked writers out.';

@@ -39,5 +39,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.count_and_checksum(regclass, text, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION entasis_internal.count_and_checksum IS
 'How many rows of a table, which has the columns of a relation, lie in [from_time, to_time), and a checksum of their content that depends neither on their order nor on trailing zeros. 0 and 0 for none.';

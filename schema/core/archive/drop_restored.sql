@@ -14,5 +14,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis.drop_restored(name) IS
+COMMENT ON FUNCTION entasis.drop_restored IS
 'Drops a table that a range was restored into beside its relation.';

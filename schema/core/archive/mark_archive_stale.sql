@@ -14,5 +14,5 @@ BEGIN ATOMIC
         AND a.stale_at IS NULL;
 END;
 
-COMMENT ON FUNCTION entasis_internal.mark_archive_stale(text, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION entasis_internal.mark_archive_stale IS
 'Notes that the rows of a range are no longer what its archive holds: it stays until it is archived again.';

@@ -22,17 +22,5 @@ RETURN entasis_internal.time_text(expiry_date) || ',' || trim_scale(strike_price
 || ',' || coalesce(trim_scale(vega * 1e18)::text, '')
 || ',' || length(underlying) || ',' || underlying || option_type;
 
-COMMENT ON FUNCTION entasis_internal.quote_text(
-    text,
-    timestamptz,
-    numeric,
-    text,
-    timestamptz,
-    bigint,
-    numeric,
-    numeric,
-    numeric,
-    numeric,
-    numeric
-) IS
+COMMENT ON FUNCTION entasis_internal.quote_text IS
 'The content of an option quote, as the text that an archive''s checksum is made of.';

@@ -43,5 +43,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.restore_begin(text, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION entasis_internal.restore_begin IS
 'Makes the table that a range is restored into, which an administrator may fill until it is verified, and returns its name. Raises duplicate_table when the range was restored before.';

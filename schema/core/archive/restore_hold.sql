@@ -15,5 +15,5 @@ BEGIN ATOMIC
         AND r.held_until > now();
 END;
 
-COMMENT ON FUNCTION entasis_internal.restore_hold(text, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION entasis_internal.restore_hold IS
 'That the range was restored into its relation and is held there, in words. NULL: it is not.';

@@ -35,5 +35,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.restore_verified(name, bigint, numeric) IS
+COMMENT ON FUNCTION entasis_internal.restore_verified IS
 'Records a restored table as verified and lets readers see it, when its count and checksum are those given. False when they are not.';

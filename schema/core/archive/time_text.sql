@@ -3,5 +3,5 @@ CREATE OR REPLACE FUNCTION entasis_internal.time_text(moment timestamptz) RETURN
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN trim_scale(extract(EPOCH FROM moment) * 1000000)::bigint::text;
 
-COMMENT ON FUNCTION entasis_internal.time_text(timestamptz) IS
+COMMENT ON FUNCTION entasis_internal.time_text IS
 'A moment in microseconds since 1970 UTC, as text. Raises an error for the infinities.';

@@ -16,7 +16,5 @@ RETURN entasis_internal.time_text(traded_at) || ',' || id
 || ',' || entasis_internal.time_text(created_at)
 || ',' || length(symbol) || ',' || symbol || exchange;
 
-COMMENT ON FUNCTION entasis_internal.trade_text(
-    text, text, timestamptz, bigint, numeric, numeric, timestamptz
-) IS
+COMMENT ON FUNCTION entasis_internal.trade_text IS
 'The content of a trade, when it was stored included, as the text that an archive''s checksum is made of.';

@@ -5,5 +5,5 @@ BEGIN ATOMIC
     SELECT entasis_internal.notify_caches(jsonb_build_object('everything', true));
 END;
 
-COMMENT ON FUNCTION entasis.flush_caches() IS
+COMMENT ON FUNCTION entasis.flush_caches IS
 'Makes every cache of this database forget everything, at commit. For what no trigger sees: a partition that was attached or written to directly, rows that replication applied.';

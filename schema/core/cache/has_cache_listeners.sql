@@ -20,5 +20,5 @@ BEGIN ATOMIC
         END;
 END;
 
-COMMENT ON FUNCTION entasis_internal.has_cache_listeners() IS
+COMMENT ON FUNCTION entasis_internal.has_cache_listeners IS
 'Whether a cache may be listening on channel entasis_cache. False is certain: whoever begins to listen now, waits for the end of this transaction.';

@@ -5,5 +5,5 @@ BEGIN ATOMIC
     SELECT pg_notify('entasis_cache', message::text);
 END;
 
-COMMENT ON FUNCTION entasis_internal.notify_caches(jsonb) IS
+COMMENT ON FUNCTION entasis_internal.notify_caches IS
 'Tells caches, at commit, what changed. Keys of the object: trades, an array of [symbol, exchange, seconds since 1970 of the first and of the last minute]; options, an array of underlyings; everything, true.';

@@ -11,5 +11,5 @@ BEGIN ATOMIC
     ) AS p;
 END;
 
-COMMENT ON FUNCTION entasis_internal.notify_option_changes(text[]) IS
+COMMENT ON FUNCTION entasis_internal.notify_option_changes IS
 'Tells caches that quotes of options on these underlyings were touched. NULL tells nothing.';

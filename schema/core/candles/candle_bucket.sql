@@ -12,5 +12,5 @@ RETURN CASE
     )
 END;
 
-COMMENT ON FUNCTION entasis.candle_bucket(entasis.candle_interval, timestamptz) IS
+COMMENT ON FUNCTION entasis.candle_bucket IS
 'The beginning of the bucket [bucket, bucket + interval) that holds a finite time. Buckets are UTC; weeks begin on Monday.';

@@ -8,5 +8,5 @@ RETURN (
     ) AT TIME ZONE 'UTC' + entasis.candle_step(candle_interval)
 ) AT TIME ZONE 'UTC';
 
-COMMENT ON FUNCTION entasis.candle_bucket_from(entasis.candle_interval, timestamptz) IS
+COMMENT ON FUNCTION entasis.candle_bucket_from IS
 'The first bucket that begins at or after a finite time.';

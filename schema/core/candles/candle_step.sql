@@ -13,5 +13,5 @@ RETURN CASE candle_interval
     WHEN '1mo' THEN interval '1 month'
 END;
 
-COMMENT ON FUNCTION entasis.candle_step(entasis.candle_interval) IS
+COMMENT ON FUNCTION entasis.candle_step IS
 'The length of a bucket. Add it to a bucket in UTC only: a day of a session''s own time zone may have 23 or 25 hours.';

@@ -195,5 +195,5 @@ BEGIN ATOMIC
     WHERE candles.candle_interval IN ('1w', '1mo');
 END;
 
-COMMENT ON FUNCTION entasis.candles(text, text, entasis.candle_interval, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION entasis.candles IS
 'Candles of one market, in the order of their buckets only if the caller asks for it, whose buckets begin in [from_time, to_time). Both times are finite. Reads only the partitions that the range needs.';

@@ -108,7 +108,5 @@ BEGIN ATOMIC
     WHERE g.last_close IS NOT NULL;
 END;
 
-COMMENT ON FUNCTION entasis.candles_filled(
-    text, text, entasis.candle_interval, timestamptz, timestamptz
-) IS
+COMMENT ON FUNCTION entasis.candles_filled IS
 'As candles(), with a flat candle (volume 0, trades 0, no first and last trade) for every bucket without a trade after the market''s first one and up to now.';

@@ -167,5 +167,5 @@ BEGIN ATOMIC
     ORDER BY relation, symbol, exchange, bucket;
 END;
 
-COMMENT ON FUNCTION entasis.check_candles(timestamptz, timestamptz) IS
+COMMENT ON FUNCTION entasis.check_candles IS
 'Every stored candle of the UTC days that touch [from_time, to_time) that is not what its trades, minutes or hours say: missing, surplus or different. No row means that all is right. Days that begin below the floor of market_data are not looked at: their trades are gone.';

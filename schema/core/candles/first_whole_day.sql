@@ -13,5 +13,5 @@ BEGIN ATOMIC
     WHERE f.relation = 'market_data';
 END;
 
-COMMENT ON FUNCTION entasis_internal.first_whole_day() IS
+COMMENT ON FUNCTION entasis_internal.first_whole_day IS
 'The first UTC day of which no trade was dropped. -infinity: nothing was dropped yet.';

@@ -41,5 +41,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.check_partition_range(text, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION entasis_internal.check_partition_range IS
 'Refuses a range [from_time, to_time) of a partitioned relation that no row has any business in: before 2009, below the floor, or further ahead than keep_periods.months_ahead.';

@@ -13,5 +13,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.check_range_bounds(timestamptz, timestamptz) IS
+COMMENT ON FUNCTION entasis_internal.check_range_bounds IS
 'Raises null_value_not_allowed when a bound of a range [from_time, to_time) is NULL.';

@@ -16,5 +16,5 @@ BEGIN ATOMIC
     SELECT entasis.flush_caches();
 END;
 
-COMMENT ON FUNCTION entasis_internal.raise_floor(text, timestamptz) IS
+COMMENT ON FUNCTION entasis_internal.raise_floor IS
 'Raises the floor of a relation to the time given; never lowers it. What is below is gone: caches are told.';

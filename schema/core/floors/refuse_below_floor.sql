@@ -18,5 +18,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.refuse_below_floor(text, timestamptz) IS
+COMMENT ON FUNCTION entasis_internal.refuse_below_floor IS
 'Raises check_violation (constraint <relation>_floor) when the time given lies before the relation''s floor. A NULL time passes.';

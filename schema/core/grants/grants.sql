@@ -35,16 +35,16 @@ entasis.migrations
 TO entasis_reader;
 
 GRANT EXECUTE ON FUNCTION
-entasis.acting_user_id(),
-entasis.keep_from(interval),
-entasis.candle_step(entasis.candle_interval),
-entasis.candle_bucket(entasis.candle_interval, timestamptz),
-entasis.candle_bucket_from(entasis.candle_interval, timestamptz),
-entasis.candles(text, text, entasis.candle_interval, timestamptz, timestamptz),
-entasis.candles_filled(text, text, entasis.candle_interval, timestamptz, timestamptz),
-entasis_internal.partitions_of(text),
-entasis_internal.partition_sizes(text),
-entasis_internal.candle_watermarks()
+entasis.acting_user_id,
+entasis.keep_from,
+entasis.candle_step,
+entasis.candle_bucket,
+entasis.candle_bucket_from,
+entasis.candles,
+entasis.candles_filled,
+entasis_internal.partitions_of,
+entasis_internal.partition_sizes,
+entasis_internal.candle_watermarks
 TO entasis_reader;
 
 GRANT INSERT, UPDATE, DELETE ON
@@ -61,41 +61,26 @@ entasis.portfolio_status_id_seq
 TO entasis_writer;
 GRANT SELECT, INSERT ON entasis.quarantine TO entasis_writer;
 GRANT EXECUTE ON FUNCTION
-entasis.record_id_space(text, text, text, text),
-entasis.ensure_partitions(text, timestamptz, timestamptz),
-entasis.stage_trades(),
-entasis.insert_staged_trades(text),
-entasis_internal.trade_fault(
-    text, text, timestamptz, numeric, numeric, timestamptz, timestamptz
-),
-entasis.stage_options(),
-entasis.insert_staged_options(text),
-entasis_internal.option_fault(
-    text,
-    numeric,
-    timestamptz,
-    text,
-    timestamptz,
-    numeric,
-    numeric,
-    numeric,
-    numeric,
-    numeric,
-    timestamptz,
-    timestamptz
-)
+entasis.record_id_space,
+entasis.ensure_partitions,
+entasis.stage_trades,
+entasis.insert_staged_trades,
+entasis_internal.trade_fault,
+entasis.stage_options,
+entasis.insert_staged_options,
+entasis_internal.option_fault
 TO entasis_writer;
 
 GRANT UPDATE ON entasis.keep_periods TO entasis_admin;
 GRANT DELETE ON entasis.quarantine, entasis.markets TO entasis_admin;
 GRANT SELECT, INSERT, UPDATE, DELETE ON entasis.user_logins TO entasis_admin;
 GRANT SELECT ON entasis.maintenance_log TO entasis_admin;
-GRANT EXECUTE ON FUNCTION entasis.check_candles(timestamptz, timestamptz), entasis.flush_caches()
+GRANT EXECUTE ON FUNCTION entasis.check_candles, entasis.flush_caches
 TO entasis_admin;
 GRANT EXECUTE ON PROCEDURE
-entasis.maintain(),
-entasis.rebuild_candles(timestamptz, timestamptz),
-entasis.refresh_candles(timestamptz, timestamptz)
+entasis.maintain,
+entasis.rebuild_candles,
+entasis.refresh_candles
 TO entasis_admin;
 
 GRANT SELECT ON
@@ -107,53 +92,26 @@ entasis.jobs,
 entasis_internal.known_partitions
 TO entasis_admin;
 GRANT EXECUTE ON FUNCTION
-entasis_internal.job_runs(),
-entasis_internal.archive_fault(text, timestamptz, timestamptz),
-entasis_internal.restore_hold(text, timestamptz, timestamptz),
-entasis_internal.partitions_reach_ahead(text, integer),
-entasis_internal.time_text(timestamptz),
-entasis_internal.trade_text(text, text, timestamptz, bigint, numeric, numeric, timestamptz),
-entasis_internal.quote_text(
-    text,
-    timestamptz,
-    numeric,
-    text,
-    timestamptz,
-    bigint,
-    numeric,
-    numeric,
-    numeric,
-    numeric,
-    numeric
-),
-entasis_internal.candle_text(
-    text,
-    text,
-    timestamptz,
-    numeric,
-    numeric,
-    numeric,
-    numeric,
-    numeric,
-    numeric,
-    bigint,
-    timestamptz,
-    bigint,
-    timestamptz,
-    bigint
-),
-entasis_internal.count_and_checksum(regclass, text, timestamptz, timestamptz),
-entasis_internal.check_range_bounds(timestamptz, timestamptz),
-entasis_internal.record_partitions(),
-entasis_internal.expired_partitions(),
-entasis_internal.drop_partition(text, name),
-entasis_internal.mark_archive_stale(text, timestamptz, timestamptz),
-entasis_internal.archive_begin(text, timestamptz, timestamptz, text),
-entasis_internal.archive_verified(bigint, bigint, numeric, jsonb),
-entasis_internal.archive_forget(bigint),
-entasis_internal.restore_begin(text, timestamptz, timestamptz),
-entasis_internal.restore_verified(name, bigint, numeric),
-entasis_internal.attach_restored(name, interval),
-entasis.drop_restored(name)
+entasis_internal.job_runs,
+entasis_internal.archive_fault,
+entasis_internal.restore_hold,
+entasis_internal.partitions_reach_ahead,
+entasis_internal.time_text,
+entasis_internal.trade_text,
+entasis_internal.quote_text,
+entasis_internal.candle_text,
+entasis_internal.count_and_checksum,
+entasis_internal.check_range_bounds,
+entasis_internal.record_partitions,
+entasis_internal.expired_partitions,
+entasis_internal.drop_partition,
+entasis_internal.mark_archive_stale,
+entasis_internal.archive_begin,
+entasis_internal.archive_verified,
+entasis_internal.archive_forget,
+entasis_internal.restore_begin,
+entasis_internal.restore_verified,
+entasis_internal.attach_restored,
+entasis.drop_restored
 TO entasis_admin;
-GRANT EXECUTE ON PROCEDURE entasis_internal.drop_expired() TO entasis_admin;
+GRANT EXECUTE ON PROCEDURE entasis_internal.drop_expired TO entasis_admin;

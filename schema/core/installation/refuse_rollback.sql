@@ -9,5 +9,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.refuse_rollback() IS
+COMMENT ON FUNCTION entasis_internal.refuse_rollback IS
 'Trigger of yoyo''s ledger: an applied migration stays applied, whichever tool is asked.';

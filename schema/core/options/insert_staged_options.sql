@@ -106,5 +106,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis.insert_staged_options(text) IS
+COMMENT ON FUNCTION entasis.insert_staged_options IS
 'Takes the quotes of pg_temp.entasis_staged_options into option_data, as insert_staged_trades() does for trades: a quote that is there already changes nothing, one that cannot be stored or is stored with other values goes to quarantine.';

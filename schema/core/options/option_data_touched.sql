@@ -25,5 +25,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.option_data_touched() IS
+COMMENT ON FUNCTION entasis_internal.option_data_touched IS
 'Trigger of option_data: refuses what a statement wrote below the floor, and tells caches of the rest.';

@@ -88,8 +88,5 @@ RETURN CASE
         )]
 END;
 
-COMMENT ON FUNCTION entasis_internal.option_fault(
-    text, numeric, timestamptz, text, timestamptz, numeric, numeric, numeric, numeric, numeric, timestamptz,
-    timestamptz
-) IS
+COMMENT ON FUNCTION entasis_internal.option_fault IS
 'Why option_data cannot take a quote, as {code, reason}; NULL when it can. lowest is the floor of option_data, latest the last moment that is not the future.';

@@ -23,5 +23,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis.stage_options() IS
+COMMENT ON FUNCTION entasis.stage_options IS
 'Makes the session''s empty staging table pg_temp.entasis_staged_options (line, and the columns of option_data). COPY into it, then call insert_staged_options() in the same transaction.';

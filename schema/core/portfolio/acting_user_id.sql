@@ -17,5 +17,5 @@ BEGIN ATOMIC
         );
 END;
 
-COMMENT ON FUNCTION entasis.acting_user_id() IS
+COMMENT ON FUNCTION entasis.acting_user_id IS
 'The user whose positions this session may see and write: the one that its login is mapped to in user_logins; else, for members of entasis_service only, the one named by SET LOCAL entasis.user_id. NULL: nobody''s.';

@@ -71,5 +71,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON PROCEDURE entasis_internal.drop_expired () IS
+COMMENT ON PROCEDURE entasis_internal.drop_expired IS
 'Drops what is past its keep period, the oldest first, and says what stays and why. What is in use is tried five times. Commits as it goes.';

@@ -47,5 +47,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.droppable_partition(text, name) IS
+COMMENT ON FUNCTION entasis_internal.droppable_partition IS
 'The partition of that name, its table''s name in full and its bounds, [from_time, to_time), if it may be dropped now; else says why not: object_not_in_prerequisite_state when it is not expired or is kept, EN002 when an older one is still there, undefined_table when another session has just dropped it.';

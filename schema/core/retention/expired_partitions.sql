@@ -60,5 +60,5 @@ BEGIN ATOMIC
     ORDER BY e.relation LIKE 'ohlcv%', e.relation, e.from_time;
 END;
 
-COMMENT ON FUNCTION entasis_internal.expired_partitions() IS
+COMMENT ON FUNCTION entasis_internal.expired_partitions IS
 'Partitions that lie wholly past their keep period, in the order in which they may be dropped. kept_because is NULL for those that may go now.';

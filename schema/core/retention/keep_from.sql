@@ -2,5 +2,5 @@ CREATE OR REPLACE FUNCTION entasis.keep_from(keep_period interval) RETURNS times
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN (now() AT TIME ZONE 'UTC' - keep_period) AT TIME ZONE 'UTC';
 
-COMMENT ON FUNCTION entasis.keep_from(interval) IS
+COMMENT ON FUNCTION entasis.keep_from IS
 'The moment up to which data is past a keep period, reckoned by UTC''s calendar. NULL: kept for ever.';

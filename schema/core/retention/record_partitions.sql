@@ -17,5 +17,5 @@ BEGIN ATOMIC
         WHERE s.partition_name <> excluded.partition_name;
 END;
 
-COMMENT ON FUNCTION entasis_internal.record_partitions() IS
+COMMENT ON FUNCTION entasis_internal.record_partitions IS
 'Notes which partitions there are, so that the health view can tell which are gone.';

@@ -27,5 +27,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.refuse_short_candle_keep() IS
+COMMENT ON FUNCTION entasis_internal.refuse_short_candle_keep IS
 'Trigger of keep_periods: trades may not be kept longer than the candles made of them.';

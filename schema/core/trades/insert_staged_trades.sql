@@ -100,5 +100,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis.insert_staged_trades(text) IS
+COMMENT ON FUNCTION entasis.insert_staged_trades IS
 'Takes the trades of pg_temp.entasis_staged_trades into market_data, making the months that they need. A trade that is there already changes nothing; a trade that cannot be stored, or is stored with another price or volume, goes to quarantine with its reason. The three counts add up to what was staged; a row that stands in quarantine from an earlier load is counted and not written twice.';

@@ -21,5 +21,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis.record_id_space(text, text, text, text) IS
+COMMENT ON FUNCTION entasis.record_id_space IS
 'Records how the trades of a market are numbered when it is first loaded, and returns what is on record: callers refuse trades of any other id space. NULL when another session records one at this moment under an older snapshot: try again.';

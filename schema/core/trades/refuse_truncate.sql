@@ -10,5 +10,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.refuse_truncate() IS
+COMMENT ON FUNCTION entasis_internal.refuse_truncate IS
 'Trigger: refuses TRUNCATE of a relation that others are derived from.';

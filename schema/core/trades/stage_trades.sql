@@ -18,5 +18,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis.stage_trades() IS
+COMMENT ON FUNCTION entasis.stage_trades IS
 'Makes the session''s empty staging table pg_temp.entasis_staged_trades (line, symbol, exchange, timestamp, id, price, volume). COPY into it, then call insert_staged_trades() in the same transaction.';

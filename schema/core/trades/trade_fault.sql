@@ -67,7 +67,5 @@ RETURN CASE
         )]
 END;
 
-COMMENT ON FUNCTION entasis_internal.trade_fault(
-    text, text, timestamptz, numeric, numeric, timestamptz, timestamptz
-) IS
+COMMENT ON FUNCTION entasis_internal.trade_fault IS
 'Why market_data cannot take a trade, as {code, reason}; NULL when it can. lowest is the floor of market_data, latest the last moment that is not the future.';

@@ -9,5 +9,5 @@ BEGIN ATOMIC
     FROM (VALUES ('ohlcv_1m'), ('ohlcv_1h'), ('ohlcv_1d')) AS c (relation);
 END;
 
-COMMENT ON FUNCTION entasis_internal.candle_watermarks() IS
+COMMENT ON FUNCTION entasis_internal.candle_watermarks IS
 'For each stored level: candles that are over by then, in seconds since 1970, never change without caches being told. Here, all.';

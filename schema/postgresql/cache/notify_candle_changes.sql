@@ -29,5 +29,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.notify_candle_changes(entasis.ohlcv_1m[]) IS
+COMMENT ON FUNCTION entasis_internal.notify_candle_changes IS
 'Tells caches, if there are any, which markets and minutes were touched. Only the keys of the argument count.';

@@ -23,5 +23,5 @@ RETURN (
     ) AS k
 );
 
-COMMENT ON FUNCTION entasis_internal.candle_placeholders(entasis.ohlcv_1m[], interval) IS
+COMMENT ON FUNCTION entasis_internal.candle_placeholders IS
 'One empty row (trades = 0) for each bucket of length step that holds any of the given candles, in key order. NULL when none are given.';

@@ -57,5 +57,5 @@ BEGIN ATOMIC
     ORDER BY s.each_day;
 END;
 
-COMMENT ON FUNCTION entasis_internal.days_of_market(text, text, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION entasis_internal.days_of_market IS
 'The UTC days that touch [from_time, to_time), from the market''s first to its last trade or candle, that lie wholly above the floor.';

@@ -51,5 +51,5 @@ BEGIN ATOMIC
     WHERE k.symbol <> '';
 END;
 
-COMMENT ON FUNCTION entasis_internal.known_markets() IS
+COMMENT ON FUNCTION entasis_internal.known_markets IS
 'Every market that has a trade or a stored candle, in the order of symbol and exchange.';

@@ -86,5 +86,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.merge_candles(entasis.ohlcv_1m[]) IS
+COMMENT ON FUNCTION entasis_internal.merge_candles IS
 'Adds the minutes of a batch of new trades to the stored minutes, hours and days. Only for trades that no candle counts yet.';

@@ -47,5 +47,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.rebuild_market_day(text, text, timestamptz) IS
+COMMENT ON FUNCTION entasis_internal.rebuild_market_day IS
 'Computes all candles of one market and the UTC day that holds the time given anew, and returns how many minutes it looked at. Refuses a day that begins below the floor.';

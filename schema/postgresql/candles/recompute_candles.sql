@@ -177,5 +177,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.recompute_candles(entasis.ohlcv_1m[]) IS
+COMMENT ON FUNCTION entasis_internal.recompute_candles IS
 'Computes every minute, hour and day that holds one of the given buckets anew from what is stored now, and deletes those that hold no trade any more. Only the keys of the argument count.';

@@ -8,5 +8,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON PROCEDURE entasis.refresh_candles (timestamptz, timestamptz) IS
+COMMENT ON PROCEDURE entasis.refresh_candles IS
 'After it, candles in [from_time, to_time) show every committed trade. On engine postgresql they always do, and this does nothing.';

@@ -34,5 +34,5 @@ RETURN (
     ) AS g
 );
 
-COMMENT ON FUNCTION entasis_internal.roll_up(entasis.ohlcv_1m[], interval) IS
+COMMENT ON FUNCTION entasis_internal.roll_up IS
 'Candles of length step from shorter ones that divide it, in key order. NULL when none are given.';

@@ -1,8 +1,8 @@
 -- what the administrator's procedures of this engine call
 GRANT EXECUTE ON FUNCTION
-entasis_internal.make_partitions_ahead(),
-entasis_internal.analyze_partitioned(text),
-entasis_internal.rebuild_market_day(text, text, timestamptz),
-entasis_internal.known_markets(),
-entasis_internal.days_of_market(text, text, timestamptz, timestamptz)
+entasis_internal.make_partitions_ahead,
+entasis_internal.analyze_partitioned,
+entasis_internal.rebuild_market_day,
+entasis_internal.known_markets,
+entasis_internal.days_of_market
 TO entasis_admin;

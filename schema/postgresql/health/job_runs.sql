@@ -25,5 +25,5 @@ BEGIN ATOMIC
     WHERE FALSE;
 END;
 
-COMMENT ON FUNCTION entasis_internal.job_runs() IS
+COMMENT ON FUNCTION entasis_internal.job_runs IS
 'No rows: this engine''s jobs are run by a scheduler outside the database.';

@@ -10,5 +10,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.analyze_partitioned(text) IS
+COMMENT ON FUNCTION entasis_internal.analyze_partitioned IS
 'Gathers the statistics of a partitioned relation as a whole, which autovacuum never does.';

@@ -12,5 +12,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.attach_partition(text, name, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION entasis_internal.attach_partition IS
 'Makes a table of schema entasis, which has the columns and constraints of the relation and rows of [from_time, to_time) only, a partition of it.';

@@ -65,5 +65,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.create_partition(text, timestamptz) IS
+COMMENT ON FUNCTION entasis_internal.create_partition IS
 'Makes the partition of the calendar month (UTC) that holds the time given. False when the time, or a part of the month, has one already.';

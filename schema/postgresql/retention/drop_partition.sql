@@ -34,5 +34,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.drop_partition(text, name) IS
+COMMENT ON FUNCTION entasis_internal.drop_partition IS
 'Drops one partition that is past its keep period and not kept for another cause, and raises the floor in the same transaction. Raises integrity_constraint_violation when the relation is archived and its archive does not hold exactly these rows, EN002 when an older one is still there, lock_not_available when the partition is in use for longer than 2 s.';

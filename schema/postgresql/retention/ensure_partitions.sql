@@ -34,5 +34,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis.ensure_partitions(text, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION entasis.ensure_partitions IS
 'Makes the monthly partitions of a relation that are missing in [from_time, to_time), with those of the candles for market_data, and returns how many it made. Refuses times before 2009, below the floor, and further ahead than keep_periods.months_ahead.';

@@ -24,5 +24,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON PROCEDURE entasis.maintain () IS
+COMMENT ON PROCEDURE entasis.maintain IS
 'What has to happen daily: partitions ahead, dropping what is past its keep period, statistics of partitioned relations. Commits as it goes, so it cannot run inside a transaction block. Repeating it does no harm.';

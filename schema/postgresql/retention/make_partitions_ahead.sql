@@ -13,5 +13,5 @@ BEGIN ATOMIC
     INNER JOIN entasis.floors AS f ON k.relation = f.relation;
 END;
 
-COMMENT ON FUNCTION entasis_internal.make_partitions_ahead() IS
+COMMENT ON FUNCTION entasis_internal.make_partitions_ahead IS
 'Makes the partitions of this month and of the months ahead that keep_periods asks for; returns how many were missing.';

@@ -9,5 +9,5 @@ BEGIN ATOMIC
     FROM entasis_internal.partitions_of(partition_sizes.relation_name) AS p;
 END;
 
-COMMENT ON FUNCTION entasis_internal.partition_sizes(text) IS
+COMMENT ON FUNCTION entasis_internal.partition_sizes IS
 'Size on disk of each partition of a relation of schema entasis, with its indexes and TOAST, in bytes.';

@@ -27,5 +27,5 @@ BEGIN ATOMIC
         AND b.bounds <> 'DEFAULT';
 END;
 
-COMMENT ON FUNCTION entasis_internal.partitions_of(text) IS
+COMMENT ON FUNCTION entasis_internal.partitions_of IS
 'The partitions of one relation of schema entasis with their real bounds, [from_time, to_time).';

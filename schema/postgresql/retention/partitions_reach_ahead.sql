@@ -14,5 +14,5 @@ BEGIN ATOMIC
     FROM entasis_internal.partitions_of(relation_name) AS p;
 END;
 
-COMMENT ON FUNCTION entasis_internal.partitions_reach_ahead(text, integer) IS
+COMMENT ON FUNCTION entasis_internal.partitions_reach_ahead IS
 'Whether the partitions of a relation reach to the end of so many months after this one.';

@@ -38,5 +38,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.market_data_deleted() IS
+COMMENT ON FUNCTION entasis_internal.market_data_deleted IS
 'Trigger of market_data: computes the candles of deleted trades anew.';

@@ -51,5 +51,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.market_data_inserted() IS
+COMMENT ON FUNCTION entasis_internal.market_data_inserted IS
 'Trigger of market_data: brings the candles up to the trades that a statement inserted.';

@@ -54,5 +54,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.market_data_updated() IS
+COMMENT ON FUNCTION entasis_internal.market_data_updated IS
 'Trigger of market_data: computes the candles of updated or moved trades anew.';

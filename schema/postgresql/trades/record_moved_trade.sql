@@ -12,5 +12,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.record_moved_trade() IS
+COMMENT ON FUNCTION entasis_internal.record_moved_trade IS
 'Trigger of market_data: notes from where to where an UPDATE or MERGE moves a trade.';

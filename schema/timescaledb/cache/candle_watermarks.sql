@@ -13,5 +13,5 @@ AS $$
     WHERE a.user_view_schema = 'entasis'
 $$;
 
-COMMENT ON FUNCTION entasis_internal.candle_watermarks() IS
+COMMENT ON FUNCTION entasis_internal.candle_watermarks IS
 'For each stored level: candles that are over by then, in seconds since 1970, change only with a refresh, which tells caches. Later ones are computed when they are read, and change with every trade.';

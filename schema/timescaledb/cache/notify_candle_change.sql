@@ -17,5 +17,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.notify_candle_change() IS
+COMMENT ON FUNCTION entasis_internal.notify_candle_change IS
 'Trigger of candles: tells caches which market has another candle in which hour; of a day, its first hour, which is in whatever is computed from the day.';

@@ -11,5 +11,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.notify_quote_change() IS
+COMMENT ON FUNCTION entasis_internal.notify_quote_change IS
 'Trigger of option_data: tells caches on which underlying a quote was deleted.';

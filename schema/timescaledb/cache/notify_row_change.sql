@@ -15,5 +15,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.notify_row_change(jsonb) IS
+COMMENT ON FUNCTION entasis_internal.notify_row_change IS
 'Tells caches of one row of a statement for which start_row_notifications() was called; when there were too many, tells them to forget everything.';

@@ -14,5 +14,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.start_row_notifications() IS
+COMMENT ON FUNCTION entasis_internal.start_row_notifications IS
 'Trigger before a statement: sets entasis.row_notifications_left to how many of its rows caches are told of one by one, 0 when there are none; those who have more to hear forget everything.';

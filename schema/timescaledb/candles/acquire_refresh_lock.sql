@@ -25,5 +25,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON PROCEDURE entasis_internal.acquire_refresh_lock () IS
+COMMENT ON PROCEDURE entasis_internal.acquire_refresh_lock IS
 'Waits until no other session refreshes candles through entasis.refresh_candles() or rebuild_candles().';

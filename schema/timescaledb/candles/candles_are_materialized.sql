@@ -36,5 +36,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.candles_are_materialized(timestamptz, timestamptz) IS
+COMMENT ON FUNCTION entasis_internal.candles_are_materialized IS
 'Whether every candle of the UTC days [from_time, to_time) is materialized and is what its trades say.';

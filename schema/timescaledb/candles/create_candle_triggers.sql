@@ -34,5 +34,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.create_candle_triggers() IS
+COMMENT ON FUNCTION entasis_internal.create_candle_triggers IS
 'Puts triggers on the hypertables of the continuous aggregates, whose names TimescaleDB chooses: protect_candle_below_floor, and those that tell caches which candles changed.';

@@ -19,5 +19,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.protect_candle_below_floor() IS
+COMMENT ON FUNCTION entasis_internal.protect_candle_below_floor IS
 'Trigger of candles: nothing deletes or adds one that begins below the floor of the relation that it is computed from, the argument.';

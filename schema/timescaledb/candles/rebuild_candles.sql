@@ -29,5 +29,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON PROCEDURE entasis.rebuild_candles (timestamptz, timestamptz) IS
+COMMENT ON PROCEDURE entasis.rebuild_candles IS
 'Computes the candles of the UTC days that touch [from_time, to_time) anew from their trades, whether something has changed or not. Never reaches below the floor. Commits as it goes, so it cannot run inside a transaction block. Needs the rights of entasis_owner.';

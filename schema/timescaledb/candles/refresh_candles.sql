@@ -15,5 +15,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON PROCEDURE entasis.refresh_candles (timestamptz, timestamptz) IS
+COMMENT ON PROCEDURE entasis.refresh_candles IS
 'After it, candles of the UTC days that touch [from_time, to_time) show every trade that was committed before it was called. Touches only what has changed, never reaches below the floor, and commits as it goes, so it cannot run inside a transaction block. A caller without the rights of entasis_owner waits until the job has refreshed all, a minute at most.';

@@ -40,5 +40,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON PROCEDURE entasis_internal.refresh_levels (timestamptz, timestamptz, boolean) IS
+COMMENT ON PROCEDURE entasis_internal.refresh_levels IS
 'Refreshes the continuous aggregates of the UTC days that touch [from_time, to_time), from the smallest buckets up: what has changed, or when forced, all. Commits after each step. Needs the rights of entasis_owner.';

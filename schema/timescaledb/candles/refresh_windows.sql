@@ -60,5 +60,5 @@ BEGIN ATOMIC
     ORDER BY w.rank, w.window_from;
 END;
 
-COMMENT ON FUNCTION entasis_internal.refresh_windows(timestamptz, timestamptz) IS
+COMMENT ON FUNCTION entasis_internal.refresh_windows IS
 'What a refresh of [from_time, to_time) asks of each continuous aggregate, from the smallest buckets up: windows of whole UTC days above the floor, up to the bucket that is open now.';

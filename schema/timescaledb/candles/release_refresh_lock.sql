@@ -15,5 +15,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.release_refresh_lock() IS
+COMMENT ON FUNCTION entasis_internal.release_refresh_lock IS
 'Gives back what acquire_refresh_lock() took.';

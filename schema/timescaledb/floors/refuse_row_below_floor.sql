@@ -13,5 +13,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.refuse_row_below_floor() IS
+COMMENT ON FUNCTION entasis_internal.refuse_row_below_floor IS
 'Trigger of raw relations: refuses to insert or delete a row below the floor of the relation that is its argument.';

@@ -1,8 +1,8 @@
 -- what the administrator's procedures of this engine call
 GRANT EXECUTE ON FUNCTION
-entasis_internal.refresh_windows(timestamptz, timestamptz)
+entasis_internal.refresh_windows
 TO entasis_admin;
 GRANT SELECT ON entasis_internal.last_refresh TO entasis_admin;
-GRANT EXECUTE ON PROCEDURE entasis_internal.await_refresh() TO entasis_admin;
+GRANT EXECUTE ON PROCEDURE entasis_internal.await_refresh TO entasis_admin;
 -- what partitions_of() calls in its caller's name
-GRANT EXECUTE ON FUNCTION entasis_internal.hypertable_of(text) TO entasis_reader;
+GRANT EXECUTE ON FUNCTION entasis_internal.hypertable_of TO entasis_reader;

@@ -49,5 +49,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON PROCEDURE entasis_internal.await_refresh () IS
+COMMENT ON PROCEDURE entasis_internal.await_refresh IS
 'Waits until the refresh job has refreshed all candles in a run that began after this call, however that run ended. Gives up, with the job''s own error, after two runs that failed before that, or after three minutes.';

@@ -27,5 +27,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON PROCEDURE entasis_internal.compress_job (integer, jsonb) IS
+COMMENT ON PROCEDURE entasis_internal.compress_job IS
 'Job: moves chunks that ended longer ago than config.compress_after into the columnstore, and the rows that came to one since. Commits after each chunk.';

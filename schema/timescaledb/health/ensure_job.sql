@@ -19,5 +19,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.ensure_job(text, interval, timestamptz, jsonb) IS
+COMMENT ON FUNCTION entasis_internal.ensure_job IS
 'Gives TimescaleDB''s scheduler a job that runs a procedure of schema entasis_internal, unless it has one: what a DBA has changed with alter_job() stays. Called as entasis_jobs, which then owns the job.';

@@ -20,5 +20,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.has_rows(text, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION entasis_internal.has_rows IS
 'Whether the hypertable of a relation holds rows of [from_time, to_time).';

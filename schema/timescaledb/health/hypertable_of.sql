@@ -12,5 +12,5 @@ AS $$
     WHERE a.view_schema = 'entasis' AND a.view_name = relation_name
 $$;
 
-COMMENT ON FUNCTION entasis_internal.hypertable_of(text) IS
+COMMENT ON FUNCTION entasis_internal.hypertable_of IS
 'The hypertable that holds the rows of a relation of schema entasis: itself, or that of a continuous aggregate.';

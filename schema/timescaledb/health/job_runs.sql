@@ -38,7 +38,7 @@ AS $$
     WHERE j.proc_schema = 'entasis_internal'
 $$;
 
-COMMENT ON FUNCTION entasis_internal.job_runs() IS
+COMMENT ON FUNCTION entasis_internal.job_runs IS
 'How the jobs of TimescaleDB''s scheduler that belong to Entasis DB last ended.';
 
 REVOKE ALL ON FUNCTION entasis_internal.job_runs() FROM public;

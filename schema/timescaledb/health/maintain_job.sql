@@ -6,5 +6,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON PROCEDURE entasis_internal.maintain_job (integer, jsonb) IS
+COMMENT ON PROCEDURE entasis_internal.maintain_job IS
 'Job: entasis.maintain(), every night.';

@@ -15,5 +15,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON PROCEDURE entasis_internal.refresh_job (integer, jsonb) IS
+COMMENT ON PROCEDURE entasis_internal.refresh_job IS
 'Job: brings every candle above the floor up to date with its trades, however late they came, and records the run in last_refresh. Only what has changed is computed.';

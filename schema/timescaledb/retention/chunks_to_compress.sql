@@ -12,5 +12,5 @@ AS $$
     ORDER BY p.to_time, w.relation
 $$;
 
-COMMENT ON FUNCTION entasis_internal.chunks_to_compress(interval) IS
+COMMENT ON FUNCTION entasis_internal.chunks_to_compress IS
 'Chunks that ended longer ago than the interval and are not wholly in the columnstore: never compressed, or written to since.';

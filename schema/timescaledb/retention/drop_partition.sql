@@ -51,5 +51,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.drop_partition(text, name) IS
+COMMENT ON FUNCTION entasis_internal.drop_partition IS
 'Drops one chunk that is past its keep period and not kept for another cause, and raises the floor in the same transaction. Raises lock_not_available when the chunk is in use for longer than 2 s, EN001 when its candles lag behind its trades, and EN002 when an older one is still there.';

@@ -11,5 +11,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis.ensure_partitions(text, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION entasis.ensure_partitions IS
 'Refuses a range [from_time, to_time) before 2009, below the floor, or further ahead than keep_periods.months_ahead. On engine timescaledb chunks are made by the rows that need them, and it returns 0.';

@@ -11,5 +11,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON PROCEDURE entasis.maintain () IS
+COMMENT ON PROCEDURE entasis.maintain IS
 'What has to happen daily: dropping what is past its keep period, after its candles were brought up to date and compared. Commits as it goes, so it cannot run inside a transaction block. Repeating it does no harm. A job of TimescaleDB''s scheduler calls it.';

@@ -13,5 +13,5 @@ AS $$
     INNER JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = s.chunk_name
 $$;
 
-COMMENT ON FUNCTION entasis_internal.partition_sizes(text) IS
+COMMENT ON FUNCTION entasis_internal.partition_sizes IS
 'Size on disk of each chunk of a relation of schema entasis, with its indexes and TOAST, in bytes, what is compressed of it included.';

@@ -14,5 +14,5 @@ AS $$
         ON k.hypertable_schema = h.schema_name AND k.hypertable_name = h.table_name
 $$;
 
-COMMENT ON FUNCTION entasis_internal.partitions_of(text) IS
+COMMENT ON FUNCTION entasis_internal.partitions_of IS
 'The chunks of one relation of schema entasis with their real bounds, [from_time, to_time); those of candles are the chunks of their continuous aggregate.';

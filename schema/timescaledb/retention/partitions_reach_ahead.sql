@@ -5,5 +5,5 @@ CREATE OR REPLACE FUNCTION entasis_internal.partitions_reach_ahead(
 LANGUAGE sql IMMUTABLE
 RETURN relation_name IS NOT NULL AND months_ahead IS NOT NULL;
 
-COMMENT ON FUNCTION entasis_internal.partitions_reach_ahead(text, integer) IS
+COMMENT ON FUNCTION entasis_internal.partitions_reach_ahead IS
 'True: chunks are made when rows come.';

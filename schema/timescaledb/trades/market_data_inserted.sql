@@ -29,5 +29,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.market_data_inserted() IS
+COMMENT ON FUNCTION entasis_internal.market_data_inserted IS
 'Trigger of market_data: refuses a statement after which there are trades below the floor, apart from what was restored there.';

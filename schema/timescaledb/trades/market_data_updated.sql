@@ -11,5 +11,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.market_data_updated() IS
+COMMENT ON FUNCTION entasis_internal.market_data_updated IS
 'Trigger of market_data: refuses what a statement changed below the floor.';
