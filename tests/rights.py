@@ -16,7 +16,7 @@ _OURS = "IN ('entasis', 'entasis_internal', 'entasis_migrations')"
 
 
 def _granted(acl: str, kind: str, owner: str) -> str:
-    """Return the SQL of what is granted to whom but the owner; a star: with grant option."""
+    """Return the SQL of what is granted to whom but owners; a star: with grant option."""
     return f"""
         SELECT jsonb_object_agg(g.grantee, g.rights)
         FROM (
@@ -35,7 +35,7 @@ def _granted(acl: str, kind: str, owner: str) -> str:
                 SELECT DISTINCT x.grantee, x.privilege_type, x.is_grantable
                 FROM aclexplode(coalesce({acl}, acldefault({kind}, {owner}))) AS x
             ) AS a
-            WHERE a.grantee <> {owner}
+            WHERE a.grantee NOT IN ({owner}, 'entasis_owner'::regrole)
             GROUP BY a.grantee
         ) AS g
     """
@@ -74,7 +74,10 @@ _QUERIES = (
     f"""
     SELECT
         'Routines', format('%I.%I', n.nspname, p.proname),
-        CASE WHEN p.prosecdef THEN 'owner' ELSE 'caller' END,
+        CASE
+            WHEN p.prosecdef THEN regexp_replace(pg_get_userbyid(p.proowner), '^entasis_', '')
+            ELSE 'caller'
+        END,
         ({_granted("p.proacl", "'f'", "p.proowner")})
     FROM pg_proc AS p INNER JOIN pg_namespace AS n ON p.pronamespace = n.oid
     WHERE n.nspname {_OURS}

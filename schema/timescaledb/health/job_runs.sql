@@ -41,7 +41,7 @@ $$;
 COMMENT ON FUNCTION entasis_internal.job_runs IS
 'How the jobs of TimescaleDB''s scheduler that belong to Entasis DB last ended.';
 
-REVOKE ALL ON FUNCTION entasis_internal.job_runs() FROM public;
-GRANT EXECUTE ON FUNCTION entasis_internal.job_runs() TO entasis_owner WITH GRANT OPTION;
+REVOKE ALL ON FUNCTION entasis_internal.job_runs FROM public;
+GRANT EXECUTE ON FUNCTION entasis_internal.job_runs TO entasis_owner WITH GRANT OPTION;
 
 SET LOCAL ROLE entasis_owner;
