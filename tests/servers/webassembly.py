@@ -32,8 +32,8 @@ def found() -> list[Source]:
 # in the order in which they can be repeated elsewhere
 _ROLES = """
     SELECT statement FROM (
-        SELECT 1, format('CREATE ROLE %I %s', rolname,
-            CASE WHEN rolcanlogin THEN 'LOGIN' ELSE 'NOLOGIN' END)
+        SELECT 1, format('CREATE ROLE %I %s CONNECTION LIMIT %s', rolname,
+            CASE WHEN rolcanlogin THEN 'LOGIN' ELSE 'NOLOGIN' END, rolconnlimit)
         FROM pg_roles WHERE rolname LIKE 'entasis%'
         UNION ALL
         SELECT 2, format('GRANT %s TO %s', roleid::regrole, member::regrole)

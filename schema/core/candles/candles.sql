@@ -113,18 +113,18 @@ BEGIN ATOMIC
             c.symbol,
             c.exchange,
             entasis.candle_bucket(candles.candle_interval, c.bucket) AS bucket,
-            (min(ARRAY[extract(EPOCH FROM c.opened_at), c.first_trade_id, c.open]))[3] AS open,
+            (min(entasis_internal.trade_order(c.opened_at, c.first_trade_id, c.open)))[3] AS open,
             max(c.high) AS high,
             min(c.low) AS low,
-            (max(ARRAY[extract(EPOCH FROM c.closed_at), c.last_trade_id, c.close]))[3] AS close,
+            (max(entasis_internal.trade_order(c.closed_at, c.last_trade_id, c.close)))[3] AS close,
             sum(c.volume) AS volume,
             sum(c.quote_volume) AS quote_volume,
             sum(c.trades)::bigint AS trades,
             min(c.opened_at) AS opened_at,
-            (min(ARRAY[extract(EPOCH FROM c.opened_at), c.first_trade_id, c.open]))[2]::bigint
+            (min(entasis_internal.trade_order(c.opened_at, c.first_trade_id, c.open)))[2]::bigint
                 AS first_trade_id,
             max(c.closed_at) AS closed_at,
-            (max(ARRAY[extract(EPOCH FROM c.closed_at), c.last_trade_id, c.close]))[2]::bigint
+            (max(entasis_internal.trade_order(c.closed_at, c.last_trade_id, c.close)))[2]::bigint
                 AS last_trade_id
         FROM entasis.ohlcv_1m AS c
         WHERE
@@ -142,18 +142,18 @@ BEGIN ATOMIC
             c.symbol,
             c.exchange,
             entasis.candle_bucket(candles.candle_interval, c.bucket) AS bucket,
-            (min(ARRAY[extract(EPOCH FROM c.opened_at), c.first_trade_id, c.open]))[3] AS open,
+            (min(entasis_internal.trade_order(c.opened_at, c.first_trade_id, c.open)))[3] AS open,
             max(c.high) AS high,
             min(c.low) AS low,
-            (max(ARRAY[extract(EPOCH FROM c.closed_at), c.last_trade_id, c.close]))[3] AS close,
+            (max(entasis_internal.trade_order(c.closed_at, c.last_trade_id, c.close)))[3] AS close,
             sum(c.volume) AS volume,
             sum(c.quote_volume) AS quote_volume,
             sum(c.trades)::bigint AS trades,
             min(c.opened_at) AS opened_at,
-            (min(ARRAY[extract(EPOCH FROM c.opened_at), c.first_trade_id, c.open]))[2]::bigint
+            (min(entasis_internal.trade_order(c.opened_at, c.first_trade_id, c.open)))[2]::bigint
                 AS first_trade_id,
             max(c.closed_at) AS closed_at,
-            (max(ARRAY[extract(EPOCH FROM c.closed_at), c.last_trade_id, c.close]))[2]::bigint
+            (max(entasis_internal.trade_order(c.closed_at, c.last_trade_id, c.close)))[2]::bigint
                 AS last_trade_id
         FROM entasis.ohlcv_1h AS c
         WHERE
@@ -171,18 +171,18 @@ BEGIN ATOMIC
             c.symbol,
             c.exchange,
             entasis.candle_bucket(candles.candle_interval, c.bucket) AS bucket,
-            (min(ARRAY[extract(EPOCH FROM c.opened_at), c.first_trade_id, c.open]))[3] AS open,
+            (min(entasis_internal.trade_order(c.opened_at, c.first_trade_id, c.open)))[3] AS open,
             max(c.high) AS high,
             min(c.low) AS low,
-            (max(ARRAY[extract(EPOCH FROM c.closed_at), c.last_trade_id, c.close]))[3] AS close,
+            (max(entasis_internal.trade_order(c.closed_at, c.last_trade_id, c.close)))[3] AS close,
             sum(c.volume) AS volume,
             sum(c.quote_volume) AS quote_volume,
             sum(c.trades)::bigint AS trades,
             min(c.opened_at) AS opened_at,
-            (min(ARRAY[extract(EPOCH FROM c.opened_at), c.first_trade_id, c.open]))[2]::bigint
+            (min(entasis_internal.trade_order(c.opened_at, c.first_trade_id, c.open)))[2]::bigint
                 AS first_trade_id,
             max(c.closed_at) AS closed_at,
-            (max(ARRAY[extract(EPOCH FROM c.closed_at), c.last_trade_id, c.close]))[2]::bigint
+            (max(entasis_internal.trade_order(c.closed_at, c.last_trade_id, c.close)))[2]::bigint
                 AS last_trade_id
         FROM entasis.ohlcv_1d AS c
         WHERE

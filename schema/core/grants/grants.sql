@@ -44,7 +44,8 @@ entasis.candles,
 entasis.candles_filled,
 entasis_internal.partitions_of,
 entasis_internal.partition_sizes,
-entasis_internal.candle_watermarks
+entasis_internal.candle_watermarks,
+entasis_internal.trade_order
 TO entasis_reader;
 
 GRANT INSERT, UPDATE, DELETE ON

@@ -44,10 +44,10 @@ BEGIN
     FROM unnest(minutes) AS t
     CROSS JOIN LATERAL (
         SELECT
-            min(ARRAY[extract(EPOCH FROM d.timestamp), d.id, d.price]) AS opening,
+            min(entasis_internal.trade_order(d.timestamp, d.id, d.price)) AS opening,
             max(d.price) AS high,
             min(d.price) AS low,
-            max(ARRAY[extract(EPOCH FROM d.timestamp), d.id, d.price]) AS closing,
+            max(entasis_internal.trade_order(d.timestamp, d.id, d.price)) AS closing,
             coalesce(sum(d.volume), 0) AS volume,
             coalesce(sum(d.price * d.volume), 0) AS quote_volume,
             count(*) AS trades,
@@ -92,10 +92,10 @@ BEGIN
     FROM unnest(hours) AS t
     CROSS JOIN LATERAL (
         SELECT
-            min(ARRAY[extract(EPOCH FROM m.opened_at), m.first_trade_id, m.open]) AS opening,
+            min(entasis_internal.trade_order(m.opened_at, m.first_trade_id, m.open)) AS opening,
             max(m.high) AS high,
             min(m.low) AS low,
-            max(ARRAY[extract(EPOCH FROM m.closed_at), m.last_trade_id, m.close]) AS closing,
+            max(entasis_internal.trade_order(m.closed_at, m.last_trade_id, m.close)) AS closing,
             coalesce(sum(m.volume), 0) AS volume,
             coalesce(sum(m.quote_volume), 0) AS quote_volume,
             coalesce(sum(m.trades), 0)::bigint AS trades,
@@ -140,10 +140,10 @@ BEGIN
     FROM unnest(days) AS t
     CROSS JOIN LATERAL (
         SELECT
-            min(ARRAY[extract(EPOCH FROM h.opened_at), h.first_trade_id, h.open]) AS opening,
+            min(entasis_internal.trade_order(h.opened_at, h.first_trade_id, h.open)) AS opening,
             max(h.high) AS high,
             min(h.low) AS low,
-            max(ARRAY[extract(EPOCH FROM h.closed_at), h.last_trade_id, h.close]) AS closing,
+            max(entasis_internal.trade_order(h.closed_at, h.last_trade_id, h.close)) AS closing,
             coalesce(sum(h.volume), 0) AS volume,
             coalesce(sum(h.quote_volume), 0) AS quote_volume,
             coalesce(sum(h.trades), 0)::bigint AS trades,
