@@ -91,9 +91,10 @@ _NEXT_EXPIRED = """
     -- what a DBA has put into another schema is left to CALL entasis.maintain()
     INNER JOIN pg_catalog.pg_class AS c
         ON e.partition_oid = c.oid AND c.relnamespace = 'entasis'::regnamespace
+    INNER JOIN entasis.keep_periods AS k ON e.relation = k.relation
     WHERE e.kept_because IS NULL
     -- in this order nothing is dropped before what lies below it
-    ORDER BY e.relation LIKE 'ohlcv%%', e.relation, e.from_time
+    ORDER BY k.derived_from IS NOT NULL, e.relation, e.from_time
     LIMIT 1
 """
 
@@ -123,7 +124,7 @@ _LEFT_DETACHED = """
         ON l.relation = s.relation AND l.detail = s.partition_name
     WHERE l.action = 'detach' AND NOT c.relispartition
         AND NOT (k.archived AND s.partition_name IS NULL)
-    ORDER BY l.relation LIKE 'ohlcv%%', l.relation, l.detail
+    ORDER BY k.derived_from IS NOT NULL, l.relation, l.detail
 """
 
 

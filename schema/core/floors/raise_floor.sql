@@ -10,8 +10,14 @@ BEGIN ATOMIC
         floor = new_floor,
         raised_at = clock_timestamp()
     WHERE
-        (relation = relation_name OR (relation_name LIKE 'ohlcv%' AND relation = 'market_data'))
-        AND floor < new_floor;
+        floor < new_floor
+        AND (
+            relation = relation_name
+            OR relation = (
+                SELECT k.derived_from FROM entasis.keep_periods AS k
+                WHERE k.relation = relation_name
+            )
+        );
     -- a cache does not know which markets had something there
     SELECT entasis.flush_caches();
 END;

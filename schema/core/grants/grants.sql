@@ -72,7 +72,7 @@ entasis.insert_staged_options,
 entasis_internal.option_fault
 TO entasis_writer;
 
-GRANT UPDATE ON entasis.keep_periods TO entasis_admin;
+GRANT UPDATE (keep, archived, months_ahead) ON entasis.keep_periods TO entasis_admin;
 GRANT DELETE ON entasis.quarantine, entasis.markets TO entasis_admin;
 GRANT SELECT, INSERT, UPDATE, DELETE ON entasis.user_logins TO entasis_admin;
 GRANT SELECT ON entasis.maintenance_log TO entasis_admin;

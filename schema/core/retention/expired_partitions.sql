@@ -38,6 +38,7 @@ BEGIN ATOMIC
             p.partition_name,
             p.from_time,
             p.to_time,
+            k.derived_from,
             coalesce(
                 CASE
                     WHEN k.archived
@@ -45,10 +46,11 @@ BEGIN ATOMIC
                 END,
                 entasis_internal.restore_hold(k.relation, p.from_time, p.to_time),
                 CASE
-                    WHEN k.relation LIKE 'ohlcv%' AND EXISTS (
-                        SELECT FROM entasis_internal.partitions_of('market_data') AS raw
+                    WHEN k.derived_from IS NULL THEN NULL
+                    WHEN EXISTS (
+                        SELECT FROM entasis_internal.partitions_of(k.derived_from) AS raw
                         WHERE raw.from_time < p.to_time
-                    ) THEN 'market_data still has trades of that time or before'
+                    ) THEN k.derived_from || ' still has trades of that time or before'
                 END
             ) AS fault
         FROM entasis.keep_periods AS k
@@ -57,7 +59,7 @@ BEGIN ATOMIC
     ) AS e
     INNER JOIN entasis.floors AS f ON e.relation = f.relation
     -- trades before their candles: a candle goes only when its trades have gone
-    ORDER BY e.relation LIKE 'ohlcv%', e.relation, e.from_time;
+    ORDER BY e.derived_from IS NOT NULL, e.relation, e.from_time;
 END;
 
 COMMENT ON FUNCTION entasis_internal.expired_partitions IS

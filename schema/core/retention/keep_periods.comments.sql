@@ -8,3 +8,5 @@ COMMENT ON COLUMN entasis.keep_periods.archived IS
 'True: no partition of it is dropped unless a verified archive holds exactly its rows.';
 COMMENT ON COLUMN entasis.keep_periods.months_ahead IS
 'How many calendar months after this one have their partition made ahead.';
+COMMENT ON COLUMN entasis.keep_periods.derived_from IS
+'Relation whose rows it is computed from in the end: it is kept at least as long, and no partition of it is dropped before theirs. Only a migration changes it. NULL: computed from nothing.';

@@ -3,7 +3,10 @@ CREATE TABLE IF NOT EXISTS entasis.keep_periods (
     keep interval,
     archived boolean NOT NULL DEFAULT false,
     months_ahead integer NOT NULL DEFAULT 3,
+    derived_from text,
     CONSTRAINT keep_periods_pkey PRIMARY KEY (relation),
+    CONSTRAINT keep_periods_derived_from_fkey FOREIGN KEY (derived_from)
+    REFERENCES entasis.keep_periods (relation),
     CONSTRAINT keep_periods_relation_known CHECK (
         relation IN ('market_data', 'option_data', 'ohlcv_1m', 'ohlcv_1h', 'ohlcv_1d')
     ),
@@ -15,8 +18,11 @@ CREATE TABLE IF NOT EXISTS entasis.keep_periods (
 -- the source document's retention policy; a DBA changes the rows, and they are never put back
 INSERT INTO entasis.keep_periods (relation, keep) VALUES
 ('market_data', '3 months'),
-('option_data', '3 months'),
-('ohlcv_1m', '1 year'),
-('ohlcv_1h', '1 year'),
-('ohlcv_1d', '1 year')
+('option_data', '3 months')
+ON CONFLICT (relation) DO NOTHING;
+
+INSERT INTO entasis.keep_periods (relation, keep, derived_from) VALUES
+('ohlcv_1m', '1 year', 'market_data'),
+('ohlcv_1h', '1 year', 'market_data'),
+('ohlcv_1d', '1 year', 'market_data')
 ON CONFLICT (relation) DO NOTHING;

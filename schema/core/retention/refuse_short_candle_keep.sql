@@ -11,8 +11,7 @@ BEGIN
     FROM entasis.keep_periods AS raw
     CROSS JOIN entasis.keep_periods AS c
     WHERE
-        raw.relation = 'market_data'
-        AND c.relation LIKE 'ohlcv%'
+        raw.relation = c.derived_from
         AND c.keep IS NOT NULL
         AND (raw.keep IS NULL OR raw.keep > c.keep)
     ORDER BY c.relation

@@ -54,6 +54,7 @@ NOT_FOR_READERS = {
     "archive_objects",
     "restores",
     "health",
+    "jobs",
 }
 
 
