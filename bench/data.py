@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import islice
-from operator import itemgetter
+from operator import attrgetter
 from random import Random
 
-from entasis_db.model import Trade
+from entasis_db.model import TRADE_KEY, Trade
 
 START = datetime(2025, 1, 12, tzinfo=UTC)
 """The first of the days: twenty lie in January and twenty in February."""
@@ -28,6 +28,7 @@ _BUSY_TRADES = 160_000
 _BUSY_PERCENT = 16  # of the rows, when these are too few for so many
 _TIES = 0.3  # of the trades, at the timestamp of the one before: one order that met several
 _STEP = 1e-4  # of the price, from trade to trade
+_KEY = attrgetter(*TRADE_KEY)
 _ACTIVITY = 1.0  # sigma of the hours' log-normal activity
 
 
@@ -74,7 +75,7 @@ def trades(rows: int, hours: int = _HOURS) -> Iterator[Trade]:
         merged: list[Trade] = []
         for walk, count in zip(walks, counts, strict=True):
             merged += walk.hour(start, count[hour])
-        merged.sort(key=itemgetter(2, 0, 1, 3))
+        merged.sort(key=attrgetter("timestamp", "symbol", "exchange", "id"))
         yield from merged
 
 
@@ -93,12 +94,12 @@ def batches(source: Iterable[Trade], size: int) -> Iterator[list[Trade]]:
 def payload(batch: Sequence[Trade]) -> bytes:
     """Return a batch as COPY's text, in the order of the key, as the helper sends it."""
     return "".join(
-        f"{symbol}\t{exchange}\t{timestamp.isoformat()}\t{number}\t{price}\t{volume}\n"
-        for symbol, exchange, timestamp, number, price, volume in sorted(batch)
+        f"{number}\t{symbol}\t{exchange}\t{timestamp.isoformat()}\t{price}\t{volume}\n"
+        for number, symbol, exchange, timestamp, price, volume in sorted(batch, key=_KEY)
     ).encode()
 
 
-COLUMNS = "symbol, exchange, timestamp, id, price, volume"
+COLUMNS = "id, symbol, exchange, timestamp, price, volume"
 """The columns of a payload, in their order."""
 
 
@@ -159,6 +160,6 @@ class _Walk:
             ticks = max(1, ticks + round(gauss(0, ticks * _STEP)))
             number += 1
             lots = least + int(exponential(1 / market.lots))
-            found.append(Trade(symbol, exchange, timestamp, number, ticks * tick, lots * lot))
+            found.append(Trade(number, symbol, exchange, timestamp, ticks * tick, lots * lot))
         self.ticks, self.number = ticks, number
         return found

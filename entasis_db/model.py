@@ -1,24 +1,31 @@
-"""What goes in: one trade and one option quote, as plain tuples.
+"""One trade and one option quote: what is written, and what queries return.
 
-They are tuples, not dataclasses, because a loader makes millions of them.
+They are named tuples, because they are made by the million: see docs/decisions/0023. Their fields
+are the table's columns in the table's order, and writers sort by the key, which has another one:
+make them with keywords. Rows are equal when all their fields are, whatever the number of trailing
+zeros and whatever the zone of a time.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+OptionType = Literal["call", "put"]
 
 
 class Trade(NamedTuple):
     """One trade of one market, as its source reported it."""
 
+    id: int
+    """The source's own number of the trade, unique within (symbol, exchange, timestamp)."""
     symbol: str
     """The instrument, in the exchange's own spelling; 1 to 20 characters."""
     exchange: str
     """The venue; 1 to 20 characters. A symbol and an exchange make a market."""
     timestamp: datetime
-    """When it was made: timezone-aware, kept to the microsecond."""
-    id: int
-    """The source's own number of the trade, unique within (symbol, exchange, timestamp)."""
+    """When it was made, by the exchange's clock: timezone-aware, kept to the microsecond. In UTC
+    where it was read."""
     price: Decimal
     """Quote units for one base unit; above 0, below 1e12, at most 12 decimals."""
     volume: Decimal
@@ -28,25 +35,40 @@ class Trade(NamedTuple):
 class OptionQuote(NamedTuple):
     """One quote of one option contract."""
 
+    id: int
+    """Tells quotes of one contract at one timestamp apart; the source's, or their ordinal."""
     underlying: str
     """What the option is on; 1 to 20 characters."""
     strike_price: Decimal
     """Strike, in quote units of the underlying; above 0, below 1e12, at most 12 decimals."""
     expiry_date: datetime
-    """When the contract expires: timezone-aware."""
-    option_type: str
+    """When the contract expires: timezone-aware. Midnight UTC where the source gives a date."""
+    option_type: OptionType
     """``call`` or ``put``."""
-    timestamp: datetime
-    """When the quote was made: timezone-aware, kept to the microsecond."""
-    id: int
-    """Tells quotes of one contract at one timestamp apart; the source's, or their ordinal."""
     iv: Decimal | None
-    """Implied volatility, a fraction per year (0.65, never 65); None where there is none."""
+    """Implied volatility, a fraction per year (0.65, never 65). None: the source gave none."""
     delta: Decimal | None
-    """Change of the option's price per unit of the underlying's price."""
+    """Change of the option's price per unit of the underlying's price. None: none given."""
     gamma: Decimal | None
-    """Change of delta per unit of the underlying's price."""
+    """Change of delta per unit of the underlying's price. None: none given."""
     theta: Decimal | None
-    """Change of the option's price per day, as the source states it."""
+    """Change of the option's price per day, as the source states it. None: none given."""
     vega: Decimal | None
-    """Change of the option's price per point of volatility, as the source states it."""
+    """Change of the option's price per point of volatility, as the source states it. None: none
+    given."""
+    timestamp: datetime
+    """When the quote was made: timezone-aware, kept to the microsecond. Midnight UTC where the
+    source gives a date. In UTC where it was read."""
+
+
+TRADE_KEY: Sequence[str] = ("symbol", "exchange", "timestamp", "id")
+"""The fields of Trade that are the key of market_data, in its order."""
+OPTION_KEY: Sequence[str] = (
+    "underlying",
+    "expiry_date",
+    "strike_price",
+    "option_type",
+    "timestamp",
+    "id",
+)
+"""The fields of OptionQuote that are the key of option_data, in its order."""

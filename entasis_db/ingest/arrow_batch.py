@@ -14,10 +14,8 @@ from entasis_db.ingest.id_spaces import Market
 from entasis_db.ingest.limits import NAME_LENGTH, PRICE_DECIMALS, PRICE_LIMIT, time_bounds
 from entasis_db.ingest.quarantine import Refusal
 from entasis_db.ingest.targets import TRADES
-from entasis_db.model import Trade
+from entasis_db.model import TRADE_KEY, Trade
 from entasis_db.readers.arrow import COLUMNS, MOST_DIGITS
-
-_KEY = ("symbol", "exchange", "timestamp", "id")
 
 
 class ArrowBatch(Batch):
@@ -99,7 +97,7 @@ def _clean(table: Any) -> Any:
 
 def _in_key_order(table: Any) -> Any:
     """Sort as writers do, who must lock in one order so that they do not deadlock."""
-    return table.sort_by([(name, "ascending") for name in _KEY])
+    return table.sort_by([(name, "ascending") for name in TRADE_KEY])
 
 
 def _copy_text(table: Any) -> memoryview:

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 from psycopg import sql
 
 from entasis_db.ingest.copy_text import option_writer, trade_writer
-from entasis_db.model import OptionQuote, Trade
+from entasis_db.model import OPTION_KEY, TRADE_KEY, OptionQuote, Trade
 
 Row = TypeVar("Row", Trade, OptionQuote)
 
@@ -31,35 +31,34 @@ class Target(Generic[Row]):
 TRADES: Target[Trade] = Target(
     relation="market_data",
     copy=sql.SQL(
-        "COPY entasis.market_data (symbol, exchange, timestamp, id, price, volume) FROM STDIN"
+        "COPY entasis.market_data (id, symbol, exchange, timestamp, price, volume) FROM STDIN"
     ),
     stage=sql.SQL("SELECT entasis.stage_trades()"),
     copy_staged=sql.SQL(
         "COPY pg_temp.entasis_staged_trades"
-        " (line, symbol, exchange, timestamp, id, price, volume) FROM STDIN"
+        " (line, id, symbol, exchange, timestamp, price, volume) FROM STDIN"
     ),
     insert_staged=sql.SQL(
         "SELECT inserted, already_there, quarantined FROM entasis.insert_staged_trades(%s)"
     ),
-    key=itemgetter(0, 1, 2, 3),
+    key=itemgetter(*map(Trade._fields.index, TRADE_KEY)),
     writer=trade_writer,
 )
 
 OPTIONS: Target[OptionQuote] = Target(
     relation="option_data",
     copy=sql.SQL(
-        "COPY entasis.option_data (underlying, strike_price, expiry_date, option_type, timestamp,"
-        " id, iv, delta, gamma, theta, vega) FROM STDIN"
+        "COPY entasis.option_data (id, underlying, strike_price, expiry_date, option_type, iv,"
+        " delta, gamma, theta, vega, timestamp) FROM STDIN"
     ),
     stage=sql.SQL("SELECT entasis.stage_options()"),
     copy_staged=sql.SQL(
-        "COPY pg_temp.entasis_staged_options (line, underlying, strike_price, expiry_date,"
-        " option_type, timestamp, id, iv, delta, gamma, theta, vega) FROM STDIN"
+        "COPY pg_temp.entasis_staged_options (line, id, underlying, strike_price, expiry_date,"
+        " option_type, iv, delta, gamma, theta, vega, timestamp) FROM STDIN"
     ),
     insert_staged=sql.SQL(
         "SELECT inserted, already_there, quarantined FROM entasis.insert_staged_options(%s)"
     ),
-    # underlying, expiry_date, strike_price, option_type, timestamp, id
-    key=itemgetter(0, 2, 1, 3, 4, 5),
+    key=itemgetter(*map(OptionQuote._fields.index, OPTION_KEY)),
     writer=option_writer,
 )

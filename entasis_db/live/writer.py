@@ -215,7 +215,7 @@ class TickWriter:
     def _check(self, row: Row) -> None:
         """Refuse a mistake in the caller's program before the row is accepted."""
         if isinstance(row, Trade):
-            symbol, exchange, timestamp, number, price, volume = row
+            number, symbol, exchange, timestamp, price, volume = row
             if not (
                 type(price) is Decimal
                 and type(volume) is Decimal

@@ -20,17 +20,15 @@ from typing import get_args
 from uuid import UUID
 
 from entasis_db.errors import QueryError
+from entasis_db.model import OptionQuote, OptionType, Trade
 from entasis_db.queries import cache_rules
 from entasis_db.queries.intervals import INTERVALS, Interval
 from entasis_db.queries.rows import (
     Candle,
-    OptionQuote,
-    OptionType,
     PositionSnapshot,
     Prediction,
     PredictionScore,
     SmilePoint,
-    Trade,
 )
 from entasis_db.queries.statement import Statement, statement
 

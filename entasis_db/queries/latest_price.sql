@@ -1,10 +1,10 @@
 -- The newest trade of one market: the last entry of the key's index in the newest partition that has
 -- one. Older partitions are not opened.
 SELECT
+    m.id,
     m.symbol,
     m.exchange,
     m.timestamp,
-    m.id,
     m.price,
     m.volume
 FROM entasis.market_data AS m

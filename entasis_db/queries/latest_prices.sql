@@ -26,18 +26,18 @@ WITH RECURSIVE known_markets AS (
 )
 
 SELECT
+    t.id,
     k.symbol,
     k.exchange,
     t.timestamp,
-    t.id,
     t.price,
     t.volume
 FROM known_markets AS k
 CROSS JOIN
     LATERAL (
         SELECT
-            m.timestamp,
             m.id,
+            m.timestamp,
             m.price,
             m.volume
         FROM entasis.market_data AS m

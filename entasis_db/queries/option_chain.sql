@@ -50,17 +50,17 @@ WITH RECURSIVE contracts AS (
 )
 
 SELECT
-    q.underlying,
-    q.expiry_date,
-    q.strike_price,
-    q.option_type,
-    q.timestamp,
     q.id,
+    q.underlying,
+    q.strike_price,
+    q.expiry_date,
+    q.option_type,
     q.iv,
     q.delta,
     q.gamma,
     q.theta,
-    q.vega
+    q.vega,
+    q.timestamp
 FROM contracts AS c
 CROSS JOIN
     LATERAL (

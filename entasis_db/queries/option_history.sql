@@ -1,17 +1,17 @@
 -- The quotes of one contract in [from_time, to_time), in order of time: how its implied volatility and
 -- its greeks moved.
 SELECT
-    o.underlying,
-    o.expiry_date,
-    o.strike_price,
-    o.option_type,
-    o.timestamp,
     o.id,
+    o.underlying,
+    o.strike_price,
+    o.expiry_date,
+    o.option_type,
     o.iv,
     o.delta,
     o.gamma,
     o.theta,
-    o.vega
+    o.vega,
+    o.timestamp
 FROM entasis.option_data AS o
 WHERE
     o.underlying = %(underlying)s::text

@@ -1,4 +1,4 @@
-"""The rows that the named queries return.
+"""The rows that the named queries return, beside the trades and option quotes of model.
 
 Times are timezone-aware and in UTC, numbers are exact (Decimal). Symbols, exchanges and models are
 in the spelling in which they were stored.
@@ -7,28 +7,9 @@ in the spelling in which they were stored.
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Context, Decimal
-from typing import Literal
 from uuid import UUID
 
-OptionType = Literal["call", "put"]
-
-
-@dataclass(frozen=True, slots=True)
-class Trade:
-    """One trade of one market. Symbol and exchange make a market."""
-
-    symbol: str
-    """Instrument, in the exchange's spelling."""
-    exchange: str
-    """Venue."""
-    timestamp: datetime
-    """When it was made, by the exchange's clock."""
-    id: int
-    """The source's own number of it; unique within (symbol, exchange, timestamp)."""
-    price: Decimal
-    """Quote units for one base unit; above 0."""
-    volume: Decimal
-    """Base units; above 0."""
+from entasis_db.model import OptionType
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,35 +56,6 @@ class Candle:
             return None
         context = Context(prec=34, rounding=ROUND_HALF_EVEN, traps=[])
         return context.divide(self.quote_volume, self.volume)
-
-
-@dataclass(frozen=True, slots=True)
-class OptionQuote:
-    """One quote of one option contract."""
-
-    underlying: str
-    """What the option is on."""
-    expiry_date: datetime
-    """When the contract expires. Midnight where the source gives a date only."""
-    strike_price: Decimal
-    """Strike; quote units of the underlying."""
-    option_type: OptionType
-    """``call`` or ``put``."""
-    timestamp: datetime
-    """When the quote was made. Midnight where the source gives a date only."""
-    id: int
-    """Tells quotes of one contract at one timestamp apart."""
-    iv: Decimal | None
-    """Implied volatility, a fraction per year (0.65, never 65). None: the source gave none."""
-    delta: Decimal | None
-    """Change of the option's price per unit of the underlying's. None: the source gave none."""
-    gamma: Decimal | None
-    """Change of delta per unit of the underlying's price. None: the source gave none."""
-    theta: Decimal | None
-    """Change of the option's price per day, as the source states it. None: it gave none."""
-    vega: Decimal | None
-    """Change of the option's price per point of volatility, as the source states it. None: it gave
-    none."""
 
 
 @dataclass(frozen=True, slots=True)

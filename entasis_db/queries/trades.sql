@@ -1,10 +1,10 @@
 -- The trades of one market in [from_time, to_time), in the order in which they were made. Time alone
 -- is no order: trades of one timestamp are ordered by id, as open and close of a candle are.
 SELECT
+    m.id,
     m.symbol,
     m.exchange,
     m.timestamp,
-    m.id,
     m.price,
     m.volume
 FROM entasis.market_data AS m

@@ -10,10 +10,10 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from entasis_db.errors import LoadError
+from entasis_db.model import Trade
 from entasis_db.readers.files import arrow_kind
 
-COLUMNS = ("symbol", "exchange", "timestamp", "id", "price", "volume")
-"""What a trade is made of."""
+COLUMNS = Trade._fields
 MOST_DIGITS = 38
 PRICE_DECIMALS = 12
 

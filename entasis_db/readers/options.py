@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from entasis_db.model import OptionQuote
+from entasis_db.model import OptionQuote, OptionType
 from entasis_db.readers.rows import (
     EPOCH,
     Layout,
@@ -47,7 +47,8 @@ _DERIBIT_OPTION = re.compile(
 )
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _DERIBIT_EXPIRY_HOUR = 8  # UTC, for every contract
-_TYPES = {"C": "call", "P": "put", "call": "call", "put": "put"}
+_LETTERS: dict[str, OptionType] = {"C": "call", "P": "put"}
+_WORDS: dict[str, OptionType] = {"call": "call", "put": "put"}
 
 
 class Contract(NamedTuple):
@@ -56,7 +57,7 @@ class Contract(NamedTuple):
     underlying: str
     strike_price: Decimal
     expiry_date: datetime
-    option_type: str
+    option_type: OptionType
 
 
 def read_options(path: str | Path, *, layout: str | None = None) -> "OptionReader":
@@ -93,14 +94,14 @@ class OptionReader(Reader[OptionRow]):
             ordinal = ordinals.next(contract, microseconds)
             percent = _number_or_none(iv)
             quote = OptionQuote(
-                *contract,
-                timestamp,
                 ordinal,
+                *contract,
                 None if percent is None else percent.scaleb(-2, _EXACT),
                 _number_or_none(delta),
                 _number_or_none(gamma),
                 _number_or_none(theta),
                 _number_or_none(vega),
+                timestamp,
             )
             return OptionRow(line, quote)
 
@@ -108,13 +109,14 @@ class OptionReader(Reader[OptionRow]):
             underlying, option_type, expiration, quotedate, strike = (
                 fields[position] for position in (0, 3, 4, 5, 6)
             )
-            if option_type not in ("call", "put"):
+            known_type = _WORDS.get(option_type)
+            if known_type is None:
                 raise RowError("instrument", f"{option_type!r} is neither call nor put")
-            contract = Contract(underlying, decimal_of(strike), _midnight(expiration), option_type)
+            contract = Contract(underlying, decimal_of(strike), _midnight(expiration), known_type)
             timestamp = _midnight(quotedate)
             ordinal = ordinals.next(contract, (timestamp - EPOCH).days)
             iv, delta, gamma, theta, vega = map(_number_or_none, fields[12:17])
-            quote = OptionQuote(*contract, timestamp, ordinal, iv, delta, gamma, theta, vega)
+            quote = OptionQuote(ordinal, *contract, iv, delta, gamma, theta, vega, timestamp)
             return OptionRow(line, quote)
 
         return deribit if self.layout == "deribit-tickers" else backtester
@@ -126,7 +128,7 @@ def deribit_contract(name: str) -> Contract:
     parts = _DERIBIT_OPTION.fullmatch(name)
     if parts is None:
         raise RowError("instrument", f"{name!r} is not the name of a Deribit option")
-    underlying, day, month, year, strike, side = parts.groups()
+    underlying, day, month, year, strike, letter = parts.groups()
     try:
         expiry = datetime(
             2000 + int(year),
@@ -137,7 +139,7 @@ def deribit_contract(name: str) -> Contract:
         )
     except ValueError:
         raise RowError("instrument", f"{name!r} expires on no day of the calendar") from None
-    return Contract(underlying, Decimal(strike.replace("d", ".")), expiry, _TYPES[side])
+    return Contract(underlying, Decimal(strike.replace("d", ".")), expiry, _LETTERS[letter])
 
 
 @lru_cache(maxsize=1 << 14)

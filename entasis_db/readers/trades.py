@@ -139,7 +139,7 @@ class TradeReader(Reader[TradeRow]):
                 number = ordinals.next(market, microseconds)
             exchange, symbol = market
             trade = Trade(
-                symbol, exchange, timestamp, number, decimal_of(price), decimal_of(volume)
+                number, symbol, exchange, timestamp, decimal_of(price), decimal_of(volume)
             )
             if below:
                 self.truncated_nanoseconds += 1
@@ -158,10 +158,10 @@ class TradeReader(Reader[TradeRow]):
 
         def parse(line: int, fields: list[str]) -> TradeRow:
             trade = Trade(
+                _id(fields[0]),
                 symbol,
                 exchange,
                 _binance_time(fields[time]),
-                _id(fields[0]),
                 decimal_of(fields[1]),
                 decimal_of(fields[2]),
             )
@@ -178,10 +178,10 @@ class TradeReader(Reader[TradeRow]):
                 raise RowError("event", f"the event is {event!r}, not a trade")
             exchange = exchange_of(symbol)
             trade = Trade(
+                _id(trade_id),
                 symbol,
                 exchange,
                 _binance_time(time),
-                _id(trade_id),
                 decimal_of(price),
                 decimal_of(volume),
             )

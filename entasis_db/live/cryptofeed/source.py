@@ -121,11 +121,14 @@ class Source(Mapping[tuple[str, str], str]):
             greeks = raw["greeks"]
             iv = raw.get("mark_iv")
             quote = OptionQuote(
-                *contract,
-                milliseconds(raw["timestamp"]),
                 0,
+                *contract,
                 None if iv is None else scaled(iv, -2),
-                *(number_or_none(greeks.get(name)) for name in ("delta", "gamma", "theta", "vega")),
+                number_or_none(greeks.get("delta")),
+                number_or_none(greeks.get("gamma")),
+                number_or_none(greeks.get("theta")),
+                number_or_none(greeks.get("vega")),
+                milliseconds(raw["timestamp"]),
             )
             moment, known = self._quotes.get(contract, (None, []))
             if moment != quote.timestamp:
@@ -162,7 +165,14 @@ class Source(Mapping[tuple[str, str], str]):
             if not isinstance(number, int):
                 number, id_space = _digest(trade, number, message, positions), "digest"
             market = (reading.symbol, exchange.name)
-            row = Trade(*market, reading.timestamp, number, reading.price, reading.volume)
+            row = Trade(
+                id=number,
+                symbol=reading.symbol,
+                exchange=exchange.name,
+                timestamp=reading.timestamp,
+                price=reading.price,
+                volume=reading.volume,
+            )
             check_row(row)
             if self._markets.setdefault(market, id_space) != id_space:
                 raise RowError(

@@ -35,19 +35,37 @@ HUGE = Decimal("999999999999.123456789012")
 
 def quote(time: datetime, number: int, **values: Decimal | None) -> OptionQuote:
     greeks = {"iv": None, "delta": None, "gamma": None, "theta": None, "vega": None, **values}
-    return OptionQuote("ETH", Decimal("3000.50"), month(0), "put", time, number, **greeks)
+    return OptionQuote(
+        underlying="ETH",
+        strike_price=Decimal("3000.50"),
+        expiry_date=month(0),
+        option_type="put",
+        timestamp=time,
+        id=number,
+        **greeks,
+    )
 
 
 def fill(connection: Connection) -> None:
     """Trades and quotes of several months, some of them past their keep period."""
     trades = [
-        Trade(symbol, "x", month(back) + timedelta(days=day), day, Decimal(day + 1), Decimal(back))
+        Trade(
+            symbol=symbol,
+            exchange="x",
+            timestamp=month(back) + timedelta(days=day),
+            id=day,
+            price=Decimal(day + 1),
+            volume=Decimal(back),
+        )
         for back in TRADES_OF
         for day in range(3)
         for symbol in ("BTC", "Ünï,\n\"c'ode")
     ]
     # a minute whose quote volume no DECIMAL(38, 24) holds
-    trades += [Trade("HUGE", "x", month(14), n, HUGE, HUGE) for n in range(3)]
+    trades += [
+        Trade(symbol="HUGE", exchange="x", timestamp=month(14), id=n, price=HUGE, volume=HUGE)
+        for n in range(3)
+    ]
     ingest_trades(connection, trades, source="fill", id_space="trade")
     quotes = [
         quote(month(5), 0, iv=Decimal("0.65"), gamma=Decimal("0.000000000000000001")),
@@ -303,7 +321,13 @@ numbers = st.decimals(
 ) | st.sampled_from([Decimal(1), Decimal("1.50"), HUGE])
 
 trades = st.builds(
-    Trade, st.sampled_from(["A", "B"]), st.just("x"), times, st.integers(0, 3), numbers, numbers
+    Trade,
+    id=st.integers(0, 3),
+    symbol=st.sampled_from(["A", "B"]),
+    exchange=st.just("x"),
+    timestamp=times,
+    price=numbers,
+    volume=numbers,
 )
 
 greeks = st.none() | st.decimals(

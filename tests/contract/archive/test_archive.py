@@ -163,7 +163,9 @@ def test_what_came_back_is_read_only_and_stands_in_nobodys_way(
     assert everything(connection) == back
 
     # other trades come, their candles follow, and a release goes on
-    new = Trade("NEW", "x", month(0), 1, Decimal(1), Decimal(1))
+    new = Trade(
+        symbol="NEW", exchange="x", timestamp=month(0), id=1, price=Decimal(1), volume=Decimal(1)
+    )
     assert ingest_trades(connection, [new], source="later", id_space="trade").inserted == 1
     oracle.refresh(connection)
     connection.execute("CALL entasis.rebuild_candles('-infinity', 'infinity')")

@@ -86,12 +86,13 @@ class World:
                         [trade.timestamp, trade.timestamp + timedelta(minutes=1)],
                     )
                     stored = self.connection.execute(
-                        "INSERT INTO entasis.market_data (symbol, exchange, timestamp, id, price,"
+                        "INSERT INTO entasis.market_data (id, symbol, exchange, timestamp, price,"
                         " volume) VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
                         trade,
                     ).rowcount
                 if stored:
-                    self.trades[trade[:4]] = (trade.price, trade.volume)
+                    key = trade.symbol, trade.exchange, trade.timestamp, trade.id
+                    self.trades[key] = (trade.price, trade.volume)
 
     def insert_quotes(self, found: list[OptionQuote]) -> None:
         for q in found:
@@ -102,10 +103,10 @@ class World:
                         [q.timestamp, q.timestamp + timedelta(minutes=1)],
                     )
                     stored = self.connection.execute(
-                        "INSERT INTO entasis.option_data (underlying, strike_price, expiry_date,"
-                        " option_type, timestamp, id, gamma) VALUES (%s, %s, %s, %s, %s, %s, %s)"
-                        " ON CONFLICT DO NOTHING",
-                        [*q[:6], q.gamma],
+                        "INSERT INTO entasis.option_data (id, underlying, strike_price,"
+                        " expiry_date, option_type, timestamp, gamma)"
+                        " VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                        [*q[:5], q.timestamp, q.gamma],
                     ).rowcount
                 if stored:
                     self.quotes[q.timestamp, q.id] = q.gamma
@@ -204,7 +205,9 @@ def test_every_row_that_was_accepted_is_there_exactly_once(
             )
 
         set_keep(keep, 1)
-        world.insert_trades([Trade("A", "x", month(7), 0, HUGE, HUGE)])
+        world.insert_trades(
+            [Trade(symbol="A", exchange="x", timestamp=month(7), id=0, price=HUGE, volume=HUGE)]
+        )
         for step, *values in played:
             match step:
                 case "trades":

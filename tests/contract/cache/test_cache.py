@@ -111,8 +111,19 @@ def test_a_touched_trade_is_in_a_touched_page(
 
 def test_what_is_missing_stays_missing() -> None:
     candle = queries.Candle("a", "b", NOON, *[D("1.10")] * 6, 0, None, None, None, None)
-    quoted = queries.OptionQuote("a", NOON, D(1), "put", NOON, 1, None, D("1E-9"), *[None] * 3)
-    for row in (candle, quoted, queries.Trade("\0\t\n\u20ac", "b", NOON, 2**62, D("1E+2"), D(1))):
+    quoted = queries.OptionQuote(1, "a", D(1), NOON, "put", None, D("1E-9"), None, None, None, NOON)
+    for row in (
+        candle,
+        quoted,
+        queries.Trade(
+            symbol="\0\t\n\u20ac",
+            exchange="b",
+            timestamp=NOON,
+            id=2**62,
+            price=D("1E+2"),
+            volume=D(1),
+        ),
+    ):
         assert exactly(list(decode(encode([row], type(row)), type(row)))) == exactly([row])
 
 

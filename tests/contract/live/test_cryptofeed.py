@@ -59,7 +59,14 @@ def feed(database: Database, lines: list[Line], **options: Any) -> Any:
 
 
 def as_trade(told: Told) -> Trade:
-    return Trade(*told[:6])
+    return Trade(
+        id=told.id,
+        symbol=told.symbol,
+        exchange=told.exchange,
+        timestamp=told.timestamp,
+        price=told.price,
+        volume=told.volume,
+    )
 
 
 def assert_stored(database: Database, lines: list[Line], exchange: str) -> None:
@@ -166,17 +173,18 @@ def test_option_quotes(database: Database, needs_cryptofeed: None) -> None:
     tickers = [m["params"]["data"] for m in messages(lines)]
     with database.connect() as connection:
         stored = connection.execute(
-            "SELECT underlying, strike_price, expiry_date, option_type, timestamp, id,"
-            " iv, delta, gamma, theta, vega FROM entasis.option_data"
+            "SELECT id, underlying, strike_price, expiry_date, option_type,"
+            " iv, delta, gamma, theta, vega, timestamp FROM entasis.option_data"
         ).fetchall()
-    assert len(stored) == len(tickers) == 89
-    assert sorted((row[4], row[6], row[7]) for row in stored) == sorted(
+    quotes = [OptionQuote(*row) for row in stored]
+    assert len(quotes) == len(tickers) == 89
+    assert sorted((q.timestamp, q.iv, q.delta) for q in quotes) == sorted(
         (milliseconds(t["timestamp"]), t["mark_iv"] / 100, t["greeks"]["delta"]) for t in tickers
     )
     if SAMPLES.is_dir():
         rows = read_options(SAMPLES / "options_deribit_eth_2021-07-22.csv")
         expected = [row.quote for row in rows if isinstance(row, OptionRow)]
-        assert sorted(OptionQuote(*row) for row in stored) == sorted(expected)
+        assert sorted(quotes) == sorted(expected)
 
 
 def test_an_event_loops_writer(database: Database, needs_cryptofeed: None) -> None:

@@ -71,29 +71,60 @@ DOCUMENTED: dict[str, tuple[Any, str]] = {
 }
 READ: dict[str, Trade] = {
     "BINANCE": Trade(
-        *("BNBBTC", "binance-spot", milliseconds(1672515782136), 12345, D("0.001"), D(100))
+        id=12345,
+        symbol="BNBBTC",
+        exchange="binance-spot",
+        timestamp=milliseconds(1672515782136),
+        price=D("0.001"),
+        volume=D(100),
     ),
     "BYBIT": Trade(
-        *("BTCUSDT", "bybit", milliseconds(1672304486865)),
-        digest("BYBIT", "BTC-USDT-PERP", "20f43950-d8dd-5b31-9112-a178eb6023af"),
-        *(D("16578.50"), D("0.001")),
+        id=digest("BYBIT", "BTC-USDT-PERP", "20f43950-d8dd-5b31-9112-a178eb6023af"),
+        symbol="BTCUSDT",
+        exchange="bybit",
+        timestamp=milliseconds(1672304486865),
+        price=D("16578.50"),
+        volume=D("0.001"),
     ),
     "COINBASE": Trade(
-        *("BTC-USD", "coinbase", datetime(2018, 5, 21, 0, 26, 5, 585123, tzinfo=UTC), 43736593),
-        *(D("8506.26000000"), D("0.01235647")),
+        id=43736593,
+        symbol="BTC-USD",
+        exchange="coinbase",
+        timestamp=datetime(2018, 5, 21, 0, 26, 5, 585123, tzinfo=UTC),
+        price=D("8506.26000000"),
+        volume=D("0.01235647"),
     ),
     "DERIBIT": Trade(
-        *("BTC-PERPETUAL", "deribit", milliseconds(1550736299753), 933, D("3948.69"), D(10))
+        id=933,
+        symbol="BTC-PERPETUAL",
+        exchange="deribit",
+        timestamp=milliseconds(1550736299753),
+        price=D("3948.69"),
+        volume=D(10),
     ),
     "KRAKEN": Trade(
-        *("BTC/USD", "kraken", datetime(2026, 8, 10, 14, 23, 11, 53094, tzinfo=UTC), 104950594),
-        *(D("64668.9"), D("0.00122657")),
+        id=104950594,
+        symbol="BTC/USD",
+        exchange="kraken",
+        timestamp=datetime(2026, 8, 10, 14, 23, 11, 53094, tzinfo=UTC),
+        price=D("64668.9"),
+        volume=D("0.00122657"),
     ),
-    "OKX": Trade(*("BTC-USD-191227", "okx", milliseconds(1597026383085), 9, D("0.016"), D(50))),
+    "OKX": Trade(
+        id=9,
+        symbol="BTC-USD-191227",
+        exchange="okx",
+        timestamp=milliseconds(1597026383085),
+        price=D("0.016"),
+        volume=D(50),
+    ),
     "PHEMEX": Trade(
-        *("BTCUSDT", "phemex", EPOCH + timedelta(microseconds=1786993352243530)),
-        digest("PHEMEX", "BTC-USDT-PERP", *(1786993352243530151, "Sell", "64320.1", "0.006")),
-        *(D("64320.1"), D("0.006")),
+        id=digest("PHEMEX", "BTC-USDT-PERP", 1786993352243530151, "Sell", "64320.1", "0.006"),
+        symbol="BTCUSDT",
+        exchange="phemex",
+        timestamp=EPOCH + timedelta(microseconds=1786993352243530),
+        price=D("64320.1"),
+        volume=D("0.006"),
     ),
 }
 SIDES = {
@@ -122,7 +153,7 @@ def test_a_documented_trade(exchange: str) -> None:
     assert source.trade(trade, 1) == READ[exchange]
     assert EXCHANGES[exchange].read(trade, 0).side == SIDES[exchange]
     assert ("digest" if exchange in ("BYBIT", "PHEMEX") else EXCHANGES[exchange].id_space) == (
-        source[READ[exchange][:2]]
+        source[READ[exchange].symbol, READ[exchange].exchange]
     )
 
 
@@ -231,7 +262,7 @@ def test_what_cannot_be_read_exactly_is_refused() -> None:
     mine = Source({"BITFINEX": own})
     raw = {"instId": "A", "ts": "1700000000123", "tradeId": "5"}
     raw |= {"px": "1", "sz": "1", "side": "buy"}
-    assert mine.trade(fed("BITFINEX", raw), 1)[:2] == ("A", "mine")
+    assert mine.trade(fed("BITFINEX", raw), 1)[:3] == (5, "A", "mine")
 
 
 @pytest.mark.parametrize(

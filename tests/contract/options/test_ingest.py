@@ -61,8 +61,8 @@ def test_options_each_with_its_own_fault(connection: psycopg.Connection[Any]) ->
         enumerate(OPTION_FAULTS, 2)
     )
     found = connection.execute(
-        "SELECT underlying, strike_price, expiry_date, option_type, timestamp, id,"
-        " iv, delta, gamma, theta, vega FROM entasis.option_data ORDER BY id"
+        "SELECT id, underlying, strike_price, expiry_date, option_type,"
+        " iv, delta, gamma, theta, vega, timestamp FROM entasis.option_data ORDER BY id"
     ).fetchall()
     assert found == [tuple(row) for row in good]
 

@@ -64,19 +64,15 @@ def insert_trades(connection: psycopg.Connection[Any], trades: Sequence[Trade]) 
     """Insert in two statements, so that what is stored may lie in any order."""
     half = len(trades) // 2
     for batch in filter(None, (trades[:half], trades[half:])):
-        columns = zip(
-            *((t.symbol, t.exchange, t.timestamp, t.id, t.price, t.volume) for t in batch),
-            strict=True,
-        )
         connection.execute(
             """
-            INSERT INTO entasis.market_data (symbol, exchange, timestamp, id, price, volume)
+            INSERT INTO entasis.market_data (id, symbol, exchange, timestamp, price, volume)
             SELECT * FROM unnest(
-                %s::text[], %s::text[], %s::timestamptz[], %s::bigint[],
+                %s::bigint[], %s::text[], %s::text[], %s::timestamptz[],
                 %s::numeric[], %s::numeric[]
             )
             """,
-            [list(column) for column in columns],
+            [list(column) for column in zip(*batch, strict=True)],
         )
 
 
@@ -85,11 +81,11 @@ def insert_quotes(connection: psycopg.Connection[Any], quotes: Sequence[OptionQu
         connection.execute(
             """
             INSERT INTO entasis.option_data (
-                underlying, expiry_date, strike_price, option_type, timestamp, id,
-                iv, delta, gamma, theta, vega
+                id, underlying, strike_price, expiry_date, option_type,
+                iv, delta, gamma, theta, vega, timestamp
             ) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
             """,
-            [getattr(q, name) for name in q.__slots__],
+            q,
         )
 
 
@@ -100,7 +96,8 @@ def trade(
     volume: Decimal = Decimal(1),
     market: tuple[str, str] = MARKET,
 ) -> Trade:
-    return Trade(*market, timestamp, number, price, volume)
+    symbol, exchange = market
+    return Trade(number, symbol, exchange, timestamp, price, volume)
 
 
 # Around a Monday, a change of the month, and the days on which New York changes its clock.
@@ -198,17 +195,17 @@ def quote(
 ) -> OptionQuote:
     delta = Decimal(number) / 8
     return OptionQuote(
-        underlying,
-        expiry,
-        Decimal(strike),
-        option_type,
-        timestamp,
-        number,
-        iv,
-        delta,
-        Decimal("0.00002"),
-        None,
-        Decimal("1.5"),
+        underlying=underlying,
+        strike_price=Decimal(strike),
+        expiry_date=expiry,
+        option_type=option_type,
+        timestamp=timestamp,
+        id=number,
+        iv=iv,
+        delta=delta,
+        gamma=Decimal("0.00002"),
+        theta=None,
+        vega=Decimal("1.5"),
     )
 
 

@@ -120,7 +120,7 @@ def test_parameters_and_columns_are_those_of_the_function(
     with seeded.connect() as connection:
         cursor = connection.execute(statement.sql.encode(), statement.params)
         assert cursor.description is not None
-        assert tuple(column.name for column in cursor.description) == statement.row.__slots__
+        assert tuple(column.name for column in cursor.description) == statement.row.__match_args__
 
 
 # --- any connection ------------------------------------------------------------------------------

@@ -39,14 +39,30 @@ TRADES_OF = (14, 6, 5, 1)  # months ago; kept are 3 for trades and quotes, 12 fo
 
 def fill(connection: psycopg.Connection[Any]) -> None:
     trades = [
-        Trade("BTC", "x", month(back) + timedelta(days=day), day, Decimal(day + 1), Decimal(back))
+        Trade(
+            symbol="BTC",
+            exchange="x",
+            timestamp=month(back) + timedelta(days=day),
+            id=day,
+            price=Decimal(day + 1),
+            volume=Decimal(back),
+        )
         for back in TRADES_OF
         for day in range(3)
     ]
     ingest_trades(connection, trades, source="fill", id_space="trade")
     quote = OptionQuote(
-        *("ETH", Decimal(1), THIS_MONTH, "put", month(5), 0),
-        *(Decimal("0.5"), None, None, None, None),
+        id=0,
+        underlying="ETH",
+        strike_price=Decimal(1),
+        expiry_date=THIS_MONTH,
+        option_type="put",
+        iv=Decimal("0.5"),
+        delta=None,
+        gamma=None,
+        theta=None,
+        vega=None,
+        timestamp=month(5),
     )
     ingest_options(connection, [quote, quote._replace(timestamp=month(1))], source="fill")
     # so that candles have their partitions, and an administrator need not wait for a job
@@ -214,7 +230,14 @@ def test_a_running_reader_holds_nobody_else_up(filled: Database) -> None:
                 assert other.execute(
                     "SELECT count(*) FROM entasis.market_data WHERE timestamp < %s", [month(6)]
                 ).fetchone() == (0,)
-                late = Trade("BTC", "x", month(1), 99, Decimal(1), Decimal(1))
+                late = Trade(
+                    symbol="BTC",
+                    exchange="x",
+                    timestamp=month(1),
+                    id=99,
+                    price=Decimal(1),
+                    volume=Decimal(1),
+                )
                 ingest_trades(other, [late], source="meanwhile", id_space="trade")
                 other.execute("DELETE FROM entasis.market_data WHERE id = 99")
                 assert not running.done()
@@ -228,7 +251,14 @@ def test_an_administrator_brings_late_candles_up_to_date_first(
 ) -> None:
     """Where a job has to do it, maintenance waits for the job."""
     with filled.connect() as connected, server.login("entasis_admin") as (user, password):
-        late = Trade("BTC", "x", month(5), 99, Decimal(7), Decimal(7))
+        late = Trade(
+            symbol="BTC",
+            exchange="x",
+            timestamp=month(5),
+            id=99,
+            price=Decimal(7),
+            volume=Decimal(7),
+        )
         ingest_trades(connected, [late], source="late", id_space="trade")
         expected = oracle.candles(oracle.stored_trades(connected), "1m")
         if filled.can("hypertables"):  # which does it every minute

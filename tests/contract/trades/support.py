@@ -22,14 +22,30 @@ D = Decimal
 
 
 def trade(number: int = 1, **changes: Any) -> Trade:
-    made = Trade("BTC", "x", NOON + timedelta(seconds=number), number, D("61804.5"), D("0.25"))
+    made = Trade(
+        symbol="BTC",
+        exchange="x",
+        timestamp=NOON + timedelta(seconds=number),
+        id=number,
+        price=D("61804.5"),
+        volume=D("0.25"),
+    )
     return made._replace(**changes)
 
 
 def quote(number: int = 1, **changes: Any) -> OptionQuote:
     made = OptionQuote(
-        *("ETH", D(2800), EXPIRY, "call", NOON + timedelta(seconds=number), number),
-        *(D("0.65"), D("0.5"), D("0.00002"), D("-1.6"), D("0.2")),
+        id=number,
+        underlying="ETH",
+        strike_price=D(2800),
+        expiry_date=EXPIRY,
+        option_type="call",
+        iv=D("0.65"),
+        delta=D("0.5"),
+        gamma=D("0.00002"),
+        theta=D("-1.6"),
+        vega=D("0.2"),
+        timestamp=NOON + timedelta(seconds=number),
     )
     return made._replace(**changes)
 
@@ -45,7 +61,10 @@ def quarantined(connection: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:
 
 
 def by_key(*trades: Trade) -> dict[oracle.TradeKey, tuple[Decimal, Decimal]]:
-    return {(t.symbol, t.exchange, t.timestamp.astimezone(UTC), t.id): t[4:] for t in trades}
+    return {
+        (t.symbol, t.exchange, t.timestamp.astimezone(UTC), t.id): (t.price, t.volume)
+        for t in trades
+    }
 
 
 def took_the_slow_way(connection: psycopg.Connection[Any]) -> bool:
@@ -75,3 +94,19 @@ times = st.one_of(
         [datetime(2023, 12, 31, 23, 59, 59, 999999, UTC), datetime(2024, 1, 1, tzinfo=UTC)]
     ),
 ).map(lambda t: t.astimezone(timezone(timedelta(hours=t.second % 3 - 1))))
+
+
+good_numbers = st.one_of(
+    st.sampled_from([D(1), D("1.0"), D(2), D("61804.5")]),
+    st.decimals(D("0.000000000001"), D("9999999"), places=12),
+)
+
+good_trades = st.builds(
+    Trade,
+    id=st.sampled_from([0, 1, 2, -(2**63), 2**63 - 1]),
+    symbol=st.sampled_from(["BTC", "ETH", "\\N\t"]),
+    exchange=st.sampled_from(["x", "y"]),
+    timestamp=times,
+    price=good_numbers,
+    volume=good_numbers,
+).filter(lambda t: t.price * t.volume < D("1e13"))

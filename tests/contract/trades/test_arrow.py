@@ -150,7 +150,7 @@ def test_integers_and_constants(connection: Connection) -> None:
         }
     )
     assert load(connection, data, symbol="BTC", exchange="x") == ArrowReport(1)
-    expected = Trade("BTC", "x", NOON, 1, D(7), D(2))
+    expected = Trade(symbol="BTC", exchange="x", timestamp=NOON, id=1, price=D(7), volume=D(2))
     assert oracle.stored_trades(connection) == by_key(expected)
 
 

@@ -19,26 +19,11 @@ from entasis_db.ingest import (
 )
 from entasis_db.model import Trade
 from tests import oracle
-from tests.contract.trades.support import D, by_key, ingest, quarantined, times, trade
+from tests.contract.trades.support import D, by_key, good_trades, ingest, quarantined, trade
 from tests.db import wipe
 from tests.engines import Database
 
 pytestmark = pytest.mark.copy
-
-good_numbers = st.one_of(
-    st.sampled_from([D(1), D("1.0"), D(2), D("61804.5")]),
-    st.decimals(D("0.000000000001"), D("9999999"), places=12),
-)
-
-good_trades = st.builds(
-    Trade,
-    st.sampled_from(["BTC", "ETH", "\\N\t"]),
-    st.sampled_from(["x", "y"]),
-    times,
-    st.sampled_from([0, 1, 2, -(2**63), 2**63 - 1]),
-    good_numbers,
-    good_numbers,
-).filter(lambda t: t.price * t.volume < D("1e13"))
 
 bad_fields: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     [

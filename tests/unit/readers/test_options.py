@@ -26,23 +26,23 @@ def deribit(name: str, iv: str = "120.74", stamp: int | str = MS) -> str:
 def test_deribit(write: Write) -> None:
     (quote,) = quotes(write(DERIBIT + deribit("ETH-30JUL21-2800-C")))
     assert quote == OptionQuote(
-        "ETH",
-        Decimal(2800),
-        datetime(2021, 7, 30, 8, tzinfo=UTC),
-        "call",
-        AT_MS,
-        0,
-        Decimal("1.2074"),
-        Decimal("9E-5"),
-        Decimal("2E-5"),
-        Decimal("-1.64029"),
-        Decimal("0.20072"),
+        underlying="ETH",
+        strike_price=Decimal(2800),
+        expiry_date=datetime(2021, 7, 30, 8, tzinfo=UTC),
+        option_type="call",
+        timestamp=AT_MS,
+        id=0,
+        iv=Decimal("1.2074"),
+        delta=Decimal("9E-5"),
+        gamma=Decimal("2E-5"),
+        theta=Decimal("-1.64029"),
+        vega=Decimal("0.20072"),
     )
 
 
 def test_deribit_decimal_strikes_and_one_digit_days(write: Write) -> None:
     (quote,) = quotes(write(DERIBIT + deribit("XRP_USDC-6AUG23-0d625-P")))
-    assert quote[:4] == (
+    assert quote[1:5] == (
         "XRP_USDC",
         Decimal("0.625"),
         datetime(2023, 8, 6, 8, tzinfo=UTC),
@@ -91,17 +91,17 @@ def spy(
 def test_spy_states_days_and_no_hour_is_invented(write: Write) -> None:
     assert quotes(write(SPY + spy())) == [
         OptionQuote(
-            "SPY",
-            Decimal("345.0"),
-            datetime(2021, 1, 29, tzinfo=UTC),
-            "put",
-            datetime(2021, 1, 4, tzinfo=UTC),
-            0,
-            Decimal("0.28804"),
-            Decimal("-0.17798"),
-            Decimal("0.00937"),
-            Decimal("-0.1447"),
-            None,
+            underlying="SPY",
+            strike_price=Decimal("345.0"),
+            expiry_date=datetime(2021, 1, 29, tzinfo=UTC),
+            option_type="put",
+            timestamp=datetime(2021, 1, 4, tzinfo=UTC),
+            id=0,
+            iv=Decimal("0.28804"),
+            delta=Decimal("-0.17798"),
+            gamma=Decimal("0.00937"),
+            theta=Decimal("-0.1447"),
+            vega=None,
         )
     ]
 

@@ -62,12 +62,12 @@ def test_entasis_with_ids(write: Write, pack: Callable[[bytes], bytes]) -> None:
         TradeRow(
             2,
             Trade(
-                "BTC_P",
-                "x",
-                datetime(2024, 8, 8, 23, 54, 17, 679000, tzinfo=UTC),
-                849714402,
-                Decimal("61804.80"),
-                Decimal("4.0"),
+                symbol="BTC_P",
+                exchange="x",
+                timestamp=datetime(2024, 8, 8, 23, 54, 17, 679000, tzinfo=UTC),
+                id=849714402,
+                price=Decimal("61804.80"),
+                volume=Decimal("4.0"),
             ),
             "trade",
         )
@@ -353,8 +353,22 @@ def test_binance_archives(
         assert isinstance(first, TradeRow)
         assert isinstance(second, TradeRow)
         price, volume = Decimal("61804.80"), Decimal("0.1")
-        assert first.trade == Trade("BTCUSDT", "binance-spot", AT_MS, 5, price, volume)
-        assert second.trade == Trade("BTCUSDT", "binance-spot", AT_US, 6, price, volume)
+        assert first.trade == Trade(
+            symbol="BTCUSDT",
+            exchange="binance-spot",
+            timestamp=AT_MS,
+            id=5,
+            price=price,
+            volume=volume,
+        )
+        assert second.trade == Trade(
+            symbol="BTCUSDT",
+            exchange="binance-spot",
+            timestamp=AT_US,
+            id=6,
+            price=price,
+            volume=volume,
+        )
         assert first.line == (2 if "price" in content else 1)
         assert first.id_space == id_space
         assert reader.layout == layout
@@ -404,7 +418,12 @@ def test_binance_stream(write: Write) -> None:
     first, second, third = reader
     assert isinstance(first, TradeRow)
     assert first.trade == Trade(
-        "TRXUSDT", "binance-usdm", AT_MS, 548321769, Decimal("0.0"), Decimal("243.0")
+        symbol="TRXUSDT",
+        exchange="binance-usdm",
+        timestamp=AT_MS,
+        id=548321769,
+        price=Decimal("0.0"),
+        volume=Decimal("243.0"),
     )
     assert (first.line, first.id_space) == (3, "trade")
     assert isinstance(second, TradeRow)
