@@ -19,7 +19,12 @@ from bench.run import Run
 from bench.server import DURABLE, VOLATILE, Server, running
 from entasis_db.errors import EntasisError
 
-_INTERRUPTED = 130
+_INTERRUPTED = 128 + signal.SIGINT
+_TERMINATED = 128 + signal.SIGTERM
+
+
+class _Terminated(BaseException):
+    """Somebody sent SIGTERM."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,8 +40,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with running(os.environ.get("DATABASE_URL") or None, settings) as server:
             return _measure(server, progress, given)
     except KeyboardInterrupt:
-        progress.fail("interrupted")
+        progress.fail("interrupted; what was found so far stands above")
         return _INTERRUPTED
+    except _Terminated:
+        progress.fail("terminated; what was found so far stands above")
+        return _TERMINATED
     except (EntasisError, PermissionError, OSError, psycopg.Error) as error:
         hint = "\nIs DATABASE_URL right? Without it, a temporary cluster is measured."
         progress.fail(f"{error}{hint if os.environ.get('DATABASE_URL') else ''}")
@@ -132,7 +140,7 @@ def _size(text: str) -> int:
 
 
 def _terminated(*_: object) -> NoReturn:
-    raise SystemExit(128 + signal.SIGTERM)
+    raise _Terminated
 
 
 if __name__ == "__main__":

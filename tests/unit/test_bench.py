@@ -167,17 +167,21 @@ def test_names_are_taken_by_commas_and_spaces() -> None:
     assert given.sizes == (20_000, 1_000)
 
 
-def test_the_json_has_the_fields_that_are_documented(
-    shared: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+@pytest.fixture
+def run_command(shared: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., int]]:
+    """The command line, on the server that the tests have."""
     monkeypatch.delenv("DATABASE_URL", raising=False)
     monkeypatch.setattr(command, "running", lambda *_: nullcontext(shared.server))
-    before, file = signal.getsignal(signal.SIGTERM), tmp_path / "found.json"
-    try:
-        code = command.main(["--quick", "--lines", "storage", "--json", str(file)])
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    assert code == 0
+    before = signal.getsignal(signal.SIGTERM)
+    yield lambda *arguments: command.main([*arguments])
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_the_json_has_the_fields_that_are_documented(
+    run_command: Callable[..., int], tmp_path: Path
+) -> None:
+    file = tmp_path / "found.json"
+    assert run_command("--quick", "--lines", "storage", "--json", str(file)) == 0
     found = json.loads(file.read_text())
     assert set(found) == RUN
     assert (found["quick"], found["complete"], found["sizes"]) == (True, True, list(QUICK.sizes))
@@ -190,6 +194,35 @@ def test_the_json_has_the_fields_that_are_documented(
     page = (REPOSITORY / "docs" / "bench.md").read_text(encoding="utf-8")
     for name in RUN | LINE | ROW:
         assert f"`{name}`" in page
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "said"),
+    [(signal.SIGTERM, 143, "terminated"), (signal.SIGINT, 130, "interrupted")],
+)
+def test_a_run_that_is_cut_short_writes_what_it_found(
+    run_command: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    number: signal.Signals,
+    code: int,
+    said: str,
+) -> None:
+    def cut(given: Bench) -> Iterator[Row]:
+        yield Row("x", given.size)
+        signal.raise_signal(number)
+
+    line = Line("cut", Subject.LOADING, "cut", "cut", Sizes.EACH, cut)
+    monkeypatch.setattr(registry, "choose", lambda _: (line,))
+    file = tmp_path / "found.json"
+    assert run_command("--quick", "--json", str(file)) == code
+    found = json.loads(file.read_text())
+    assert not found["complete"]
+    assert [row["value"] for row in found["lines"][0]["rows"]] == list(QUICK.sizes)
+    shown = capsys.readouterr()
+    assert "cut: cut" in shown.out
+    assert f"{said}; what was found so far" in shown.err
 
 
 # ------------------------------------------------------------------ a run
@@ -241,18 +274,6 @@ def test_a_line_may_be_taken_once_at_the_smallest_size() -> None:
     run = _run(_line("once", Sizes.ONCE, lambda given: [Row("x", given.size)]))
     run.take()
     assert [row.value for row in run.sections[0].rows] == [1_000]
-
-
-def test_an_interrupted_run_keeps_what_it_found() -> None:
-    def interrupted(given: Bench) -> Iterator[Row]:
-        yield Row("x", given.size)
-        raise KeyboardInterrupt
-
-    run = _run(Line("cut", Subject.LOADING, "cut", "cut", Sizes.EACH, interrupted))
-    with pytest.raises(KeyboardInterrupt):
-        run.take()
-    assert len(run.sections[0].rows) == 1
-    assert not run.as_json()["complete"]
 
 
 # ------------------------------------------------------------------ every line, with few trades
