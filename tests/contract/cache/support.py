@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from entasis_db import queries
 from entasis_db.cache import AsyncCache, Cache, CachePolicy, Refresh
+from entasis_db.cache.steps import Query, Step
 from entasis_db.ingest import ingest_trades
 from entasis_db.model import Trade
 from entasis_db.queries import INTERVALS, Interval, Statement
@@ -123,3 +124,27 @@ def assert_caches_are_right(
         direct = exactly(question.fetch(connection))
         for cache in caches:
             assert exactly(question.fetch(cache)) == direct
+
+
+class Driven:
+    """A read that goes on only when it is told to."""
+
+    def __init__(self, cache: Cache, statement: Statement[Any]) -> None:
+        self.cache = cache
+        self.steps = cache._reads.read(statement)
+        self.step: Step | None = next(self.steps)
+        self.rows: list[Any] | None = None
+
+    def go(self, upto: type[Step] | None = None) -> "Driven":
+        """Do the steps up to the first of this kind, which is not done; or all."""
+        while self.step is not None and (upto is None or not isinstance(self.step, upto)):
+            try:
+                self.step = self.steps.send(self.cache._do(self.step))
+            except StopIteration as done:
+                self.step, self.rows = None, done.value
+        return self
+
+    def query(self) -> None:
+        """Run the query and stop right after it."""
+        self.go(Query)
+        self.step = self.steps.send(self.cache._do(self.step))

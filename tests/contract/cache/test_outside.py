@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 from entasis_db import queries
 from entasis_db.cache import AsyncCache, Cache
 from entasis_db.cache.listener import Listener
+from entasis_db.cache.steps import Store
 from tests.caches import RedisServer
 from tests.contract.cache.support import (
     DAY,
     NOON,
+    Driven,
     assert_caches_are_right,
     candles,
     counted,
@@ -218,6 +220,20 @@ def test_a_key_that_is_no_string(database: Database, redis: RedisServer, what: s
             with open_cache(database.dsn, redis) as second:
                 assert question.fetch(second) == question.fetch(connection)
                 assert second.metrics().redis_failures == 0
+
+
+def test_a_lease_that_became_something_else(database: Database, redis: RedisServer) -> None:
+    with database.connect() as connection, open_cache(database.dsn, redis) as cache:
+        store(connection, trade(1))
+        heard(cache)
+        reader = Driven(cache, candles()).go(Store)
+        assert isinstance(reader.step, Store)
+        with redis.client() as client:
+            for name in (*reader.step.values, reader.step.lookup.topic):
+                client.delete(name)
+                client.lpush(name, "x")
+        assert reader.go().rows == candles().fetch(connection)
+        assert cache.metrics().redis_failures == 0
 
 
 def test_a_value_lives_no_longer_than_one_of_ours(

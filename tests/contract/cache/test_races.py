@@ -11,13 +11,14 @@ import pytest
 
 from entasis_db import queries
 from entasis_db.cache import Cache
-from entasis_db.cache.steps import Join, Lookup, Query, Step, Store
+from entasis_db.cache.steps import Join, Lookup, Query, Store
 from entasis_db.ingest import ingest_trades
 from entasis_db.queries import INTERVALS, Statement
 from tests import oracle
 from tests.caches import RedisServer
 from tests.contract.cache.support import (
     DAY,
+    Driven,
     assert_caches_are_right,
     candles,
     counted,
@@ -33,30 +34,6 @@ pytestmark = [pytest.mark.copy, pytest.mark.several_connections, pytest.mark.new
 
 
 # --- races ---------------------------------------------------------------------------------------
-
-
-class Driven:
-    """A read that goes on only when it is told to."""
-
-    def __init__(self, cache: Cache, statement: Statement[Any]) -> None:
-        self.cache = cache
-        self.steps = cache._reads.read(statement)
-        self.step: Step | None = next(self.steps)
-        self.rows: list[Any] | None = None
-
-    def go(self, upto: type[Step] | None = None) -> "Driven":
-        """Do the steps up to the first of this kind, which is not done; or all."""
-        while self.step is not None and (upto is None or not isinstance(self.step, upto)):
-            try:
-                self.step = self.steps.send(self.cache._do(self.step))
-            except StopIteration as done:
-                self.step, self.rows = None, done.value
-        return self
-
-    def query(self) -> None:
-        """Run the query and stop right after it."""
-        self.go(Query)
-        self.step = self.steps.send(self.cache._do(self.step))
 
 
 @pytest.mark.parametrize("lease_again", [False, True], ids=["alone", "beside another reader"])

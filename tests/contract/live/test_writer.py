@@ -9,7 +9,7 @@ import signal
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,12 @@ from psycopg.conninfo import make_conninfo
 
 from entasis_db.embedded import Cluster
 from entasis_db.errors import IdSpaceError, NotWrittenError, WriterError
-from entasis_db.live import AsyncTickWriter, TickWriter, WriterMetrics
+from entasis_db.live import AsyncTickWriter, TickWriter, Unreadable, WriterMetrics
 from entasis_db.migrate import migrate
 from entasis_db.model import OptionQuote, Trade
 from tests import oracle
 from tests.contract.trades.support import NOON, D, by_key, quarantined, quote, trade
+from tests.db import wipe
 from tests.engines import Database, Server, Source
 from tests.proxy import proxied
 
@@ -123,6 +124,74 @@ def test_trades_and_quotes_in_one_stream(database: Database) -> None:
         assert oracle.stored_trades(connection) == by_key(trade(1), trade(2))
         found = connection.execute("SELECT count(*) FROM entasis.option_data").fetchone()
         assert found == (2,)
+
+
+# Right in type, and all that a feed may hold.
+odd_numbers = st.one_of(
+    st.decimals(),
+    st.sampled_from(["sNaN", "-NaN123", "Infinity", "1e999999", "1e-999999", "1E+2", "-0"]).map(D),
+)
+odd_names = st.text(max_size=25) | st.sampled_from(["", "\0", "\ud800", "\\N", "\\.", "a\tb\n"])
+odd_times = st.one_of(
+    st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=14))])),
+    st.sampled_from([datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, tzinfo=UTC)]),
+    st.just(NOON),
+)
+odd_ids = st.integers() | st.sampled_from([2**63, -(2**63) - 1, 10**4000])
+odd_trades = st.builds(
+    lambda **fields: trade()._replace(**fields),
+    symbol=odd_names, exchange=odd_names, timestamp=odd_times, id=odd_ids,
+    price=odd_numbers, volume=odd_numbers,
+)  # fmt: skip
+odd_quotes = st.builds(
+    lambda **fields: quote()._replace(**fields),
+    underlying=odd_names, strike_price=odd_numbers, expiry_date=odd_times, option_type=odd_names,
+    timestamp=odd_times, id=odd_ids, iv=odd_numbers, delta=odd_numbers,
+)  # fmt: skip
+odd_json = st.recursive(
+    st.none() | st.floats() | odd_numbers | odd_ids | odd_names | st.just(object()),
+    lambda children: st.lists(children, max_size=3) | st.dictionaries(odd_names, children),
+    max_leaves=5,
+)
+unreadable = st.builds(
+    Unreadable, st.sampled_from(["market_data", "option_data"]), st.just("message"), odd_names,
+    odd_json,
+)  # fmt: skip
+
+
+@given(odd=st.lists(odd_trades | odd_quotes | unreadable, min_size=1, max_size=6))
+def test_no_row_ends_the_writer(shared: Database, odd: list[Any]) -> None:
+    with shared.connect() as connection:
+        wipe(connection)
+        with writer(shared.dsn, batch_rows=2) as w:
+            for row in odd:
+                w.put(row)
+            w.put(trade(1))
+        metrics = w.metrics()
+        assert added_up(metrics) == len(odd) + 1
+        found = connection.execute("SELECT count(*) FROM entasis.quarantine").fetchone()
+        assert found == (metrics.quarantined,)
+        key = connection.execute(
+            "SELECT count(*) FROM entasis.market_data WHERE symbol = 'BTC' AND id = 1"
+        ).fetchone()
+        assert key == (1,)
+
+
+def test_an_unreadable_message_is_handed_back_too(database: Database) -> None:
+    message = Unreadable("market_data", "message", "why", {"a": 1})
+    with database.connect() as holder:
+        w = writer(database.dsn)
+        w.open()
+        holder.execute("BEGIN; LOCK TABLE entasis.quarantine IN EXCLUSIVE MODE")
+        w.put(message)
+        with pytest.raises(NotWrittenError) as caught:
+            w.close(timeout=timedelta(milliseconds=300))
+        assert caught.value.rows == [message]
+        holder.rollback()
+        with writer(database.dsn) as again:
+            again.put(caught.value.rows[0])
+        assert again.metrics().quarantined == 1
+        assert quarantined(holder) == [("feed", 1, "message")]
 
 
 # --- what breaks -----------------------------------------------------------------------------
