@@ -26,3 +26,35 @@ COMMENT ON COLUMN entasis.ohlcv_1m.closed_at IS
 'Timestamp of the closing trade; UTC.';
 COMMENT ON COLUMN entasis.ohlcv_1m.last_trade_id IS
 'id of the closing trade.';
+
+-- the columns of every other relation of candles mean the same
+DO $comments$
+DECLARE
+    described record;
+BEGIN
+    FOR described IN
+        SELECT
+            c.relname,
+            a.attname,
+            pg_catalog.col_description(m.attrelid, m.attnum) AS meaning
+        FROM pg_catalog.pg_class AS c
+        INNER JOIN pg_catalog.pg_attribute AS a ON c.oid = a.attrelid AND a.attnum > 0
+        INNER JOIN pg_catalog.pg_attribute AS m
+            ON m.attrelid = 'entasis.ohlcv_1m'::regclass AND a.attname = m.attname
+        WHERE
+            c.relnamespace = 'entasis'::regnamespace
+            AND c.relname IN (
+                'ohlcv_5m', 'ohlcv_15m', 'ohlcv_30m', 'ohlcv_1h', 'ohlcv_4h', 'ohlcv_1d', 'ohlcv_1w',
+                'ohlcv_1mo', 'mv_ohlcv_1h'
+            )
+    LOOP
+        EXECUTE format(
+            'COMMENT ON COLUMN entasis.%I.%I IS %L',
+            described.relname, described.attname, described.meaning
+        );
+    END LOOP;
+END
+$comments$;
+
+COMMENT ON COLUMN entasis.mv_ohlcv_1h.timeframe IS
+'Beginning of the hour, UTC; trades in [timeframe, timeframe + 1 hour) belong to it.';
