@@ -11,7 +11,7 @@ CREATE TABLE IF NOT EXISTS entasis_migrations.checksums (
     CONSTRAINT checksums_sha256_hexadecimal CHECK (sha256 ~ '^[0-9a-f]{64}$')
 );
 
--- An enum, so that a misspelt interval is an error and never an empty answer.
+-- An enum, so that a misspelt interval is an error instead of an empty result.
 DO $type$
 BEGIN
     IF to_regtype('entasis.candle_interval') IS NULL THEN
@@ -44,12 +44,12 @@ CREATE TABLE IF NOT EXISTS entasis.keep_periods (
     CONSTRAINT keep_periods_relation_known CHECK (
         relation IN ('market_data', 'option_data', 'ohlcv_1m', 'ohlcv_1h', 'ohlcv_1d')
     ),
-    -- further back than a thousand years, a timestamp cannot always go
+    -- subtracting much more than a thousand years may leave the range of timestamps
     CONSTRAINT keep_periods_keep_sane CHECK (keep > interval '0' AND keep <= interval '1000 years'),
     CONSTRAINT keep_periods_months_ahead_sane CHECK (months_ahead BETWEEN 1 AND 120)
 );
 
--- the source document's retention policy; a DBA changes the rows, and they are never put back
+-- the source document's retention policy; a DBA updates the rows, and migrations never reset them
 INSERT INTO entasis.keep_periods (relation, keep) VALUES
 ('market_data', '3 months'),
 ('option_data', '3 months')
@@ -96,8 +96,8 @@ CREATE TABLE IF NOT EXISTS entasis.quarantine (
     CONSTRAINT quarantine_pkey PRIMARY KEY (id)
 );
 
--- The same row of the same source, refused for the same cause, stands here once however often its
--- file is loaded. A payload may be larger than an index entry: its digest stands for it.
+-- The same row of the same source, refused for the same reason, is stored once, however often its file is
+-- loaded. Indexed by its digest, because a payload may be larger than an index entry.
 CREATE UNIQUE INDEX IF NOT EXISTS quarantine_once
 ON entasis.quarantine (relation, source, line, code, md5(payload::text));
 

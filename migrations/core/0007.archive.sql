@@ -1,9 +1,9 @@
--- What is archived, what was restored, and which partitions there were.
+-- Archives, restores, and the partitions that maintenance has found.
 -- depends: 0006.portfolio
 
 SET LOCAL ROLE entasis_owner;
 
--- The guard believes these rows: only the functions of schema/core/archive/archive_*.sql write them.
+-- These rows decide what may be dropped: only the functions of schema/core/archive write them.
 CREATE TABLE IF NOT EXISTS entasis.archives (
     id bigint GENERATED ALWAYS AS IDENTITY,
     relation text NOT NULL,
@@ -33,7 +33,7 @@ CREATE TABLE IF NOT EXISTS entasis.archives (
     )
 );
 
--- one archive of a range counts at a time
+-- at most one current archive of a range
 CREATE UNIQUE INDEX IF NOT EXISTS archives_current
 ON entasis.archives (relation, from_time, to_time)
 WHERE verified_at IS NOT NULL AND superseded_at IS NULL;
@@ -80,12 +80,12 @@ CREATE TABLE IF NOT EXISTS entasis.restores (
     )
 );
 
--- What a hand dropped leaves no trace in the catalog: here stands what there was.
+-- A partition that is dropped by hand leaves no trace in the catalog; its row here stays.
 CREATE TABLE IF NOT EXISTS entasis_internal.known_partitions (
     relation text NOT NULL,
     partition_name name NOT NULL,
     from_time timestamptz NOT NULL,
     to_time timestamptz NOT NULL,
-    seen_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    first_seen_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     CONSTRAINT known_partitions_pkey PRIMARY KEY (relation, from_time, to_time)
 );

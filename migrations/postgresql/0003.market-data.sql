@@ -5,8 +5,8 @@ SET LOCAL ROLE entasis_owner;
 
 CREATE SEQUENCE IF NOT EXISTS entasis.market_data_id_seq AS bigint;
 
--- min_scale, not scale: trailing zeros are harmless, and scale() of NaN is NULL, which a CHECK
--- takes for a yes. Two-sided bounds refuse NaN, which sorts above every number, and the infinities.
+-- min_scale instead of scale: trailing zeros are harmless, and scale() of NaN is NULL, which passes a CHECK.
+-- Bounds on both sides refuse NaN, which sorts above every number, and the infinities.
 CREATE TABLE IF NOT EXISTS entasis.market_data (
     id bigint NOT NULL DEFAULT nextval('entasis.market_data_id_seq'),
     symbol varchar(20) COLLATE "C" NOT NULL,
@@ -34,10 +34,10 @@ ON entasis.market_data (symbol, timestamp DESC);
 CREATE INDEX IF NOT EXISTS idx_market_data_exchange_timestamp
 ON entasis.market_data (exchange, timestamp DESC);
 
--- MERGE reports wrongly what it moved: after an INSERT action, the new table of its UPDATE triggers
--- holds the inserted row instead of the updated one, and a trade that it moves to another partition
--- is in neither table. A row trigger notes here what moves, for the statement trigger to read. Rows
--- never outlive their statement, so that nothing is lost with an unlogged table.
+-- The transition tables of MERGE are wrong for moved rows: after an INSERT action, the new table of the
+-- UPDATE trigger contains the inserted row instead of the updated one, and a trade that moves to another
+-- partition is in neither table. A row trigger records moves here, and the statement trigger reads them.
+-- Unlogged, because rows do not outlive their statement.
 CREATE UNLOGGED TABLE IF NOT EXISTS entasis_internal.moved_trades (
     transaction_id xid8 NOT NULL DEFAULT pg_current_xact_id(),
     symbol varchar(20) COLLATE "C" NOT NULL,
@@ -46,8 +46,8 @@ CREATE UNLOGGED TABLE IF NOT EXISTS entasis_internal.moved_trades (
     CONSTRAINT moved_trades_pkey PRIMARY KEY (transaction_id, symbol, exchange, timestamp)
 );
 
--- A row with trades = 0 is a placeholder: it holds a lock on a bucket while its candle is computed
--- anew, and is filled or deleted before the statement ends. Nobody else ever sees one.
+-- A row with trades = 0 is a placeholder: it locks a bucket while its candle is recomputed, and is filled or
+-- deleted before the statement ends. Other transactions never see one.
 CREATE TABLE IF NOT EXISTS entasis.ohlcv_1m (
     symbol varchar(20) COLLATE "C" NOT NULL,
     exchange varchar(20) COLLATE "C" NOT NULL,
@@ -66,13 +66,13 @@ CREATE TABLE IF NOT EXISTS entasis.ohlcv_1m (
     CONSTRAINT ohlcv_1m_pkey PRIMARY KEY (symbol, exchange, bucket)
 ) PARTITION BY RANGE (bucket);
 
--- the minutes' columns, so that candles of every level are rows of one shape
+-- the columns of minutes, so that candles of all intervals have one row type
 CREATE TABLE IF NOT EXISTS entasis.ohlcv_1h (
     LIKE entasis.ohlcv_1m,
     CONSTRAINT ohlcv_1h_pkey PRIMARY KEY (symbol, exchange, bucket)
 ) PARTITION BY RANGE (bucket);
 
--- the minutes' columns, so that candles of every level are rows of one shape
+-- the columns of minutes, so that candles of all intervals have one row type
 CREATE TABLE IF NOT EXISTS entasis.ohlcv_1d (
     LIKE entasis.ohlcv_1m,
     CONSTRAINT ohlcv_1d_pkey PRIMARY KEY (symbol, exchange, bucket)

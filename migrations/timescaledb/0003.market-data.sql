@@ -5,8 +5,8 @@ SET LOCAL ROLE entasis_owner;
 
 CREATE SEQUENCE IF NOT EXISTS entasis.market_data_id_seq AS bigint;
 
--- min_scale, not scale: trailing zeros are harmless, and scale() of NaN is NULL, which a CHECK
--- takes for a yes. Two-sided bounds refuse NaN, which sorts above every number, and the infinities.
+-- min_scale instead of scale: trailing zeros are harmless, and scale() of NaN is NULL, which passes a CHECK.
+-- Bounds on both sides refuse NaN, which sorts above every number, and the infinities.
 CREATE TABLE IF NOT EXISTS entasis.market_data (
     id bigint NOT NULL DEFAULT nextval('entasis.market_data_id_seq'),
     symbol varchar(20) COLLATE "C" NOT NULL,
@@ -29,9 +29,9 @@ CREATE TABLE IF NOT EXISTS entasis.market_data (
 
 ALTER SEQUENCE entasis.market_data_id_seq OWNED BY entasis.market_data.id;
 
--- Seven days: at a thousand trades a second, the indexes of the chunk that is written to stay within
--- some tens of GB, and a month of history is a handful of chunks. Chunks begin on Thursdays, 00:00
--- UTC, so no day, and no candle of a day, is cut in two.
+-- Seven days: at a thousand trades a second, the indexes of the chunk that is written to stay within some
+-- tens of GB, and a month is about four chunks. Chunks begin on Thursdays, 00:00 UTC, so that no day, and no
+-- candle of a day, is split.
 DO $hypertable$
 BEGIN
     PERFORM public.create_hypertable(
@@ -49,19 +49,21 @@ ON entasis.market_data (symbol, timestamp DESC);
 CREATE INDEX IF NOT EXISTS idx_market_data_exchange_timestamp
 ON entasis.market_data (exchange, timestamp DESC);
 
--- One market's trades in the order of their candles' minutes lie together.
+-- Trades of a market are stored together, in the order of time.
 ALTER TABLE entasis.market_data SET (
     timescaledb.enable_columnstore = true,
     timescaledb.segmentby = 'symbol, exchange',
     timescaledb.orderby = 'timestamp, id'
 );
 
--- The first price is the one at the smallest (timestamp, id): an array of three compares as they do.
--- TimescaleDB's first() would take a row (timestamp, id), but a candle that is partly computed when
--- it is read fails with it, and its order by timestamp alone leaves ties to chance. The difference
--- to a fixed moment, because what depends on the session's zone has no place in an aggregate.
--- Minutes are chunks of 30 days, not the ten times 7 that would be the default, so that they go in
--- time when they are past their keep period.
+-- The opening price is that of the smallest (timestamp, id), found with an array of three, as in
+-- trade_order(). That function is not called, because the definition of an aggregate is state: it would
+-- depend on a function that every migration run replaces, and its expressions must be IMMUTABLE, hence the
+-- difference to a fixed moment. TimescaleDB's first() accepts a row (timestamp, id), but a real-time
+-- aggregate fails with it when a candle is partly computed at read time, and ordering by timestamp alone
+-- would leave ties to chance.
+-- Chunks of minutes have 30 days instead of the default, ten times 7, so that they can be dropped soon after
+-- their keep period.
 CREATE MATERIALIZED VIEW IF NOT EXISTS entasis.ohlcv_1m WITH (
     timescaledb.continuous,
     timescaledb.materialized_only = false,
@@ -104,7 +106,7 @@ ALTER MATERIALIZED VIEW entasis.ohlcv_1m SET (
     timescaledb.orderby = 'bucket'
 );
 
--- The aggregate below it says why it is written like this.
+-- ohlcv_1m explains why it is written like this.
 CREATE MATERIALIZED VIEW IF NOT EXISTS entasis.ohlcv_1h WITH (
     timescaledb.continuous,
     timescaledb.materialized_only = false,
@@ -148,7 +150,7 @@ WITH NO DATA;
 
 CREATE INDEX IF NOT EXISTS ohlcv_1h_key ON entasis.ohlcv_1h (symbol, exchange, bucket);
 
--- The aggregate below it says why it is written like this.
+-- ohlcv_1m explains why it is written like this.
 CREATE MATERIALIZED VIEW IF NOT EXISTS entasis.ohlcv_1d WITH (
     timescaledb.continuous,
     timescaledb.materialized_only = false,
@@ -192,8 +194,8 @@ WITH NO DATA;
 
 CREATE INDEX IF NOT EXISTS ohlcv_1d_key ON entasis.ohlcv_1d (symbol, exchange, bucket);
 
--- TimescaleDB's own statistics say how a job ended, not what it did: on some pairs of versions every
--- job that commits ends as failed although its work stands.
+-- TimescaleDB's statistics record how a job ended, not what it did: with some pairs of versions every job
+-- that commits ends as failed although its changes are committed.
 CREATE TABLE IF NOT EXISTS entasis_internal.last_refresh (
     only_row boolean NOT NULL DEFAULT true,
     started_at timestamptz NOT NULL,

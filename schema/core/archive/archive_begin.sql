@@ -39,4 +39,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.archive_begin IS
-'Notes that a range is about to be written, before anything is: whatever is left of a killed run has its row here.';
+'Records that a range is about to be archived, before its first object is written, so that what an interrupted run leaves in the store can be found by its row.';

@@ -21,4 +21,4 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION entasis_internal.archive_fault IS
-'Why the range may not be dropped, as far as the manifest knows. NULL: a verified archive is on record; whether the rows are still what it holds, check_archive_and_record_drop() finds out.';
+'Why the manifest does not allow the range to be dropped, in words. NULL: it has a verified archive; whether the rows still equal it is checked by check_archive_and_record_drop() at the drop.';

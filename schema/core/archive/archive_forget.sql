@@ -10,4 +10,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.archive_forget IS
-'Forgets an archive that was never verified or has been superseded, once its objects are removed. One that counts is left alone.';
+'Deletes the row of an archive that was never verified or has been superseded, after its objects were removed. Leaves a current archive alone.';

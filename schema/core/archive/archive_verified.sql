@@ -1,4 +1,4 @@
--- It does not take its caller's word: the rows that were read back have to be those that are here.
+-- Compares what the caller read back from the store with the rows in the database at this moment.
 CREATE OR REPLACE FUNCTION entasis_internal.archive_verified(
     archive_id bigint, read_rows bigint, read_checksum numeric, objects jsonb
 ) RETURNS boolean
@@ -15,7 +15,7 @@ BEGIN
     WHERE a.id = archive_verified.archive_id AND a.verified_at IS NULL
     FOR UPDATE;
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'no archive % waits for its verification', archive_verified.archive_id
+        RAISE EXCEPTION 'no archive % is waiting for verification', archive_verified.archive_id
         USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
     SELECT c.row_count, c.checksum INTO found_rows, found_checksum
@@ -47,4 +47,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.archive_verified IS
-'Records an archive as verified, in place of an earlier one of its range, when the count and checksum of what was read back from the store are those of the rows that are here now. False, and nothing is recorded, when they are not.';
+'Marks an archive as verified, and an earlier one of its range as superseded, if the row count and checksum read back from the store equal those of the rows in the database. Otherwise records nothing and returns false.';

@@ -1,4 +1,4 @@
--- The guard believes these rows: only the functions of schema/core/archive/archive_*.sql write them.
+-- These rows decide what may be dropped: only the functions of schema/core/archive write them.
 CREATE TABLE IF NOT EXISTS entasis.archives (
     id bigint GENERATED ALWAYS AS IDENTITY,
     relation text NOT NULL,
@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS entasis.archives (
     )
 );
 
--- one archive of a range counts at a time
+-- at most one current archive of a range
 CREATE UNIQUE INDEX IF NOT EXISTS archives_current
 ON entasis.archives (relation, from_time, to_time)
 WHERE verified_at IS NOT NULL AND superseded_at IS NULL;

@@ -1,4 +1,4 @@
--- Attaching fires no trigger: the candles stay as they are, and the floor where it is.
+-- Attaching fires no trigger, so that candles and floor stay as they are.
 CREATE OR REPLACE FUNCTION entasis_internal.attach_restored(table_name name, hold interval)
 RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -17,7 +17,7 @@ BEGIN
         RAISE EXCEPTION '% is not a restored and verified table', table_name
         USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
-    -- only what a drop made room for: in any other range, the candles would miss these rows
+    -- only a range that was dropped: the candles of any other do not count these rows
     PERFORM FROM entasis.archives AS a
     WHERE a.relation = verified.relation AND a.from_time = verified.from_time
         AND a.to_time = verified.to_time AND a.superseded_at IS NULL
@@ -35,7 +35,7 @@ BEGIN
     UPDATE entasis.restores AS r SET
         attached_at = clock_timestamp(), held_until = clock_timestamp() + hold
     WHERE r.table_name = attach_restored.table_name;
-    -- a cache may remember that there was nothing
+    -- caches may hold that the range is empty
     PERFORM entasis.flush_caches();
     INSERT INTO entasis.maintenance_log (action, relation, detail)
     VALUES ('restore', verified.relation, table_name);
@@ -43,4 +43,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.attach_restored IS
-'Makes a restored table, which holds the whole of an archived and dropped range, a part of its relation again, below the floor. maintain() leaves it there for as long as it is held, and then drops it again.';
+'Attaches a restored table, which must hold the whole of an archived and dropped range, to its relation, below the floor. maintain() drops it again once the hold has ended.';

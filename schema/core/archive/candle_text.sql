@@ -26,4 +26,4 @@ RETURN entasis_internal.time_text(bucket)
 || ',' || length(symbol) || ',' || symbol || exchange;
 
 COMMENT ON FUNCTION entasis_internal.candle_text IS
-'The content of a candle, as the text that an archive''s checksum is made of.';
+'A candle as the text that goes into an archive''s checksum.';

@@ -1,6 +1,6 @@
--- Called by whatever drops, in the transaction that drops, after it has locked writers out of the
--- range. Its errors have a class of their own (integrity_constraint_violation), for which the
--- caller marks the archive as stale: an error takes back what this transaction wrote.
+-- Called in the transaction that drops a range, after writers have been locked out of it. It raises
+-- integrity_constraint_violation, a class that nothing else here raises: the caller catches it and marks
+-- the archive as stale in a transaction of its own, because an error rolls this one back.
 CREATE OR REPLACE FUNCTION entasis_internal.check_archive_and_record_drop(
     source_table regclass, relation_name text, from_time timestamptz, to_time timestamptz
 ) RETURNS void
@@ -16,7 +16,7 @@ BEGIN
     IF EXISTS (
         SELECT FROM entasis.keep_periods AS k WHERE k.relation = relation_name AND k.archived
     ) THEN
-        -- an older snapshot would not show what others wrote before they were locked out
+        -- an older snapshot would miss rows that were committed before the lock was granted
         IF current_setting('transaction_isolation') <> 'read committed' THEN
             RAISE EXCEPTION 'archived data is dropped in a READ COMMITTED transaction only'
             USING ERRCODE = 'invalid_transaction_state';
@@ -39,7 +39,7 @@ BEGIN
             check_archive_and_record_drop.from_time, check_archive_and_record_drop.to_time
         ) AS c;
         IF (found_rows, found_checksum) IS DISTINCT FROM (archived.row_count, archived.checksum) THEN
-            RAISE EXCEPTION '% from % to % is no longer what its archive holds (% rows, archived were %)',
+            RAISE EXCEPTION '% from % to % differs from its archive (% rows, % archived)',
                 relation_name, from_time, to_time, found_rows, archived.row_count
             USING ERRCODE = 'integrity_constraint_violation', HINT = 'Run: entasis archive';
         END IF;
@@ -50,7 +50,7 @@ BEGIN
             AND s.from_time = check_archive_and_record_drop.from_time
             AND s.to_time = check_archive_and_record_drop.to_time;
     END IF;
-    -- what was restored goes again with its range
+    -- a restored table is dropped with its range
     DELETE FROM entasis.restores AS r
     WHERE r.relation = relation_name
         AND r.from_time = check_archive_and_record_drop.from_time
@@ -60,4 +60,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.check_archive_and_record_drop IS
-'Notes that a range of a relation, whose rows stand in the table given, is dropped in this transaction. Raises integrity_constraint_violation when the relation is archived and no verified archive holds exactly these rows. The caller has locked writers out.';
+'Records that this transaction drops a range of a relation, whose rows are in source_table. Raises integrity_constraint_violation if the relation is archived and no verified archive holds exactly these rows. The caller must have locked writers out.';

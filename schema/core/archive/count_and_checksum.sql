@@ -1,5 +1,5 @@
--- The checksum is the sum over all rows of a 128-bit digest, so it does not depend on their order, and
--- a changed row changes it. It finds accidents, not an owner who looks for a collision.
+-- The checksum is the sum of a 128-bit digest of each row, so that it does not depend on their order. It
+-- detects accidental changes; it does not resist somebody who searches for a collision.
 CREATE OR REPLACE FUNCTION entasis_internal.count_and_checksum(
     source_table regclass,
     relation_name text,
@@ -25,7 +25,7 @@ BEGIN
         time_column := 'bucket';
         row_text := 'entasis_internal.candle_text(r.symbol, r.exchange, r.bucket, r.open, r.high, r.low, r.close, r.volume, r.quote_volume, r.trades, r.opened_at, r.first_trade_id, r.closed_at, r.last_trade_id)';
     END IF;
-    -- signed halves, as Python unpacks them; OFFSET 0 lets a row be digested once, not twice
+    -- signed halves, as Python unpacks them; OFFSET 0 keeps the digest from being computed twice a row
     EXECUTE format(
         'SELECT count(*), coalesce(
             sum((''x'' || left(h.digest, 16))::bit(64)::bigint) * 18446744073709551616
@@ -40,4 +40,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.count_and_checksum IS
-'How many rows of a table, which has the columns of a relation, lie in [from_time, to_time), and a checksum of their content that depends neither on their order nor on trailing zeros. 0 and 0 for none.';
+'Number of rows in [from_time, to_time) of a table that has the columns of a relation, and a checksum of them that is independent of their order and of trailing zeros. 0 and 0 if there are none.';

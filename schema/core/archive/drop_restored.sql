@@ -15,4 +15,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis.drop_restored IS
-'Drops a table that a range was restored into beside its relation.';
+'Drops a table that holds a restored range and is not attached to its relation.';

@@ -15,4 +15,4 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION entasis_internal.mark_archive_stale IS
-'Notes that the rows of a range are no longer what its archive holds: it stays until it is archived again.';
+'Records that the rows of a range differ from its archive. The range is not dropped before it has been archived again.';

@@ -1,4 +1,4 @@
--- see trade_text; an empty text stands for NULL
+-- As trade_text(); NULL becomes an empty text.
 CREATE OR REPLACE FUNCTION entasis_internal.quote_text(
     underlying text,
     expiry_date timestamptz,
@@ -23,4 +23,4 @@ RETURN entasis_internal.time_text(expiry_date) || ',' || trim_scale(strike_price
 || ',' || length(underlying) || ',' || underlying || option_type;
 
 COMMENT ON FUNCTION entasis_internal.quote_text IS
-'The content of an option quote, as the text that an archive''s checksum is made of.';
+'An option quote as the text that goes into an archive''s checksum.';

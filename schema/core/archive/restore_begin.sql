@@ -1,4 +1,4 @@
--- What a killed restore left of the same range is begun anew.
+-- What an interrupted restore of the same range left is dropped and filled again.
 CREATE OR REPLACE FUNCTION entasis_internal.restore_begin(
     relation_name text, from_time timestamptz, to_time timestamptz
 ) RETURNS name
@@ -26,7 +26,7 @@ BEGIN
         USING ERRCODE = 'duplicate_table',
             HINT = format('Use it, or: SELECT entasis.drop_restored(%L)', wanted);
     END IF;
-    -- the row of a table that its owner dropped by hand
+    -- left by a table that its owner dropped by hand
     DELETE FROM entasis.restores AS r WHERE r.table_name = wanted;
     EXECUTE format(
         'CREATE TABLE entasis.%I (LIKE entasis.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE INCLUDING COMMENTS)',
@@ -44,4 +44,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.restore_begin IS
-'Makes the table that a range is restored into, which an administrator may fill until it is verified, and returns its name. Raises duplicate_table when the range was restored before.';
+'Creates the table that a range is restored into, and returns its name. Administrators may insert into it until it is verified. Raises duplicate_table if the range has been restored already.';

@@ -16,4 +16,4 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION entasis_internal.restore_hold IS
-'That the range was restored into its relation and is held there, in words. NULL: it is not.';
+'That the range is attached to its relation and held there, in words. NULL: it is not.';

@@ -13,10 +13,10 @@ BEGIN
     WHERE r.table_name = restore_verified.table_name AND r.verified_at IS NULL
     FOR UPDATE;
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'no restore into % waits for its verification', table_name
+        RAISE EXCEPTION 'no restore into % is waiting for verification', table_name
         USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
-    -- from here on it is only read
+    -- read-only from here on
     EXECUTE format('REVOKE INSERT ON entasis.%I FROM entasis_admin', table_name);
     EXECUTE format('LOCK TABLE entasis.%I IN SHARE MODE', table_name);
     SELECT c.row_count, c.checksum INTO found_rows, found_checksum
@@ -36,4 +36,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.restore_verified IS
-'Records a restored table as verified and lets readers see it, when its count and checksum are those given. False when they are not.';
+'Marks a restored table as verified and grants it to readers, if its row count and checksum are those given. Otherwise returns false.';

@@ -1,6 +1,6 @@
--- One text for one content: numbers as whole multiples of their smallest unit, so that trailing zeros
--- do not show, times in microseconds, the length of all texts but the last before them. It is
--- inlined into the query, and entasis_db/archive/layout.py makes the same text from Parquet.
+-- Equal content gives equal text: numbers are written as whole multiples of their smallest unit, without
+-- trailing zeros, times in microseconds, and each text but the last is preceded by its length. It is
+-- inlined into the query; entasis_db/archive/layout.py builds the same text from Parquet.
 CREATE OR REPLACE FUNCTION entasis_internal.trade_text(
     symbol text,
     exchange text,

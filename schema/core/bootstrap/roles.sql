@@ -1,6 +1,6 @@
--- Roles belong to the cluster, not to the database: another database may be creating the same one
--- at this moment. IF NOT EXISTS does not exist for roles, and both errors below are how the loser
--- of that race learns of it.
+-- Roles belong to the cluster, and a migration of another database may be creating the same one at this
+-- moment. CREATE ROLE has no IF NOT EXISTS; the session that loses the race gets one of the two errors
+-- below.
 DO $roles$
 DECLARE
     wanted text;
@@ -19,8 +19,8 @@ BEGIN
 END
 $roles$;
 
--- Who may do more may do less. Granting what is granted already raises a notice, and two databases
--- granting it at the same moment may collide on the membership's row; so only what is missing.
+-- Each role includes the one before it. Only missing memberships are granted: repeating a grant raises a
+-- notice, and two databases doing it at once may collide on the row of the membership.
 DO $members$
 DECLARE
     pair record;

@@ -6,4 +6,4 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION entasis.flush_caches IS
-'Makes every cache of this database forget everything, at commit. For what no trigger sees: a partition that was attached or written to directly, rows that replication applied.';
+'Has every cache of this database evict everything, at commit. For changes that fire no trigger: a partition that was attached or written to directly, rows applied by replication.';

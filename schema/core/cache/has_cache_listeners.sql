@@ -1,16 +1,16 @@
--- Two advisory locks. A listener holds the second one, shared, for as long as it listens; a writer
--- tries whether it can have it alone, and lets it go at once. But a writer that has looked may commit
--- long after: so it holds the first one, shared, to the end of its transaction, and a new listener
--- waits until it has had that one alone for a moment. Either the writer tells, or the listener begins
--- when the writer has committed. No writer ever waits.
+-- Two advisory locks. A listener holds lock 1, shared, as long as it listens; a writer tests for it by
+-- trying to take it exclusively, and releases it at once. Since the writer may commit long after this
+-- test, it also holds lock 0, shared, to the end of its transaction, and a new listener begins only after
+-- it has held lock 0 exclusively for a moment. So either the writer notifies, or the listener begins
+-- after the writer has committed. Writers never wait.
 --
--- Telling only when somebody listens, because it is not free: PostgreSQL commits transactions that
--- notify one after the other.
+-- Without a listener nothing is notified, because PostgreSQL commits notifying transactions one after the
+-- other.
 CREATE OR REPLACE FUNCTION entasis_internal.has_cache_listeners() RETURNS boolean
 LANGUAGE sql VOLATILE
 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    -- the same numbers stand in entasis_db/cache/listener.py
+    -- the same numbers as in entasis_db/cache/listener.py
     SELECT
         NOT pg_try_advisory_xact_lock_shared(1163154259, 0)
         OR CASE
@@ -21,4 +21,4 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION entasis_internal.has_cache_listeners IS
-'Whether a cache may be listening on channel entasis_cache. False is certain: whoever begins to listen now, waits for the end of this transaction.';
+'Whether a cache may be listening on channel entasis_cache. False is certain: a cache that begins to listen now waits for the end of this transaction.';

@@ -6,4 +6,4 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION entasis_internal.notify_caches IS
-'Tells caches, at commit, what changed. Keys of the object: trades, an array of [symbol, exchange, seconds since 1970 of the first and of the last minute]; options, an array of underlyings; everything, true.';
+'Notifies channel entasis_cache, at commit, of what changed. Keys of the object: trades, an array of [symbol, exchange, first minute, last minute], the minutes in seconds since 1970; options, an array of underlyings; everything, true.';

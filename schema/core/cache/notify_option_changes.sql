@@ -1,4 +1,4 @@
--- In pieces, because a notification has less than 8,000 bytes, and a name up to 120 as JSON.
+-- Fifty names a notification: its payload is limited to 8,000 bytes, and a name takes up to 120 as JSON.
 CREATE OR REPLACE FUNCTION entasis_internal.notify_option_changes(underlyings text[]) RETURNS void
 LANGUAGE sql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -12,4 +12,4 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION entasis_internal.notify_option_changes IS
-'Tells caches that quotes of options on these underlyings were touched. NULL tells nothing.';
+'Notifies caches that quotes of options on these underlyings changed. NULL: no notification.';

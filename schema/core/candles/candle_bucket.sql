@@ -1,5 +1,5 @@
--- All arithmetic is on UTC's own clock (timestamp, not timestamptz): a session in a zone with
--- summer time would add a day or a month of its own. 2000-01-03 was a Monday.
+-- All arithmetic is on timestamps in UTC, not on timestamptz: adding a day or a month to the latter depends
+-- on the session's time zone. 2000-01-03 was a Monday.
 CREATE OR REPLACE FUNCTION entasis.candle_bucket(
     candle_interval entasis.candle_interval, at_time timestamptz
 ) RETURNS timestamptz
@@ -13,4 +13,4 @@ RETURN CASE
 END;
 
 COMMENT ON FUNCTION entasis.candle_bucket IS
-'The beginning of the bucket [bucket, bucket + interval) that holds a finite time. Buckets are UTC; weeks begin on Monday.';
+'Start of the bucket [bucket, bucket + interval) that contains a finite time. Buckets are UTC; weeks begin on Monday.';

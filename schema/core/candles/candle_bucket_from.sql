@@ -9,4 +9,4 @@ RETURN (
 ) AT TIME ZONE 'UTC';
 
 COMMENT ON FUNCTION entasis.candle_bucket_from IS
-'The first bucket that begins at or after a finite time.';
+'The first bucket that starts at or after a finite time.';

@@ -1,4 +1,4 @@
--- An enum, so that a misspelt interval is an error and never an empty answer.
+-- An enum, so that a misspelt interval is an error instead of an empty result.
 DO $type$
 BEGIN
     IF to_regtype('entasis.candle_interval') IS NULL THEN

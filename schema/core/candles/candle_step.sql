@@ -14,4 +14,4 @@ RETURN CASE candle_interval
 END;
 
 COMMENT ON FUNCTION entasis.candle_step IS
-'The length of a bucket. Add it to a bucket in UTC only: a day of a session''s own time zone may have 23 or 25 hours.';
+'Length of a bucket. Add it to timestamps in UTC only: a day may have 23 or 25 hours in another time zone.';

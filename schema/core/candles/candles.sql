@@ -1,10 +1,10 @@
--- One branch for each relation that candles come from. The interval decides which one is planned: the
--- function has no settings of its own, so that it is inlined into the caller's query and the other
--- branches fall away. A bucket belongs to the range that it begins in, so the parts of a derived
--- candle are read up to the end of its bucket.
--- The stored branches say their order, because a branch of a UNION ALL has none otherwise and would be
--- sorted anew; the derived ones ask for the interval outside, because PostgreSQL drops a branch that
--- groups only then.
+-- One branch for each relation that candles come from. The function has no settings, so that it is inlined
+-- into the caller's query, where the planner removes all branches but that of the interval. A bucket
+-- belongs to the range that it starts in, so the parts of a derived candle are read up to the end of its
+-- bucket.
+-- The stored branches have an ORDER BY, because UNION ALL would otherwise be sorted as a whole; the derived
+-- ones test the interval outside the subquery, because only then does the planner remove a branch that
+-- groups.
 CREATE OR REPLACE FUNCTION entasis.candles(
     symbol_name text,
     exchange_name text,
@@ -196,4 +196,4 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION entasis.candles IS
-'Candles of one market, in the order of their buckets only if the caller asks for it, whose buckets begin in [from_time, to_time). Both times are finite. Reads only the partitions that the range needs.';
+'Candles of one market whose buckets start in [from_time, to_time); both times must be finite. Ordered only if the query says so. Reads only the partitions of the range.';

@@ -1,6 +1,6 @@
--- A bucket without a trade repeats the last price: open, high, low and close are the close before it,
--- volumes and trades are 0, and it has no first and last trade. Nothing stands before the market's
--- first trade, and nothing after now: what has not happened yet is not a gap.
+-- A bucket without a trade repeats the last price: open, high, low and close are the previous close,
+-- volumes and trades are 0, first and last trade NULL. There are no rows before the market's first trade
+-- and none for the future.
 CREATE OR REPLACE FUNCTION entasis.candles_filled(
     symbol_name text,
     exchange_name text,
@@ -36,7 +36,7 @@ BEGIN ATOMIC
         ) AS c
     ),
 
-    -- the price that the range begins with
+    -- the last price before the range
     before AS (
         SELECT m.close
         FROM entasis.ohlcv_1m AS m
@@ -59,7 +59,7 @@ BEGIN ATOMIC
         ) AS s (utc)
     ),
 
-    -- every gap belongs to the run of the candle before it
+    -- a run is a candle and the gaps after it
     runs AS (
         SELECT
             bucket,
@@ -109,4 +109,4 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION entasis.candles_filled IS
-'As candles(), with a flat candle (volume 0, trades 0, no first and last trade) for every bucket without a trade after the market''s first one and up to now.';
+'As candles(), with a flat candle (volume 0, trades 0, first and last trade NULL) for every bucket without a trade from the market''s first trade to now.';

@@ -1,6 +1,6 @@
--- Each level is computed from the one below it, so that a difference is reported where it arose.
--- Whole UTC days are compared, because a day's candle needs them. The bounds are subqueries of their
--- own, so that partitions outside them are never opened.
+-- Each interval is computed from the next shorter one, so that a difference is reported where it arose.
+-- Whole UTC days are compared, because the candle of a day needs them. The bounds are scalar subqueries, so
+-- that partitions outside them are pruned at run time.
 CREATE OR REPLACE FUNCTION entasis.check_candles(
     from_time timestamptz DEFAULT '-infinity', to_time timestamptz DEFAULT 'infinity'
 ) RETURNS TABLE (
@@ -168,4 +168,4 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION entasis.check_candles IS
-'Every stored candle of the UTC days that touch [from_time, to_time) that is not what its trades, minutes or hours say: missing, surplus or different. No row means that all is right. Days that begin below the floor of market_data are not looked at: their trades are gone.';
+'Stored candles of the UTC days that overlap [from_time, to_time) that do not equal what is computed from their trades, minutes or hours: missing, surplus or different. No rows: all are right. Days that start below the floor of market_data are not checked, because trades of them have been dropped.';

@@ -14,4 +14,4 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION entasis_internal.first_whole_day IS
-'The first UTC day of which no trade was dropped. -infinity: nothing was dropped yet.';
+'Start of the first UTC day of which no trade has been dropped. -infinity: none has been dropped at all.';

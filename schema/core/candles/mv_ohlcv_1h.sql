@@ -1,5 +1,6 @@
--- The source document's materialized view, without its gaps: it is never stale, its open and close
--- have an order, and it keeps exchanges apart, so a symbol may have several rows an hour.
+-- The source document's materialized view as a view on ohlcv_1h: it needs no refresh of its own, open and
+-- close are defined for equal timestamps, and exchanges are kept apart, so that a symbol may have several
+-- rows an hour.
 CREATE OR REPLACE VIEW entasis.mv_ohlcv_1h WITH (security_invoker = true) AS
 SELECT
     c.symbol,

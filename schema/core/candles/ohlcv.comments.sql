@@ -1,33 +1,33 @@
 COMMENT ON COLUMN entasis.ohlcv_1m.symbol IS
 'Instrument, in the exchange''s spelling.';
 COMMENT ON COLUMN entasis.ohlcv_1m.exchange IS
-'Venue: prices of two exchanges do not make one candle.';
+'Exchange; candles never mix the prices of two exchanges.';
 COMMENT ON COLUMN entasis.ohlcv_1m.bucket IS
-'Beginning of the bucket, UTC; trades in [bucket, bucket + interval) belong to it.';
+'Start of the bucket, UTC; it contains the trades of [bucket, bucket + interval).';
 COMMENT ON COLUMN entasis.ohlcv_1m.open IS
-'Price of the trade with the smallest (timestamp, id); quote units.';
+'Price of the first trade, the one with the smallest (timestamp, id); quote units.';
 COMMENT ON COLUMN entasis.ohlcv_1m.high IS
 'Highest price; quote units.';
 COMMENT ON COLUMN entasis.ohlcv_1m.low IS
 'Lowest price; quote units.';
 COMMENT ON COLUMN entasis.ohlcv_1m.close IS
-'Price of the trade with the largest (timestamp, id); quote units.';
+'Price of the last trade, the one with the largest (timestamp, id); quote units.';
 COMMENT ON COLUMN entasis.ohlcv_1m.volume IS
-'Sum of volume; base units.';
+'Sum of the trades'' volume; base units.';
 COMMENT ON COLUMN entasis.ohlcv_1m.quote_volume IS
 'Sum of price * volume; quote units. quote_volume / volume is the VWAP.';
 COMMENT ON COLUMN entasis.ohlcv_1m.trades IS
-'How many trades.';
+'Number of trades.';
 COMMENT ON COLUMN entasis.ohlcv_1m.opened_at IS
-'Timestamp of the opening trade; UTC.';
+'Timestamp of the first trade; UTC.';
 COMMENT ON COLUMN entasis.ohlcv_1m.first_trade_id IS
-'id of the opening trade.';
+'id of the first trade.';
 COMMENT ON COLUMN entasis.ohlcv_1m.closed_at IS
-'Timestamp of the closing trade; UTC.';
+'Timestamp of the last trade; UTC.';
 COMMENT ON COLUMN entasis.ohlcv_1m.last_trade_id IS
-'id of the closing trade.';
+'id of the last trade.';
 
--- the columns of every other relation of candles mean the same
+-- the columns of the other candle relations mean the same
 DO $comments$
 DECLARE
     described record;
@@ -57,4 +57,4 @@ END
 $comments$;
 
 COMMENT ON COLUMN entasis.mv_ohlcv_1h.timeframe IS
-'Beginning of the hour, UTC; trades in [timeframe, timeframe + 1 hour) belong to it.';
+'Start of the hour, UTC; it contains the trades of [timeframe, timeframe + 1 hour).';

@@ -20,4 +20,4 @@ FROM entasis.ohlcv_1d AS c
 GROUP BY 1, 2, 3;
 
 COMMENT ON VIEW entasis.ohlcv_1w IS
-'Candles of one week, from Monday to Monday (UTC), computed from ohlcv_1d when read. For a range of time, entasis.candles() reads only the partitions that it needs.';
+'Candles of one week, from Monday to Monday (UTC), computed from ohlcv_1d when read. To read a range of time, use entasis.candles(), which reads only the partitions of the range.';

@@ -20,4 +20,4 @@ FROM entasis.ohlcv_1m AS c
 GROUP BY 1, 2, 3;
 
 COMMENT ON VIEW entasis.ohlcv_30m IS
-'Candles of 30 minutes (UTC), computed from ohlcv_1m when read. For a range of time, entasis.candles() reads only the partitions that it needs.';
+'Candles of 30 minutes (UTC), computed from ohlcv_1m when read. To read a range of time, use entasis.candles(), which reads only the partitions of the range.';

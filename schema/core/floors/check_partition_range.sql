@@ -22,7 +22,7 @@ BEGIN
         RAISE EXCEPTION 'from_time must lie before to_time, and both must be given'
         USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    -- 2009: Bitcoin's first block. Beyond it and beyond the months ahead lies a wrong unit of time.
+    -- 2009 is the year of Bitcoin's first block: times before it, and far ahead, are in a wrong unit.
     IF from_time < '2009-01-01 00:00:00+00' THEN
         RAISE EXCEPTION 'no partition of % is made before 2009, and % was asked for',
             relation_name, from_time
@@ -42,4 +42,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.check_partition_range IS
-'Refuses a range [from_time, to_time) of a partitioned relation that no row has any business in: before 2009, below the floor, or further ahead than keep_periods.months_ahead.';
+'Raises an error if a range [from_time, to_time) of a partitioned relation reaches before 2009, below the floor, or further ahead than keep_periods.months_ahead.';

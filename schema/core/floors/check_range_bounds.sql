@@ -8,10 +8,10 @@ BEGIN
     IF from_time IS NULL OR to_time IS NULL THEN
         RAISE EXCEPTION 'both from_time and to_time must be given'
         USING ERRCODE = 'null_value_not_allowed',
-            HINT = 'Use ''-infinity'' and ''infinity'' for all there is.';
+            HINT = 'Use ''-infinity'' and ''infinity'' for everything.';
     END IF;
 END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.check_range_bounds IS
-'Raises null_value_not_allowed when a bound of a range [from_time, to_time) is NULL.';
+'Raises null_value_not_allowed if a bound of a range [from_time, to_time) is NULL.';

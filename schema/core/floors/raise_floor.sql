@@ -4,8 +4,8 @@ CREATE OR REPLACE FUNCTION entasis_internal.raise_floor(
 LANGUAGE sql VOLATILE
 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    -- Trades below a dropped candle could never be counted right again: the floor of the candles is
-    -- a floor of the trades too.
+    -- Trades below a dropped candle cannot be counted in it any more: the floor of a derived relation is a
+    -- floor of its source too.
     UPDATE entasis.floors SET
         floor = new_floor,
         raised_at = clock_timestamp()
@@ -18,9 +18,9 @@ BEGIN ATOMIC
                 WHERE k.relation = relation_name
             )
         );
-    -- a cache does not know which markets had something there
+    -- which markets had rows there is not known
     SELECT entasis.flush_caches();
 END;
 
 COMMENT ON FUNCTION entasis_internal.raise_floor IS
-'Raises the floor of a relation to the time given; never lowers it. What is below is gone: caches are told.';
+'Raises the floor of a relation, and of the one that it is derived from, to new_floor, and flushes caches. Never lowers a floor.';

@@ -13,10 +13,10 @@ BEGIN
             relation_name, lowest, earliest
         USING ERRCODE = 'check_violation',
             CONSTRAINT = relation_name || '_floor',
-            HINT = 'Writing there would destroy what the candles still know. History comes back only by a restore.';
+            HINT = 'Writing there would recompute candles from trades that are gone. History comes back only by a restore.';
     END IF;
 END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.refuse_below_floor IS
-'Raises check_violation (constraint <relation>_floor) when the time given lies before the relation''s floor. A NULL time passes.';
+'Raises check_violation (constraint <relation>_floor) if earliest lies below the floor of the relation. NULL passes.';

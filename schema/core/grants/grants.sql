@@ -1,12 +1,12 @@
--- Every right that anybody has is given here, from nothing: what was granted by hand on these
--- objects is taken back by the next migration run.
+-- All rights are granted here, after revoking all: what was granted by hand on these objects is revoked by
+-- the next migration run. docs/rights.md lists the result.
 REVOKE ALL ON ALL TABLES IN SCHEMA entasis, entasis_internal, entasis_migrations
 FROM public, entasis_reader, entasis_writer, entasis_admin, entasis_service;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA entasis, entasis_internal
 FROM public, entasis_reader, entasis_writer, entasis_admin, entasis_service;
 REVOKE ALL ON ALL ROUTINES IN SCHEMA entasis, entasis_internal
 FROM public, entasis_reader, entasis_writer, entasis_admin, entasis_service;
--- PostgreSQL lets everybody execute every new function, unless told otherwise
+-- by default PostgreSQL grants EXECUTE on every new function to PUBLIC
 ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON ROUTINES FROM public;
 
 GRANT USAGE ON SCHEMA entasis, entasis_internal TO entasis_reader, entasis_service;

@@ -60,26 +60,26 @@ LEFT OUTER JOIN (
 ) AS g ON k.relation = g.relation;
 
 COMMENT ON VIEW entasis.health IS
-'The lifecycle of each partitioned relation: what is past its keep period and why it is still there, what waits for its archive, what is gone without one.';
+'The lifecycle of each partitioned relation: partitions past their keep period and why they are still there, those that wait to be archived, and those that are gone without an archive.';
 COMMENT ON COLUMN entasis.health.relation IS
 'Relation of schema entasis.';
 COMMENT ON COLUMN entasis.health.keep IS
-'Its keep period. NULL: kept for ever.';
+'Keep period. NULL: kept for ever.';
 COMMENT ON COLUMN entasis.health.archived IS
-'Whether nothing of it may be dropped without a verified archive.';
+'Whether its partitions are dropped only with a verified archive.';
 COMMENT ON COLUMN entasis.health.past_keep IS
-'How many of its partitions are past their keep period.';
+'Number of partitions past their keep period.';
 COMMENT ON COLUMN entasis.health.past_keep_from IS
-'Where the oldest of those begins; UTC. NULL: there is none.';
+'Start of the oldest of them; UTC. NULL: there is none.';
 COMMENT ON COLUMN entasis.health.kept_because IS
-'Why those are still there, each cause once.';
+'Why they are still there, each reason once.';
 COMMENT ON COLUMN entasis.health.waiting_for_archive IS
-'How many of those have to be archived, or archived again, before they may go.';
+'Number of them that must be archived, or archived again, before they are dropped.';
 COMMENT ON COLUMN entasis.health.verified_up_to IS
-'End of the newest range with a verified archive, not included; UTC. NULL: there is none.';
+'End of the newest range with a verified archive, exclusive; UTC. NULL: there is none.';
 COMMENT ON COLUMN entasis.health.stale_archives IS
-'How many archives no longer hold what their ranges do.';
+'Number of current archives that differ from their ranges.';
 COMMENT ON COLUMN entasis.health.gone_without_archive IS
-'Ranges that had a partition when maintenance last looked, and now have neither one nor an archive for which it was dropped.';
+'Ranges of partitions that maintenance recorded, which now have neither a partition nor an archive that allowed the drop.';
 COMMENT ON COLUMN entasis.health.partitions_reach_ahead IS
 'Whether partitions exist as far ahead as keep_periods.months_ahead asks for.';

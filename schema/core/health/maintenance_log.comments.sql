@@ -1,12 +1,12 @@
 COMMENT ON TABLE entasis.maintenance_log IS
-'What was made and dropped, newest last.';
+'What maintenance created, archived, compressed, attached and dropped, newest last.';
 COMMENT ON COLUMN entasis.maintenance_log.id IS
-'Number of the entry.';
+'Identifies the entry; ascending.';
 COMMENT ON COLUMN entasis.maintenance_log.logged_at IS
-'When; UTC.';
+'When it happened; UTC.';
 COMMENT ON COLUMN entasis.maintenance_log.action IS
-'create, archive, detach, attach, drop or restore.';
+'create, archive, detach, attach, compress, drop or restore.';
 COMMENT ON COLUMN entasis.maintenance_log.relation IS
-'Relation that it happened to.';
+'Relation concerned.';
 COMMENT ON COLUMN entasis.maintenance_log.detail IS
-'Partition and bounds.';
+'Partition, and bounds where they matter.';

@@ -1,5 +1,5 @@
--- yoyo knows a migration by the name of its file. This is the text that was applied under that name,
--- recorded in the migration's own transaction.
+-- yoyo identifies a migration by the name of its file. This records the text that was applied under that
+-- name, in the migration's own transaction.
 CREATE TABLE IF NOT EXISTS entasis_migrations.checksums (
     migration text NOT NULL,
     sha256 text NOT NULL,

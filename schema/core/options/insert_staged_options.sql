@@ -1,4 +1,4 @@
--- insert_staged_trades() says why it inserts first and compares afterwards.
+-- insert_staged_trades() explains why it inserts first and compares afterwards.
 CREATE OR REPLACE FUNCTION entasis.insert_staged_options(
     source_name text,
     OUT inserted bigint,
@@ -12,7 +12,7 @@ AS $$
 DECLARE
     staged bigint;
     refused bigint;
-    -- clocks differ a little
+    -- allowance for differing clocks
     latest timestamptz := clock_timestamp() + interval '5 minutes';
     lowest timestamptz;
     month timestamptz;
@@ -45,14 +45,14 @@ BEGIN
         SELECT DISTINCT date_trunc('month', s.timestamp) FROM pg_temp.entasis_staged_options AS s
         ORDER BY 1
     LOOP
-        -- the floor may lie within a month
+        -- the floor may lie inside a month
         PERFORM entasis.ensure_partitions(
             'option_data', greatest(month, lowest), month + interval '1 month'
         );
     END LOOP;
 
-    -- The first row of each key is tried. Whatever was not inserted by that is compared with what is
-    -- stored, by the next statement: its snapshot has also what others committed in the meantime.
+    -- Inserts the first row of each key. Rows that were not inserted are compared with the stored ones by the
+    -- next statement, whose snapshot includes what other sessions committed in the meantime.
     WITH ranked AS (
         SELECT s.*, row_number() OVER (
             PARTITION BY s.underlying, s.expiry_date, s.strike_price, s.option_type, s.timestamp, s.id ORDER BY s.line
@@ -107,4 +107,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis.insert_staged_options IS
-'Takes the quotes of pg_temp.entasis_staged_options into option_data, as insert_staged_trades() does for trades: a quote that is there already changes nothing, one that cannot be stored or is stored with other values goes to quarantine.';
+'Inserts the quotes of pg_temp.entasis_staged_options into option_data, as insert_staged_trades() does with trades: a quote that is stored already changes nothing; one that cannot be stored, or is stored with other values, goes to quarantine.';

@@ -1,13 +1,13 @@
 COMMENT ON TABLE entasis.option_data IS
-'Quotes of option contracts, one row a quote of one contract. Partitioned by timestamp. The key is (underlying, expiry_date, strike_price, option_type, timestamp, id).';
+'Quotes of option contracts, one row each. Partitioned by timestamp. Key: (underlying, expiry_date, strike_price, option_type, timestamp, id).';
 COMMENT ON COLUMN entasis.option_data.id IS
-'Tells quotes of one contract at one timestamp apart: the source''s number or the ordinal among them. The default is a sequence, for rows made by hand.';
+'Distinguishes quotes of one contract at one timestamp: the source''s number, or the ordinal among them. The default is a sequence, for rows inserted by hand.';
 COMMENT ON COLUMN entasis.option_data.underlying IS
-'What the option is on.';
+'Underlying asset of the option.';
 COMMENT ON COLUMN entasis.option_data.strike_price IS
 'Strike, in quote units of the underlying; above 0, below 1e12, at most 12 decimals.';
 COMMENT ON COLUMN entasis.option_data.expiry_date IS
-'When the contract expires. Midnight UTC where the source gives a date only.';
+'When the contract expires; UTC. Midnight if the source gives only a date.';
 COMMENT ON COLUMN entasis.option_data.option_type IS
 'call or put.';
 COMMENT ON COLUMN entasis.option_data.iv IS
@@ -21,6 +21,6 @@ COMMENT ON COLUMN entasis.option_data.theta IS
 COMMENT ON COLUMN entasis.option_data.vega IS
 'Change of the option''s price per point of volatility, as the source states it; at most 18 decimals. NULL: the source gave none.';
 COMMENT ON COLUMN entasis.option_data.timestamp IS
-'When the quote was made; UTC, kept to the microsecond. Midnight UTC where the source gives a date only.';
+'When the quote was made; UTC, to the microsecond. Midnight if the source gives only a date.';
 COMMENT ON SEQUENCE entasis.option_data_id_seq IS
-'Default of option_data.id, for rows made by hand.';
+'Default of option_data.id, for rows inserted by hand.';

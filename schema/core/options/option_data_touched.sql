@@ -3,12 +3,12 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    heard boolean := entasis_internal.has_cache_listeners();
+    listened boolean := entasis_internal.has_cache_listeners();
 BEGIN
     IF tg_op IN ('UPDATE', 'DELETE') THEN
         PERFORM entasis_internal.refuse_below_floor('option_data', min(o.timestamp))
         FROM old_quotes AS o;
-        IF heard THEN
+        IF listened THEN
             PERFORM entasis_internal.notify_option_changes(array_agg(DISTINCT o.underlying))
             FROM old_quotes AS o;
         END IF;
@@ -16,7 +16,7 @@ BEGIN
     IF tg_op IN ('INSERT', 'UPDATE') THEN
         PERFORM entasis_internal.refuse_below_floor('option_data', min(n.timestamp))
         FROM new_quotes AS n;
-        IF heard THEN
+        IF listened THEN
             PERFORM entasis_internal.notify_option_changes(array_agg(DISTINCT n.underlying))
             FROM new_quotes AS n;
         END IF;
@@ -26,4 +26,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.option_data_touched IS
-'Trigger of option_data: refuses what a statement wrote below the floor, and tells caches of the rest.';
+'Trigger of option_data: refuses a statement that wrote below the floor, and notifies caches of the underlyings that it changed.';

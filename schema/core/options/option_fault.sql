@@ -89,4 +89,4 @@ RETURN CASE
 END;
 
 COMMENT ON FUNCTION entasis_internal.option_fault IS
-'Why option_data cannot take a quote, as {code, reason}; NULL when it can. lowest is the floor of option_data, latest the last moment that is not the future.';
+'Why a quote cannot be stored in option_data, as {code, reason}. NULL: it can. lowest is the floor of option_data, latest the latest timestamp that is accepted.';

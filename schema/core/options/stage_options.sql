@@ -4,7 +4,7 @@ SET search_path = pg_catalog, pg_temp
 SET client_min_messages = 'warning'
 AS $$
 BEGIN
-    -- No bounds here: what option_data would refuse must be able to stand here and be judged.
+    -- No constraints: rows that option_data would refuse are staged too, and checked afterwards.
     CREATE TEMPORARY TABLE IF NOT EXISTS entasis_staged_options (
         line bigint NOT NULL,
         underlying text COLLATE "C" NOT NULL,
@@ -24,4 +24,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis.stage_options IS
-'Makes the session''s empty staging table pg_temp.entasis_staged_options (line, and the columns of option_data). COPY into it, then call insert_staged_options() in the same transaction.';
+'Creates the session''s empty staging table pg_temp.entasis_staged_options (line, and the columns of option_data). COPY into it, then call insert_staged_options() in the same transaction.';

@@ -1,5 +1,5 @@
--- session_user, not current_user: SET ROLE and SECURITY DEFINER change the latter. A login that is
--- mapped to a user is that user, whatever it sets; only a trusted service says whom it acts for.
+-- session_user, not current_user, which SET ROLE and SECURITY DEFINER change. A login that is mapped to a
+-- user is that user, whatever it sets; only a trusted service may name the user that it acts for.
 CREATE OR REPLACE FUNCTION entasis.acting_user_id() RETURNS uuid
 LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
@@ -18,4 +18,4 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION entasis.acting_user_id IS
-'The user whose positions this session may see and write: the one that its login is mapped to in user_logins; else, for members of entasis_service only, the one named by SET LOCAL entasis.user_id. NULL: nobody''s.';
+'The user whose positions this session may read and write: the one that its login is mapped to in user_logins; otherwise, for members of entasis_service only, the one named by SET LOCAL entasis.user_id. NULL: no user.';

@@ -1,11 +1,11 @@
 COMMENT ON TABLE entasis.portfolio_status IS
-'Snapshots of positions, one row a position and moment. Row-level security: see acting_user_id(). Never dropped by entasis.maintain().';
+'Snapshots of positions, one row for a position at a time. Row-level security by acting_user_id(). Not dropped by entasis.maintain().';
 COMMENT ON COLUMN entasis.portfolio_status.id IS
-'Number of the snapshot, from a sequence.';
+'Identifies the snapshot; from a sequence.';
 COMMENT ON COLUMN entasis.portfolio_status.user_id IS
-'Whose position it is.';
+'User that the position belongs to.';
 COMMENT ON COLUMN entasis.portfolio_status.asset_type IS
-'What is held.';
+'Asset that is held.';
 COMMENT ON COLUMN entasis.portfolio_status.position_size IS
 'Units held; below 0 for a short position; between -1e12 and 1e12, at most 12 decimals.';
 COMMENT ON COLUMN entasis.portfolio_status.entry_price IS
@@ -13,8 +13,8 @@ COMMENT ON COLUMN entasis.portfolio_status.entry_price IS
 COMMENT ON COLUMN entasis.portfolio_status.current_price IS
 'Price at the snapshot, quote units for one unit; from 0 to below 1e12, at most 12 decimals.';
 COMMENT ON COLUMN entasis.portfolio_status.pnl IS
-'Profit (above 0) or loss in quote units, as the writer reckons it; between -1e24 and 1e24, at most 24 decimals.';
+'Profit (above 0) or loss (below 0) in quote units, as computed by the writer; between -1e24 and 1e24, at most 24 decimals.';
 COMMENT ON COLUMN entasis.portfolio_status.timestamp IS
 'When the snapshot was taken; UTC.';
 COMMENT ON SEQUENCE entasis.portfolio_status_id_seq IS
-'Default of portfolio_status.id, for rows made by hand.';
+'Default of portfolio_status.id.';

@@ -28,13 +28,13 @@ CREATE TABLE IF NOT EXISTS entasis.portfolio_status (
 
 ALTER SEQUENCE entasis.portfolio_status_id_seq OWNED BY entasis.portfolio_status.id;
 
--- Nothing is shown until a policy says so: a database whose migration was cut short shows nothing.
+-- Without a policy no row is visible: so also if a migration is interrupted before the policies are made.
 ALTER TABLE entasis.portfolio_status ENABLE ROW LEVEL SECURITY;
 
--- the document's two columns, and then what makes the order of a history definite
+-- the document's two columns, and id, which makes the order definite
 CREATE INDEX IF NOT EXISTS idx_portfolio_user_timestamp
 ON entasis.portfolio_status (user_id, timestamp DESC, id DESC);
 
--- finds the newest snapshot of each position without reading the older ones
+-- for the newest snapshot of each position, without reading the older ones
 CREATE INDEX IF NOT EXISTS idx_portfolio_user_asset_timestamp
 ON entasis.portfolio_status (user_id, asset_type, timestamp DESC, id DESC);

@@ -1,20 +1,20 @@
 COMMENT ON TABLE entasis.predictions IS
-'Predictions of models, one row each. Never dropped by entasis.maintain().';
+'Predictions of models, one row each. Not dropped by entasis.maintain().';
 COMMENT ON COLUMN entasis.predictions.id IS
-'Number of the prediction, from a sequence; the key is (symbol, id).';
+'Identifies the prediction; from a sequence. Key: (symbol, id).';
 COMMENT ON COLUMN entasis.predictions.model_id IS
 'Model that made it.';
 COMMENT ON COLUMN entasis.predictions.symbol IS
-'Instrument that it is about.';
+'Instrument that is predicted.';
 COMMENT ON COLUMN entasis.predictions.prediction_type IS
 'What predicted_value is: price (quote units), return (fraction from timestamp to target_time), direction (above 0 up, below 0 down), or a type of your own, which is not scored.';
 COMMENT ON COLUMN entasis.predictions.predicted_value IS
-'In the unit of its type; between -1e12 and 1e12, at most 18 decimals.';
+'Predicted value, in the unit of prediction_type; between -1e12 and 1e12, at most 18 decimals.';
 COMMENT ON COLUMN entasis.predictions.confidence IS
 'The model''s own certainty, from 0 to 1, both included; at most 18 decimals.';
 COMMENT ON COLUMN entasis.predictions.timestamp IS
-'When it was made; UTC.';
+'When the prediction was made; UTC.';
 COMMENT ON COLUMN entasis.predictions.target_time IS
-'The moment that it is about, not before timestamp; UTC. NULL: none stated, so it cannot be scored.';
+'Time that is predicted, not before timestamp; UTC. NULL: none was stated, so the prediction cannot be scored.';
 COMMENT ON SEQUENCE entasis.predictions_id_seq IS
-'Default of predictions.id, for rows made by hand.';
+'Default of predictions.id.';

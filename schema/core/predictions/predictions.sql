@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS entasis.predictions (
 
 ALTER SEQUENCE entasis.predictions_id_seq OWNED BY entasis.predictions.id;
 
--- the document's two columns, and then the order in which a model's predictions are read
+-- the document's two columns, and the order in which the predictions of a model are read
 CREATE INDEX IF NOT EXISTS idx_predictions_model_symbol
 ON entasis.predictions (model_id, symbol, timestamp, id);
 

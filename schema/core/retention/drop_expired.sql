@@ -1,4 +1,4 @@
--- See maintain() for why every name in it is qualified.
+-- maintain() explains why every name is qualified.
 CREATE OR REPLACE PROCEDURE entasis_internal.drop_expired()
 LANGUAGE plpgsql
 AS $$
@@ -16,7 +16,7 @@ BEGIN
         FOR attempt IN 1..5 LOOP
             lagging := false;
             BEGIN
-                -- asked anew: trades that went in this run release their candles
+                -- checked again: trades that this run dropped no longer keep their candles
                 PERFORM FROM entasis_internal.expired_partitions() AS e
                 WHERE e.relation OPERATOR(pg_catalog.=) expired.relation
                     AND e.partition_name OPERATOR(pg_catalog.=) expired.partition_name
@@ -42,12 +42,12 @@ BEGIN
             WHEN SQLSTATE 'EN001' THEN
                 lagging := true;
             WHEN SQLSTATE 'EN002' THEN
-                -- what it waits for was in use, and the list below says so
+                -- the older partition was in use; the notices below say so
                 EXIT;
             END;
             COMMIT;
             IF lagging THEN
-                -- outside the block above: nothing commits inside one that catches errors
+                -- outside the block above: COMMIT is not possible inside one that catches errors
                 CALL entasis.refresh_candles(expired.from_time, expired.to_time);
             ELSE
                 PERFORM pg_catalog.pg_sleep(1);
@@ -72,4 +72,4 @@ END
 $$;
 
 COMMENT ON PROCEDURE entasis_internal.drop_expired IS
-'Drops what is past its keep period, the oldest first, and says what stays and why. What is in use is tried five times. Commits as it goes.';
+'Drops partitions past their keep period, the oldest first, and raises a notice for each that stays, with the reason. A partition that is in use is tried five times. Commits after each partition.';

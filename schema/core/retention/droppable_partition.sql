@@ -26,17 +26,17 @@ BEGIN
         RAISE EXCEPTION '% is kept: %', partition_name, kept_because
         USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
-    -- It was in use, or another session has yet to drop it: expired_partitions() says why nothing goes
-    -- before what is older.
+    -- The older one was in use, or another session is about to drop it; expired_partitions() explains why
+    -- partitions are dropped in order.
     PERFORM FROM entasis_internal.partitions_of(relation_name) AS p
     INNER JOIN entasis.floors AS f ON f.relation = relation_name
     WHERE p.from_time < droppable_partition.from_time AND p.to_time > f.floor;
     IF FOUND THEN
-        RAISE EXCEPTION '% cannot go before what is older of %', partition_name, relation_name
+        RAISE EXCEPTION '% cannot be dropped before older partitions of %', partition_name, relation_name
         USING ERRCODE = 'EN002';
     END IF;
-    -- Written out now: the oid of what another session drops later would be written as a number, and
-    -- this name is then told as undefined_table.
+    -- As text now: if another session drops it in between, the caller's statement then fails with
+    -- undefined_table for this name, where the oid would be formatted as a number.
     SELECT format('%I.%I', n.nspname, c.relname) INTO partition_table
     FROM pg_class AS c INNER JOIN pg_namespace AS n ON c.relnamespace = n.oid
     WHERE c.oid = droppable_partition.partition_oid;
@@ -48,4 +48,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.droppable_partition IS
-'The partition of that name, its table''s name in full and its bounds, [from_time, to_time), if it may be dropped now; else says why not: object_not_in_prerequisite_state when it is not expired or is kept, EN002 when an older one is still there, undefined_table when another session has just dropped it.';
+'The partition of that name if it may be dropped now: its oid, its qualified table name and its bounds [from_time, to_time). Otherwise raises object_not_in_prerequisite_state if it is not expired or is kept, EN002 if an older one is still there, undefined_table if another session has just dropped it.';

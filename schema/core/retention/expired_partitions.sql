@@ -1,6 +1,6 @@
--- Whatever goes raises the floor to its end. So nothing goes before what is older: that could then be
--- neither corrected, nor mended where its archive cannot hold a value. What lies below the floor
--- already was restored there, and holds up nothing.
+-- Dropping a partition raises the floor to its end, so partitions are dropped in order: an older one left
+-- below the floor could not be corrected any more, nor repaired if it cannot be archived. A partition that
+-- is below the floor already was restored there, and keeps no other.
 CREATE OR REPLACE FUNCTION entasis_internal.expired_partitions()
 RETURNS TABLE (
     relation text,
@@ -58,9 +58,9 @@ BEGIN ATOMIC
         WHERE p.to_time <= entasis.keep_from(k.keep)
     ) AS e
     INNER JOIN entasis.floors AS f ON e.relation = f.relation
-    -- trades before their candles: a candle goes only when its trades have gone
+    -- trades before their candles: a candle is dropped only after its trades
     ORDER BY e.derived_from IS NOT NULL, e.relation, e.from_time;
 END;
 
 COMMENT ON FUNCTION entasis_internal.expired_partitions IS
-'Partitions that lie wholly past their keep period, in the order in which they may be dropped. kept_because is NULL for those that may go now.';
+'Partitions that lie entirely past their keep period, in the order in which they may be dropped. kept_because is the reason why one may not be dropped now. NULL: it may.';

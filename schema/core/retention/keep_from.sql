@@ -3,4 +3,4 @@ LANGUAGE sql STABLE PARALLEL SAFE
 RETURN (now() AT TIME ZONE 'UTC' - keep_period) AT TIME ZONE 'UTC';
 
 COMMENT ON FUNCTION entasis.keep_from IS
-'The moment up to which data is past a keep period, reckoned by UTC''s calendar. NULL: kept for ever.';
+'The time up to which data is past a keep period, by the calendar of UTC. NULL: kept for ever.';

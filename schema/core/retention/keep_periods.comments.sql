@@ -1,12 +1,12 @@
 COMMENT ON TABLE entasis.keep_periods IS
-'How long each partitioned relation is kept. A DBA changes these rows.';
+'How long each partitioned relation is kept. Rows are for a DBA to update.';
 COMMENT ON COLUMN entasis.keep_periods.relation IS
 'Relation of schema entasis.';
 COMMENT ON COLUMN entasis.keep_periods.keep IS
-'A partition that lies wholly further back than this is past its keep period. NULL: kept for ever.';
+'A partition is past its keep period when all of it is older than this. NULL: kept for ever.';
 COMMENT ON COLUMN entasis.keep_periods.archived IS
-'True: no partition of it is dropped unless a verified archive holds exactly its rows.';
+'True: a partition is dropped only if a verified archive holds exactly its rows.';
 COMMENT ON COLUMN entasis.keep_periods.months_ahead IS
-'How many calendar months after this one have their partition made ahead.';
+'Number of calendar months after the current one whose partitions are created ahead.';
 COMMENT ON COLUMN entasis.keep_periods.derived_from IS
-'Relation whose rows it is computed from in the end: it is kept at least as long, and no partition of it is dropped before theirs. Only a migration changes it. NULL: computed from nothing.';
+'Relation that its rows are ultimately computed from. They are kept at least as long as that relation''s, and dropped after them. Changed by migrations only. NULL: its rows are original data.';

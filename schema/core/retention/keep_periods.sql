@@ -10,12 +10,12 @@ CREATE TABLE IF NOT EXISTS entasis.keep_periods (
     CONSTRAINT keep_periods_relation_known CHECK (
         relation IN ('market_data', 'option_data', 'ohlcv_1m', 'ohlcv_1h', 'ohlcv_1d')
     ),
-    -- further back than a thousand years, a timestamp cannot always go
+    -- subtracting much more than a thousand years may leave the range of timestamps
     CONSTRAINT keep_periods_keep_sane CHECK (keep > interval '0' AND keep <= interval '1000 years'),
     CONSTRAINT keep_periods_months_ahead_sane CHECK (months_ahead BETWEEN 1 AND 120)
 );
 
--- the source document's retention policy; a DBA changes the rows, and they are never put back
+-- the source document's retention policy; a DBA updates the rows, and migrations never reset them
 INSERT INTO entasis.keep_periods (relation, keep) VALUES
 ('market_data', '3 months'),
 ('option_data', '3 months')

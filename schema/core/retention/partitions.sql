@@ -14,18 +14,18 @@ CROSS JOIN LATERAL entasis_internal.partition_sizes(k.relation) AS s
 WHERE p.partition_oid = s.partition_oid;
 
 COMMENT ON VIEW entasis.partitions IS
-'The partitions that there are, with their real bounds and sizes.';
+'The partitions that exist, with their real bounds and sizes.';
 COMMENT ON COLUMN entasis.partitions.relation IS
 'Relation of schema entasis.';
 COMMENT ON COLUMN entasis.partitions.partition_name IS
 'Table of schema entasis that holds the rows.';
 COMMENT ON COLUMN entasis.partitions.from_time IS
-'First moment that belongs to it, included; UTC.';
+'Start of the partition, inclusive; UTC.';
 COMMENT ON COLUMN entasis.partitions.to_time IS
-'First moment that no longer belongs to it; UTC.';
+'End of the partition, exclusive; UTC.';
 COMMENT ON COLUMN entasis.partitions.estimated_rows IS
 'Rows as of the last ANALYZE. -1: never analyzed.';
 COMMENT ON COLUMN entasis.partitions.bytes IS
 'Size on disk with its indexes, in bytes.';
 COMMENT ON COLUMN entasis.partitions.past_keep IS
-'True: it lies wholly past its keep period, and maintain() drops it unless something keeps it.';
+'Whether all of it is past its keep period; maintain() then drops it, unless entasis.health shows why it is kept.';

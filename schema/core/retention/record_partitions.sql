@@ -18,4 +18,4 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION entasis_internal.record_partitions IS
-'Notes which partitions there are, so that the health view can tell which are gone.';
+'Records the partitions that exist, for entasis.health to show those that are gone.';

@@ -1,4 +1,4 @@
--- VOLATILE: a STABLE trigger function would look at the rows as they were before the statement.
+-- VOLATILE: a STABLE trigger function would read the rows as they were before the statement.
 CREATE OR REPLACE FUNCTION entasis_internal.refuse_short_candle_keep() RETURNS trigger
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -6,7 +6,7 @@ AS $$
 DECLARE
     short record;
 BEGIN
-    -- NULL is for ever, and sorts like it here
+    -- NULL is for ever
     SELECT c.relation, c.keep, raw.keep AS raw_keep INTO short
     FROM entasis.keep_periods AS raw
     CROSS JOIN entasis.keep_periods AS c
@@ -20,7 +20,7 @@ BEGIN
         RAISE EXCEPTION 'trades (kept %) would outlive their candles in % (kept %)',
             coalesce(short.raw_keep::text, 'for ever'), short.relation, short.keep
         USING ERRCODE = 'check_violation',
-            HINT = 'A late trade must find its candle. Lengthen the candles'' keep period first.';
+            HINT = 'A late trade changes its candle, which must still exist. Lengthen the candles'' keep period first.';
     END IF;
     RETURN NULL;
 END

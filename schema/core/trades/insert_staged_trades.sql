@@ -1,5 +1,5 @@
--- Inserting first and comparing afterwards finds every conflict, also with a trade that another
--- session committed in between. Quarantine takes what is left; nothing is dropped.
+-- Inserting first and comparing afterwards finds every conflict, including those with trades that another
+-- session committed in between. What cannot be inserted goes to quarantine; nothing is discarded.
 CREATE OR REPLACE FUNCTION entasis.insert_staged_trades(
     source_name text,
     OUT inserted bigint,
@@ -13,7 +13,7 @@ AS $$
 DECLARE
     staged bigint;
     refused bigint;
-    -- clocks differ a little
+    -- allowance for differing clocks
     latest timestamptz := clock_timestamp() + interval '5 minutes';
     lowest timestamptz;
     month timestamptz;
@@ -44,14 +44,14 @@ BEGIN
         SELECT DISTINCT date_trunc('month', s.timestamp) FROM pg_temp.entasis_staged_trades AS s
         ORDER BY 1
     LOOP
-        -- the floor may lie within a month
+        -- the floor may lie inside a month
         PERFORM entasis.ensure_partitions(
             'market_data', greatest(month, lowest), month + interval '1 month'
         );
     END LOOP;
 
-    -- The first row of each key is tried. Whatever was not inserted by that is compared with what is
-    -- stored, by the next statement: its snapshot has also what others committed in the meantime.
+    -- Inserts the first row of each key. Rows that were not inserted are compared with the stored ones by the
+    -- next statement, whose snapshot includes what other sessions committed in the meantime.
     WITH ranked AS (
         SELECT s.*, row_number() OVER (
             PARTITION BY s.symbol, s.exchange, s.timestamp, s.id ORDER BY s.line
@@ -62,7 +62,7 @@ BEGIN
         INSERT INTO entasis.market_data (symbol, exchange, timestamp, id, price, volume)
         SELECT r.symbol, r.exchange, r.timestamp, r.id, r.price, r.volume
         FROM ranked AS r WHERE r.rank = 1
-        -- every writer takes the keys in this order
+        -- all writers lock the keys in this order
         ORDER BY r.symbol, r.exchange, r.timestamp, r.id
         ON CONFLICT (symbol, exchange, timestamp, id) DO NOTHING
         RETURNING symbol, exchange, timestamp, id
@@ -101,4 +101,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis.insert_staged_trades IS
-'Takes the trades of pg_temp.entasis_staged_trades into market_data, making the months that they need. A trade that is there already changes nothing; a trade that cannot be stored, or is stored with another price or volume, goes to quarantine with its reason. The three counts add up to what was staged; a row that stands in quarantine from an earlier load is counted and not written twice.';
+'Inserts the trades of pg_temp.entasis_staged_trades into market_data, and creates the partitions that they need. A trade that is stored already changes nothing; one that cannot be stored, or is stored with another price or volume, goes to quarantine with the reason. The three counts add up to the number of staged rows; a row that is in quarantine from an earlier load is counted but not written again.';

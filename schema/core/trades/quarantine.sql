@@ -10,7 +10,7 @@ CREATE TABLE IF NOT EXISTS entasis.quarantine (
     CONSTRAINT quarantine_pkey PRIMARY KEY (id)
 );
 
--- The same row of the same source, refused for the same cause, stands here once however often its
--- file is loaded. A payload may be larger than an index entry: its digest stands for it.
+-- The same row of the same source, refused for the same reason, is stored once, however often its file is
+-- loaded. Indexed by its digest, because a payload may be larger than an index entry.
 CREATE UNIQUE INDEX IF NOT EXISTS quarantine_once
 ON entasis.quarantine (relation, source, line, code, md5(payload::text));

@@ -22,4 +22,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis.record_id_space IS
-'Records how the trades of a market are numbered when it is first loaded, and returns what is on record: callers refuse trades of any other id space. NULL when another session records one at this moment under an older snapshot: try again.';
+'Records the id space of a market when it is first loaded, and returns the recorded one: callers refuse trades of any other. NULL: another session has just recorded one that this snapshot does not show; try again.';

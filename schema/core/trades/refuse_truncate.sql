@@ -6,9 +6,9 @@ BEGIN
     RAISE EXCEPTION 'TRUNCATE of %.% would leave its candles and its floor behind',
         tg_table_schema, tg_table_name
     USING ERRCODE = 'object_not_in_prerequisite_state',
-        HINT = 'DELETE what you mean, or let entasis.maintain() drop whole months.';
+        HINT = 'Use DELETE, or let entasis.maintain() drop whole partitions.';
 END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.refuse_truncate IS
-'Trigger: refuses TRUNCATE of a relation that others are derived from.';
+'Trigger of trades and quotes: refuses TRUNCATE, which would leave candles and floor as they are.';

@@ -4,7 +4,7 @@ SET search_path = pg_catalog, pg_temp
 SET client_min_messages = 'warning'
 AS $$
 BEGIN
-    -- No bounds here: what market_data would refuse must be able to stand here and be judged.
+    -- No constraints: rows that market_data would refuse are staged too, and checked afterwards.
     CREATE TEMPORARY TABLE IF NOT EXISTS entasis_staged_trades (
         line bigint NOT NULL,
         symbol text COLLATE "C" NOT NULL,
@@ -19,4 +19,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis.stage_trades IS
-'Makes the session''s empty staging table pg_temp.entasis_staged_trades (line, symbol, exchange, timestamp, id, price, volume). COPY into it, then call insert_staged_trades() in the same transaction.';
+'Creates the session''s empty staging table pg_temp.entasis_staged_trades (line, symbol, exchange, timestamp, id, price, volume). COPY into it, then call insert_staged_trades() in the same transaction.';

@@ -1,4 +1,4 @@
--- Nothing in it changes within a statement, so that it is inlined and not called for each row.
+-- STABLE and without settings, so that it is inlined instead of called for each row.
 CREATE OR REPLACE FUNCTION entasis_internal.trade_fault(
     symbol text, exchange text, traded_at timestamptz, price numeric, volume numeric,
     lowest timestamptz, latest timestamptz
@@ -68,4 +68,4 @@ RETURN CASE
 END;
 
 COMMENT ON FUNCTION entasis_internal.trade_fault IS
-'Why market_data cannot take a trade, as {code, reason}; NULL when it can. lowest is the floor of market_data, latest the last moment that is not the future.';
+'Why a trade cannot be stored in market_data, as {code, reason}. NULL: it can. lowest is the floor of market_data, latest the latest timestamp that is accepted.';

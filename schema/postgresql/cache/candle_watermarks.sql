@@ -10,4 +10,4 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION entasis_internal.candle_watermarks IS
-'For each stored level: candles that are over by then, in seconds since 1970, never change without caches being told. Here, all.';
+'For each stored interval, the time, in seconds since 1970, up to which caches are notified of every change of a candle. On this engine, of all.';

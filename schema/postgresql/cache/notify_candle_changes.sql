@@ -1,4 +1,4 @@
--- In pieces, because a notification has less than 8,000 bytes, and a name up to 120 as JSON.
+-- 25 markets a notification: its payload is limited to 8,000 bytes, and a name takes up to 120 as JSON.
 CREATE OR REPLACE FUNCTION entasis_internal.notify_candle_changes(minutes entasis.ohlcv_1m[])
 RETURNS void
 LANGUAGE plpgsql VOLATILE
@@ -30,4 +30,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.notify_candle_changes IS
-'Tells caches, if there are any, which markets and minutes were touched. Only the keys of the argument count.';
+'Notifies caches, if any are listening, of the markets and minutes that changed. Only the keys of the argument are used.';

@@ -1,4 +1,4 @@
--- A bucket without a candle has nothing to lock; a placeholder gives it something.
+-- A bucket without a candle has no row that could be locked: a placeholder is that row.
 CREATE OR REPLACE FUNCTION entasis_internal.candle_placeholders(
     buckets entasis.ohlcv_1m[], step interval
 ) RETURNS entasis.ohlcv_1m[]
@@ -24,4 +24,4 @@ RETURN (
 );
 
 COMMENT ON FUNCTION entasis_internal.candle_placeholders IS
-'One empty row (trades = 0) for each bucket of length step that holds any of the given candles, in key order. NULL when none are given.';
+'One empty row (trades = 0) for each bucket of length step that contains any of the given candles, in key order. NULL if none are given.';

@@ -1,5 +1,5 @@
--- From the first to the last trade or candle of the market, which its keys' indexes tell at once. A
--- day that the floor lies in is left out: its candles know trades that are gone.
+-- From the first to the last trade or candle of the market, two probes of each primary key. The day that
+-- contains the floor is left out: its candles count trades that have been dropped.
 CREATE OR REPLACE FUNCTION entasis_internal.days_of_market(
     symbol_name text, exchange_name text, from_time timestamptz, to_time timestamptz
 ) RETURNS TABLE (day timestamptz)
@@ -58,4 +58,4 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION entasis_internal.days_of_market IS
-'The UTC days that touch [from_time, to_time), from the market''s first to its last trade or candle, that lie wholly above the floor.';
+'UTC days that overlap [from_time, to_time), from the market''s first to its last trade or candle, and lie entirely above the floor.';

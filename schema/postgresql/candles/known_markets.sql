@@ -1,4 +1,4 @@
--- Jumps on the keys' indexes from one market to the next: DISTINCT would read every trade.
+-- A loose index scan on the primary keys, from one market to the next; DISTINCT would read every trade.
 CREATE OR REPLACE FUNCTION entasis_internal.known_markets()
 RETURNS TABLE (symbol varchar, exchange varchar)
 LANGUAGE sql STABLE SECURITY DEFINER

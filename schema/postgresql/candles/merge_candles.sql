@@ -1,5 +1,5 @@
--- The three statements differ in their table only. They are written out, because a statement made
--- at run time would be planned anew for every batch.
+-- The three statements differ only in their table. They are not built with EXECUTE, because each batch would
+-- then plan them again.
 CREATE OR REPLACE FUNCTION entasis_internal.merge_candles(minutes entasis.ohlcv_1m[])
 RETURNS void
 LANGUAGE plpgsql VOLATILE
@@ -9,7 +9,7 @@ DECLARE
     hours entasis.ohlcv_1m[] := entasis_internal.roll_up(minutes, interval '1 hour');
     days entasis.ohlcv_1m[] := entasis_internal.roll_up(hours, interval '1 day');
 BEGIN
-    -- Minutes, then hours, then days, each in key order: every writer locks in this order.
+    -- Minutes, then hours, then days, each in key order: all writers lock in this order.
     INSERT INTO entasis.ohlcv_1m AS c
     SELECT n.* FROM unnest(minutes) AS n
     ORDER BY n.symbol, n.exchange, n.bucket
@@ -87,4 +87,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.merge_candles IS
-'Adds the minutes of a batch of new trades to the stored minutes, hours and days. Only for trades that no candle counts yet.';
+'Merges the minutes of a batch of new trades into the stored minutes, hours and days. For trades that no candle counts yet.';

@@ -1,4 +1,4 @@
--- the minutes' columns, so that candles of every level are rows of one shape
+-- the columns of minutes, so that candles of all intervals have one row type
 CREATE TABLE IF NOT EXISTS entasis.ohlcv_1d (
     LIKE entasis.ohlcv_1m,
     CONSTRAINT ohlcv_1d_pkey PRIMARY KEY (symbol, exchange, bucket)

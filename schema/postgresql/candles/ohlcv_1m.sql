@@ -1,5 +1,5 @@
--- A row with trades = 0 is a placeholder: it holds a lock on a bucket while its candle is computed
--- anew, and is filled or deleted before the statement ends. Nobody else ever sees one.
+-- A row with trades = 0 is a placeholder: it locks a bucket while its candle is recomputed, and is filled or
+-- deleted before the statement ends. Other transactions never see one.
 CREATE TABLE IF NOT EXISTS entasis.ohlcv_1m (
     symbol varchar(20) COLLATE "C" NOT NULL,
     exchange varchar(20) COLLATE "C" NOT NULL,

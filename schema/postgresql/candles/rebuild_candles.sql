@@ -1,5 +1,5 @@
--- Commits after each market's day, which bounds its memory and how long a writer waits for it.
--- See maintain() for why every name in it is qualified.
+-- Commits after each day of a market, which bounds its memory and how long a writer waits for it.
+-- maintain() explains why every name is qualified.
 CREATE OR REPLACE PROCEDURE entasis.rebuild_candles(
     from_time timestamptz, to_time timestamptz
 )
@@ -30,4 +30,4 @@ END
 $$;
 
 COMMENT ON PROCEDURE entasis.rebuild_candles IS
-'Computes the candles of the UTC days that touch [from_time, to_time) anew from their trades, beside running writers. Never reaches below the floor. Commits as it goes, so it cannot run inside a transaction block.';
+'Recomputes the candles of the UTC days that overlap [from_time, to_time) from their trades, while writers run. Does not change candles below the floor. Commits after each day of a market, so it cannot run inside a transaction block.';

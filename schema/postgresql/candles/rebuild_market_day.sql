@@ -11,8 +11,7 @@ DECLARE
     touched entasis.ohlcv_1m[];
 BEGIN
     PERFORM entasis_internal.refuse_below_floor('market_data', from_day);
-    -- Minutes with trades, and buckets with candles: an hour without minutes is touched through
-    -- its own first minute.
+    -- minutes with trades and buckets with candles: an hour without minutes is recomputed by its first
     SELECT array_agg(
         row(
             symbol_name, exchange_name, k.bucket, 0, 0, 0, 0, 0, 0, 0, k.bucket, 0, k.bucket, 0
@@ -48,4 +47,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.rebuild_market_day IS
-'Computes all candles of one market and the UTC day that holds the time given anew, and returns how many minutes it looked at. Refuses a day that begins below the floor.';
+'Recomputes all candles of one market for the UTC day that contains at_time, and returns the number of minutes that it recomputed. Refuses a day that starts below the floor.';

@@ -1,5 +1,5 @@
--- First every touched bucket is locked, then a later statement, whose snapshot is newer than the
--- locks, reads the trades. A statement that did both would read what was there before it waited.
+-- All touched buckets are locked first; a later statement, whose snapshot is newer than the locks, reads the
+-- trades. A single statement that did both would read the trades as they were before it waited.
 CREATE OR REPLACE FUNCTION entasis_internal.recompute_candles(touched entasis.ohlcv_1m[])
 RETURNS void
 LANGUAGE plpgsql VOLATILE
@@ -11,14 +11,14 @@ DECLARE
     hours entasis.ohlcv_1m[] := entasis_internal.candle_placeholders(touched, interval '1 hour');
     days entasis.ohlcv_1m[] := entasis_internal.candle_placeholders(touched, interval '1 day');
 BEGIN
-    -- To the end of the transaction, new trades are no longer merged but computed like this. An
-    -- upsert, a MERGE or a CTE fires several triggers in one statement, and what is computed here
-    -- counts that statement's new trades already: merging them after it would count them twice.
+    -- Until the end of the transaction, inserted trades are recomputed instead of merged. An upsert, a
+    -- MERGE or a CTE fires several triggers in one statement, and the candles computed here already count
+    -- that statement's new trades: merging them afterwards would count them twice.
     PERFORM set_config('entasis.recompute', 'on', true);
 
-    -- DO UPDATE ... WHERE false locks the row that is there and changes nothing. Above READ COMMITTED
-    -- every statement reads one old snapshot, and a candle that was changed or deleted since fails
-    -- here or in the UPDATE below with 40001.
+    -- DO UPDATE ... WHERE false locks an existing row without changing it. Above READ COMMITTED all
+    -- statements use one snapshot, and a candle that was changed or deleted after it fails here or in the
+    -- UPDATE below with 40001.
     INSERT INTO entasis.ohlcv_1m AS c
     SELECT t.* FROM unnest(minutes) AS t ORDER BY t.symbol, t.exchange, t.bucket
     ON CONFLICT (symbol, exchange, bucket) DO UPDATE SET trades = c.trades WHERE false;
@@ -178,4 +178,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.recompute_candles IS
-'Computes every minute, hour and day that holds one of the given buckets anew from what is stored now, and deletes those that hold no trade any more. Only the keys of the argument count.';
+'Recomputes every minute, hour and day that contains one of the given buckets from the stored trades, and deletes those that have none left. Only the keys of the argument are used.';

@@ -4,9 +4,9 @@ CREATE OR REPLACE PROCEDURE entasis.refresh_candles(
 LANGUAGE plpgsql
 AS $$
 BEGIN
-    -- nothing to do: on this engine no candle ever lags behind its trades
+    -- nothing to do: on this engine candles are updated in the writer's transaction
 END
 $$;
 
 COMMENT ON PROCEDURE entasis.refresh_candles IS
-'After it, candles in [from_time, to_time) show every committed trade. On engine postgresql they always do, and this does nothing.';
+'Brings the candles of [from_time, to_time) up to date with all committed trades. On engine postgresql they always are, and this does nothing.';

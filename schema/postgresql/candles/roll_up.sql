@@ -1,5 +1,4 @@
--- Which of two candles opened first is decided by (opened_at, first_trade_id), as among trades. An
--- array compares element by element, which finds the extreme in one pass and without a sort.
+-- Which of two candles opened first is decided by (opened_at, first_trade_id), as between trades.
 CREATE OR REPLACE FUNCTION entasis_internal.roll_up(candles entasis.ohlcv_1m[], step interval)
 RETURNS entasis.ohlcv_1m[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -35,4 +34,4 @@ RETURN (
 );
 
 COMMENT ON FUNCTION entasis_internal.roll_up IS
-'Candles of length step from shorter ones that divide it, in key order. NULL when none are given.';
+'Candles of length step, computed from shorter ones that divide it, in key order. NULL if none are given.';

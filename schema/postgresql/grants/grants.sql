@@ -1,4 +1,4 @@
--- what the administrator's procedures of this engine call
+-- called by the administrator's procedures of this engine
 GRANT EXECUTE ON FUNCTION
 entasis_internal.make_partitions_ahead,
 entasis_internal.analyze_partitioned,

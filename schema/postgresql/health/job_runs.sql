@@ -1,4 +1,4 @@
--- pg_cron lives in one database of a cluster, which need not be this one: its jobs are the DBA's.
+-- pg_cron runs in one database of a cluster, which need not be this one: its jobs are the DBA's.
 CREATE OR REPLACE FUNCTION entasis_internal.job_runs()
 RETURNS TABLE (
     job text,

@@ -11,4 +11,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.analyze_partitioned IS
-'Gathers the statistics of a partitioned relation as a whole, which autovacuum never does.';
+'Gathers the statistics of a partitioned relation as a whole, which autovacuum does not do.';

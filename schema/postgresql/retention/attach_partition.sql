@@ -13,4 +13,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.attach_partition IS
-'Makes a table of schema entasis, which has the columns and constraints of the relation and rows of [from_time, to_time) only, a partition of it.';
+'Attaches a table of schema entasis, which must have the columns and constraints of the relation and only rows of [from_time, to_time), to it as a partition.';

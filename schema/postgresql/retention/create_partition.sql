@@ -1,5 +1,5 @@
--- CREATE TABLE ... PARTITION OF locks the parent against every reader and writer; LIKE and ATTACH
--- hardly at all. Attaching makes the indexes and keys that the parent has.
+-- CREATE TABLE ... PARTITION OF takes an ACCESS EXCLUSIVE lock on the parent; LIKE and ATTACH block neither
+-- readers nor writers. Attaching creates the indexes and keys of the parent.
 CREATE OR REPLACE FUNCTION entasis_internal.create_partition(
     relation_name text, at_time timestamptz
 )
@@ -20,7 +20,7 @@ BEGIN
         RETURN false;
     END IF;
 
-    -- Whoever makes partitions of this relation comes one after the other, and looks again.
+    -- sessions that create partitions of this relation wait for each other, and check again
     PERFORM pg_advisory_xact_lock(hashtext('entasis.create_partition'), hashtext(relation_name));
     IF EXISTS (
         SELECT FROM entasis_internal.partitions_of(relation_name) AS p
@@ -30,19 +30,19 @@ BEGIN
     END IF;
 
     IF to_regclass(format('entasis.%I', partition_name)) IS NOT NULL THEN
-        -- an old snapshot does not show it above, and these functions have none
+        -- not visible above to an old snapshot; these functions read the catalog without one
         IF
             pg_partition_root(to_regclass(format('entasis.%I', partition_name)))
             = to_regclass(format('entasis.%I', relation_name))
         THEN
-            RAISE EXCEPTION '% was made by another session after this transaction began',
+            RAISE EXCEPTION '% was created by another session after this transaction began',
                 partition_name
             USING ERRCODE = 'serialization_failure', HINT = 'Repeat the transaction.';
         END IF;
-        RAISE EXCEPTION 'a table entasis.% exists, and is no partition of %',
+        RAISE EXCEPTION 'a table entasis.% exists, and is not a partition of %',
             partition_name, relation_name
         USING ERRCODE = 'duplicate_table',
-            HINT = 'Attach it, rename it or drop it: the month needs its name.';
+            HINT = 'Attach it, rename it or drop it: the partition of the month needs this name.';
     END IF;
 
     EXECUTE format(
@@ -66,4 +66,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.create_partition IS
-'Makes the partition of the calendar month (UTC) that holds the time given. False when the time, or a part of the month, has one already.';
+'Creates the partition of the calendar month (UTC) that contains at_time. False: the time, or a part of the month, is in a partition already.';

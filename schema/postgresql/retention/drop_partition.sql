@@ -1,5 +1,5 @@
--- A drop waits behind every reader of the partition, and everybody else waits behind the drop: it
--- gives up early (lock_not_available), and its caller tries again later.
+-- A drop waits for every reader of the partition, and all others queue behind it: so it gives up after a
+-- short lock_timeout (lock_not_available), and its caller tries again later.
 CREATE OR REPLACE FUNCTION entasis_internal.drop_partition(relation_name text, partition_name name)
 RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -12,9 +12,9 @@ BEGIN
     SELECT * INTO expired
     FROM entasis_internal.droppable_partition(relation_name, drop_partition.partition_name);
 
-    -- Late writers wait while their range is compared with its archive; readers go on. A writer that
-    -- waits here while this waits for the parent may be told of a deadlock: repeating, it is told
-    -- of the floor.
+    -- Late writers wait while the range is compared with its archive; readers do not. A writer that waits
+    -- for this lock while this session waits for the parent may get a deadlock error; repeated, its
+    -- statement is refused for the floor.
     IF EXISTS (
         SELECT FROM entasis.keep_periods AS k WHERE k.relation = relation_name AND k.archived
     ) THEN
@@ -23,7 +23,7 @@ BEGIN
     PERFORM entasis_internal.check_archive_and_record_drop(
         expired.partition_oid, relation_name, expired.from_time, expired.to_time
     );
-    -- a DBA may have put it into another schema
+    -- a DBA may have moved it to another schema
     EXECUTE format('DROP TABLE %s', expired.partition_table);
     PERFORM entasis_internal.raise_floor(relation_name, expired.to_time);
     INSERT INTO entasis.maintenance_log (action, relation, detail)
@@ -35,4 +35,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.drop_partition IS
-'Drops one partition that is past its keep period and not kept for another cause, and raises the floor in the same transaction. Raises integrity_constraint_violation when the relation is archived and its archive does not hold exactly these rows, EN002 when an older one is still there, lock_not_available when the partition is in use for longer than 2 s.';
+'Drops a partition that is past its keep period and not kept for another reason, and raises the floor in the same transaction. Raises integrity_constraint_violation if the relation is archived and no archive holds exactly these rows, EN002 if an older partition is still there, lock_not_available if the partition is in use for longer than 2 s.';

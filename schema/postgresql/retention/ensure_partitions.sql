@@ -21,7 +21,7 @@ BEGIN
     LOOP
         FOREACH member IN ARRAY CASE
             WHEN relation_name = 'market_data'
-                -- candles first: a trade must never find its month without them
+                -- candles first: their partitions must exist when a trade is inserted
                 THEN ARRAY['ohlcv_1m', 'ohlcv_1h', 'ohlcv_1d', 'market_data']
             ELSE ARRAY[relation_name]
         END LOOP
@@ -35,4 +35,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis.ensure_partitions IS
-'Makes the monthly partitions of a relation that are missing in [from_time, to_time), with those of the candles for market_data, and returns how many it made. Refuses times before 2009, below the floor, and further ahead than keep_periods.months_ahead.';
+'Creates the missing monthly partitions of a relation in [from_time, to_time), for market_data those of the candles too, and returns how many it created. Refuses times before 2009, below the floor, and further ahead than keep_periods.months_ahead.';

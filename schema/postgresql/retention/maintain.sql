@@ -1,6 +1,6 @@
--- It commits after each step, so that it holds no lock for longer than one step takes. A procedure
--- that commits can neither be SECURITY DEFINER nor have settings of its own: every name in it is
--- qualified, and what needs the owner's rights is in the functions that it calls.
+-- It commits after each step, so that it holds no lock for longer than a step takes. A procedure that
+-- commits can neither be SECURITY DEFINER nor have settings: every name in it is qualified, and what needs
+-- the owner's rights is in the functions that it calls.
 CREATE OR REPLACE PROCEDURE entasis.maintain()
 LANGUAGE plpgsql
 AS $$
@@ -25,4 +25,4 @@ END
 $$;
 
 COMMENT ON PROCEDURE entasis.maintain IS
-'What has to happen daily: partitions ahead, dropping what is past its keep period, statistics of partitioned relations. Commits as it goes, so it cannot run inside a transaction block. Repeating it does no harm.';
+'Daily maintenance: creates partitions ahead, drops those past their keep period, and analyzes partitioned relations. Commits after each step, so it cannot run inside a transaction block. Safe to repeat.';

@@ -14,4 +14,4 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION entasis_internal.make_partitions_ahead IS
-'Makes the partitions of this month and of the months ahead that keep_periods asks for; returns how many were missing.';
+'Creates the partitions of this month and of keep_periods.months_ahead months after it, and returns how many were missing.';

@@ -10,4 +10,4 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION entasis_internal.partition_sizes IS
-'Size on disk of each partition of a relation of schema entasis, with its indexes and TOAST, in bytes.';
+'Size on disk of each partition of a relation of schema entasis, in bytes, with indexes and TOAST.';

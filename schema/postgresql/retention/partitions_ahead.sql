@@ -1,2 +1,2 @@
--- A database just migrated takes the trades of today.
+-- so that a new database can store today's trades
 SELECT entasis_internal.make_partitions_ahead() AS partitions_made;

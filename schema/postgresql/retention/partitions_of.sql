@@ -1,5 +1,5 @@
--- Bounds are read from the catalog, never from a name: a DBA may have cut a partition otherwise.
--- They stand there as text, written and read under one and the same setting of zone and style.
+-- Bounds are read from the catalog, not from names: a DBA may have made a partition with other bounds. The
+-- catalog gives them as text, which is written and parsed with the same TimeZone and DateStyle.
 CREATE OR REPLACE FUNCTION entasis_internal.partitions_of(relation_name text)
 RETURNS TABLE (partition_oid oid, partition_name name, from_time timestamptz, to_time timestamptz)
 LANGUAGE sql STABLE

@@ -15,4 +15,4 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION entasis_internal.partitions_reach_ahead IS
-'Whether the partitions of a relation reach to the end of so many months after this one.';
+'Whether partitions of a relation exist up to the end of so many months after the current one.';

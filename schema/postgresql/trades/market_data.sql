@@ -1,7 +1,7 @@
 CREATE SEQUENCE IF NOT EXISTS entasis.market_data_id_seq AS bigint;
 
--- min_scale, not scale: trailing zeros are harmless, and scale() of NaN is NULL, which a CHECK
--- takes for a yes. Two-sided bounds refuse NaN, which sorts above every number, and the infinities.
+-- min_scale instead of scale: trailing zeros are harmless, and scale() of NaN is NULL, which passes a CHECK.
+-- Bounds on both sides refuse NaN, which sorts above every number, and the infinities.
 CREATE TABLE IF NOT EXISTS entasis.market_data (
     id bigint NOT NULL DEFAULT nextval('entasis.market_data_id_seq'),
     symbol varchar(20) COLLATE "C" NOT NULL,

@@ -10,7 +10,7 @@ CREATE OR REPLACE TRIGGER candles_after_delete AFTER DELETE ON entasis.market_da
 REFERENCING OLD TABLE AS old_trades
 FOR EACH STATEMENT EXECUTE FUNCTION entasis_internal.market_data_deleted();
 
--- The last of the row triggers by its name: another one may still change where the trade goes.
+-- zz_ makes it the last row trigger: an earlier one may still change the row.
 CREATE OR REPLACE TRIGGER zz_record_moved_trade BEFORE UPDATE ON entasis.market_data
 FOR EACH ROW
 WHEN (

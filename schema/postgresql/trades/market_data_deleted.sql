@@ -1,4 +1,4 @@
--- Owner's rights: a writer has none on the candles.
+-- SECURITY DEFINER, because writers have no rights on the candles.
 CREATE OR REPLACE FUNCTION entasis_internal.market_data_deleted() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -28,7 +28,7 @@ BEGIN
         GROUP BY 1, 2, 3
     ) AS g;
 
-    -- fired by a statement that found nothing to change, an upsert of new trades for example
+    -- a DELETE, or a MERGE with a DELETE action, fires the trigger even if it deleted nothing
     IF touched IS NULL THEN
         RETURN NULL;
     END IF;
@@ -39,4 +39,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.market_data_deleted IS
-'Trigger of market_data: computes the candles of deleted trades anew.';
+'Trigger of market_data: recomputes the candles of deleted trades.';

@@ -1,4 +1,4 @@
--- Owner's rights: a writer has none on the candles.
+-- SECURITY DEFINER, because writers have no rights on the candles.
 CREATE OR REPLACE FUNCTION entasis_internal.market_data_inserted() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -41,7 +41,7 @@ BEGIN
     END IF;
     PERFORM entasis_internal.refuse_below_floor('market_data', earliest);
 
-    -- set by recompute_candles, which says why
+    -- recompute_candles() sets it and explains why
     IF current_setting('entasis.recompute', true) = 'on' THEN
         PERFORM entasis_internal.recompute_candles(minutes);
     ELSE
@@ -52,4 +52,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.market_data_inserted IS
-'Trigger of market_data: brings the candles up to the trades that a statement inserted.';
+'Trigger of market_data: merges the trades that a statement inserted into the candles.';

@@ -1,4 +1,4 @@
--- Owner's rights: a writer has none on the candles.
+-- SECURITY DEFINER, because writers have no rights on the candles.
 CREATE OR REPLACE FUNCTION entasis_internal.market_data_updated() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -8,7 +8,7 @@ DECLARE
     moved entasis_internal.moved_trades[];
     earliest timestamptz;
 BEGIN
-    -- see moved_trades for why the transition tables are not enough
+    -- moved_trades explains why the transition tables are not enough
     IF current_setting('entasis.moved', true) = 'on' THEN
         WITH taken AS (
             DELETE FROM entasis_internal.moved_trades AS m
@@ -44,7 +44,7 @@ BEGIN
         GROUP BY 1, 2, 3
     ) AS g;
 
-    -- fired by a statement that found nothing to change, an upsert of new trades for example
+    -- fires also for a statement that updated nothing: an upsert whose trades are all new, for example
     IF touched IS NULL THEN
         RETURN NULL;
     END IF;
@@ -55,4 +55,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.market_data_updated IS
-'Trigger of market_data: computes the candles of updated or moved trades anew.';
+'Trigger of market_data: recomputes the candles of updated or moved trades.';

@@ -1,7 +1,7 @@
--- MERGE reports wrongly what it moved: after an INSERT action, the new table of its UPDATE triggers
--- holds the inserted row instead of the updated one, and a trade that it moves to another partition
--- is in neither table. A row trigger notes here what moves, for the statement trigger to read. Rows
--- never outlive their statement, so that nothing is lost with an unlogged table.
+-- The transition tables of MERGE are wrong for moved rows: after an INSERT action, the new table of the
+-- UPDATE trigger contains the inserted row instead of the updated one, and a trade that moves to another
+-- partition is in neither table. A row trigger records moves here, and the statement trigger reads them.
+-- Unlogged, because rows do not outlive their statement.
 CREATE UNLOGGED TABLE IF NOT EXISTS entasis_internal.moved_trades (
     transaction_id xid8 NOT NULL DEFAULT pg_current_xact_id(),
     symbol varchar(20) COLLATE "C" NOT NULL,

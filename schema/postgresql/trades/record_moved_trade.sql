@@ -1,4 +1,4 @@
--- Owner's rights: a writer has none on moved_trades.
+-- SECURITY DEFINER, because writers have no rights on moved_trades.
 CREATE OR REPLACE FUNCTION entasis_internal.record_moved_trade() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -13,4 +13,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.record_moved_trade IS
-'Trigger of market_data: notes from where to where an UPDATE or MERGE moves a trade.';
+'Trigger of market_data: records the old and new market and time of a trade that UPDATE or MERGE moves.';

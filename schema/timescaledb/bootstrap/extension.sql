@@ -1,3 +1,3 @@
--- In public, because what is in schema/ calls it there by its full name. entasis_db.engine has
--- made sure that one that is there already is so too.
+-- In schema public, by which schema/ qualifies its functions; entasis_db.engine has checked that an existing
+-- extension is there too.
 CREATE EXTENSION IF NOT EXISTS timescaledb SCHEMA public;

@@ -1,6 +1,6 @@
--- A job runs as its owner, which must be able to log in; entasis_owner must not. So the jobs have an
--- owner of their own. No client gets in as it: a limit of no connections does not count background
--- workers. core/bootstrap/roles.sql says why each step is taken as it is.
+-- A job runs as its owner, which must be able to log in; entasis_owner must not. So the jobs have an owner of
+-- their own, as which no client can connect: CONNECTION LIMIT 0 does not apply to background workers.
+-- core/bootstrap/roles.sql explains each step.
 DO $role$
 BEGIN
     IF to_regrole('entasis_jobs') IS NULL THEN
@@ -23,7 +23,7 @@ BEGIN
             w.member
         FROM (VALUES
             ('entasis_owner', 'entasis_jobs'),
-            -- the login that migrates adds the jobs in their owner's name
+            -- the login that migrates adds the jobs as their owner
             ('entasis_jobs', session_user::text)
         ) AS w (granted, member)
         INNER JOIN pg_catalog.pg_roles AS m ON m.rolname = w.member

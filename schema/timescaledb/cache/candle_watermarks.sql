@@ -1,4 +1,4 @@
--- The watermark. Not a parsed body: see partitions_of().
+-- The watermark of the aggregate. Not a parsed body: see partitions_of().
 CREATE OR REPLACE FUNCTION entasis_internal.candle_watermarks()
 RETURNS TABLE (relation text, seconds double precision)
 LANGUAGE sql STABLE SECURITY DEFINER
@@ -14,4 +14,4 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION entasis_internal.candle_watermarks IS
-'For each stored level: candles that are over by then, in seconds since 1970, change only with a refresh, which tells caches. Later ones are computed when they are read, and change with every trade.';
+'For each stored interval, the watermark in seconds since 1970. Candles that end by then change only with a refresh, which notifies caches; later ones are computed when read, and change with every trade.';

@@ -1,7 +1,7 @@
--- A stored candle changes when a refresh deletes it and puts it back, or not; at every level, each in
--- its own transaction: who read an hour after its minutes were refreshed, and before it was itself, has
--- read the old one and is told again. Hours, because like messages are told once, and caches keep
--- minutes by the hour.
+-- A stored candle changes when a refresh deletes it and inserts it again, or does not. Each interval is
+-- refreshed in its own transaction and notifies: an hour that was read after its minutes were refreshed
+-- and before it was itself is the old one. Notified by the hour, because PostgreSQL sends equal
+-- notifications once, and caches keep minutes by the hour.
 CREATE OR REPLACE FUNCTION entasis_internal.notify_candle_change() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -18,4 +18,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.notify_candle_change IS
-'Trigger of candles: tells caches which market has another candle in which hour; of a day, its first hour, which is in whatever is computed from the day.';
+'Trigger of candles: notifies caches of the market and hour of a changed candle. For a day it is the first hour, which every candle computed from the day contains.';

@@ -1,4 +1,4 @@
--- Of deleted ones only: a hypertable with a columnstore takes no DELETE trigger with a transition table.
+-- For DELETE only: a hypertable with a columnstore takes no DELETE trigger with a transition table.
 CREATE OR REPLACE FUNCTION entasis_internal.notify_quote_change() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -12,4 +12,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.notify_quote_change IS
-'Trigger of option_data: tells caches on which underlying a quote was deleted.';
+'Trigger of option_data: notifies caches of the underlying of a deleted quote.';

@@ -6,7 +6,7 @@ DECLARE
     remaining integer := current_setting('entasis.row_notifications_left')::integer - 1;
 BEGIN
     IF remaining > 0 THEN
-        -- like messages of one transaction are told once
+        -- PostgreSQL sends equal notifications of a transaction once
         PERFORM entasis_internal.notify_caches(message);
     ELSE
         PERFORM entasis.flush_caches();
@@ -16,4 +16,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.notify_row_change IS
-'Tells caches of one row of a statement for which start_row_notifications() was called; when there were too many, tells them to forget everything.';
+'Notifies caches of one changed row, after start_row_notifications(); flushes them when the statement has used up its notifications.';

@@ -1,5 +1,5 @@
--- Row triggers follow, whose WHEN reads this setting: for as long as nobody listens, that is all that
--- they cost. The number bounds what one statement puts into the queue of notifications.
+-- The row triggers that follow test this setting in their WHEN clause, which is all that they cost while no
+-- cache is listening. The number bounds how many notifications one statement queues.
 CREATE OR REPLACE FUNCTION entasis_internal.start_row_notifications() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -15,4 +15,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.start_row_notifications IS
-'Trigger before a statement: sets entasis.row_notifications_left to how many of its rows caches are told of one by one, 0 when there are none; those who have more to hear forget everything.';
+'Trigger before a statement: sets entasis.row_notifications_left to the number of its rows that are notified one by one, 0 if no cache is listening. If the statement changes more, caches are flushed.';

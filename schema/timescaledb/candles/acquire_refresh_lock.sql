@@ -1,8 +1,8 @@
--- TimescaleDB refuses a refresh beside another one, and one that comes a moment later finds the list
--- of work empty and returns before the other has done the work. So ours come one after the other. The
--- lock is the session's, because a refresh commits; one that a failed call left behind in a session
--- which does nothing now holds nobody up. Any two numbers will do for it.
--- See maintain() for why every name in it is qualified.
+-- TimescaleDB refuses two refreshes of an aggregate at once, and one that starts a moment later finds the
+-- list of changes empty and returns before the first has materialized them. So refreshes of ours run one
+-- after the other. The lock is held by the session, because a refresh commits; a lock that a failed call
+-- left in a session that is idle now is ignored. The two numbers are arbitrary.
+-- maintain() explains why every name is qualified.
 CREATE OR REPLACE PROCEDURE entasis_internal.acquire_refresh_lock()
 LANGUAGE plpgsql
 AS $$
@@ -26,4 +26,4 @@ END
 $$;
 
 COMMENT ON PROCEDURE entasis_internal.acquire_refresh_lock IS
-'Waits until no other session refreshes candles through entasis.refresh_candles() or rebuild_candles().';
+'Waits until no other session is in entasis.refresh_candles() or rebuild_candles(), and locks them.';

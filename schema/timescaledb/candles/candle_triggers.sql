@@ -1,2 +1,2 @@
--- After the triggers of the tables, because TimescaleDB names these tables.
+-- Not in a file of triggers, because the names of these tables are chosen by TimescaleDB.
 SELECT entasis_internal.create_candle_triggers() AS guarded;

@@ -1,5 +1,5 @@
--- What the aggregates show of a range may be computed from its trades when it is read, and would be
--- gone with them: the hypertables must hold every candle that the aggregates show.
+-- Candles that an aggregate computes from the trades when it is read would be lost with them: every candle
+-- that it shows must be stored in its hypertable.
 CREATE OR REPLACE FUNCTION entasis_internal.candles_are_materialized(
     from_time timestamptz, to_time timestamptz
 ) RETURNS boolean
@@ -37,4 +37,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.candles_are_materialized IS
-'Whether every candle of the UTC days [from_time, to_time) is materialized and is what its trades say.';
+'Whether every candle of the UTC days [from_time, to_time) is materialized and equals its trades.';

@@ -1,5 +1,5 @@
--- Triggers of one kind fire in the order of their names: zz_ comes after the trigger that may keep the
--- candle as it is, so that only real changes are published.
+-- Triggers of one kind fire in the order of their names. The one that notifies begins with zz_ because it
+-- must not fire for a candle that protect_candle_below_floor leaves as it is.
 CREATE OR REPLACE FUNCTION entasis_internal.create_candle_triggers() RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -35,4 +35,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.create_candle_triggers IS
-'Puts triggers on the hypertables of the continuous aggregates, whose names TimescaleDB chooses: protect_candle_below_floor, and those that tell caches which candles changed.';
+'Creates the triggers on the hypertables of the continuous aggregates, whose names TimescaleDB chooses: protect_candle_below_floor, and those that notify caches of changed candles.';

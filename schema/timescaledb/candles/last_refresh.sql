@@ -1,5 +1,5 @@
--- TimescaleDB's own statistics say how a job ended, not what it did: on some pairs of versions every
--- job that commits ends as failed although its work stands (entasis_db/engine.py names them).
+-- TimescaleDB's statistics record how a job ended, not what it did: with some pairs of versions every job
+-- that commits ends as failed although its changes are committed (entasis_db/engine.py lists them).
 CREATE TABLE IF NOT EXISTS entasis_internal.last_refresh (
     only_row boolean NOT NULL DEFAULT true,
     started_at timestamptz NOT NULL,

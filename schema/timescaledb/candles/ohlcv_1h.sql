@@ -1,4 +1,4 @@
--- The aggregate below it says why it is written like this.
+-- ohlcv_1m explains why it is written like this.
 CREATE MATERIALIZED VIEW IF NOT EXISTS entasis.ohlcv_1h WITH (
     timescaledb.continuous,
     timescaledb.materialized_only = false,

@@ -1,9 +1,11 @@
--- The first price is the one at the smallest (timestamp, id): an array of three compares as they do.
--- TimescaleDB's first() would take a row (timestamp, id), but a candle that is partly computed when
--- it is read fails with it, and its order by timestamp alone leaves ties to chance. The difference
--- to a fixed moment, because what depends on the session's zone has no place in an aggregate.
--- Minutes are chunks of 30 days, not the ten times 7 that would be the default, so that they go in
--- time when they are past their keep period.
+-- The opening price is that of the smallest (timestamp, id), found with an array of three, as in
+-- trade_order(). That function is not called, because the definition of an aggregate is state: it would
+-- depend on a function that every migration run replaces, and its expressions must be IMMUTABLE, hence the
+-- difference to a fixed moment. TimescaleDB's first() accepts a row (timestamp, id), but a real-time
+-- aggregate fails with it when a candle is partly computed at read time, and ordering by timestamp alone
+-- would leave ties to chance.
+-- Chunks of minutes have 30 days instead of the default, ten times 7, so that they can be dropped soon after
+-- their keep period.
 CREATE MATERIALIZED VIEW IF NOT EXISTS entasis.ohlcv_1m WITH (
     timescaledb.continuous,
     timescaledb.materialized_only = false,

@@ -1,8 +1,8 @@
--- A refresh computes every candle of its range anew: it deletes them all, and puts back those that
--- have a source. Below the floor of its source a candle has none, and would be gone for ever. This
--- holds whoever refreshes and however, a forced full refresh by a superuser included. Nor is anything
--- added there: a transaction with an old snapshot may not know the floor yet. Chunks of candles are
--- dropped whole when their time has come, which fires no trigger.
+-- A refresh deletes the candles of its range and inserts those that it computes from their source. Below
+-- the floor the source has been dropped, and the candle would be lost for good. This trigger prevents it
+-- for every refresh, a forced one by a superuser included. It adds nothing there either: a transaction
+-- with an old snapshot may not see the floor yet. Retention drops whole chunks of candles, which fires no
+-- trigger.
 CREATE OR REPLACE FUNCTION entasis_internal.protect_candle_below_floor() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -20,4 +20,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.protect_candle_below_floor IS
-'Trigger of candles: nothing deletes or adds one that begins below the floor of the relation that it is computed from, the argument.';
+'Trigger of candles: skips the deletion or insertion of a candle that starts below the floor of the relation that it is computed from, which is the argument.';

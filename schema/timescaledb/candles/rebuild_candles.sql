@@ -1,4 +1,4 @@
--- See refresh_levels() for why only the owner may. See maintain() for why names are qualified.
+-- refresh_levels() explains why only the owner may, maintain() why every name is qualified.
 CREATE OR REPLACE PROCEDURE entasis.rebuild_candles(
     from_time timestamptz, to_time timestamptz
 )
@@ -12,7 +12,7 @@ BEGIN
     IF NOT pg_catalog.pg_has_role('entasis_owner', 'USAGE') THEN
         RAISE EXCEPTION 'only a member of entasis_owner may rebuild continuous aggregates'
         USING ERRCODE = 'insufficient_privilege',
-            HINT = 'CALL entasis.refresh_candles(from_time, to_time) brings up to date whatever trades have changed.';
+            HINT = 'CALL entasis.refresh_candles(from_time, to_time) brings up to date all candles whose trades have changed.';
     END IF;
     CALL entasis_internal.refresh_levels(from_time, to_time, true);
     SELECT pg_catalog.count(*), pg_catalog.count(DISTINCT (
@@ -30,4 +30,4 @@ END
 $$;
 
 COMMENT ON PROCEDURE entasis.rebuild_candles IS
-'Computes the candles of the UTC days that touch [from_time, to_time) anew from their trades, whether something has changed or not. Never reaches below the floor. Commits as it goes, so it cannot run inside a transaction block. Needs the rights of entasis_owner.';
+'Recomputes the candles of the UTC days that overlap [from_time, to_time) from their trades, changed or not. Does not change candles below the floor. Commits after each step, so it cannot run inside a transaction block. Needs the rights of entasis_owner.';

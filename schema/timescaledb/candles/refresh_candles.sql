@@ -1,5 +1,5 @@
--- See refresh_levels() for why only the owner can: for others the job does it. See maintain() for why
--- names are qualified.
+-- refresh_levels() explains why only the owner can; for others the job does it. maintain() explains why every
+-- name is qualified.
 CREATE OR REPLACE PROCEDURE entasis.refresh_candles(
     from_time timestamptz, to_time timestamptz
 )
@@ -16,4 +16,4 @@ END
 $$;
 
 COMMENT ON PROCEDURE entasis.refresh_candles IS
-'After it, candles of the UTC days that touch [from_time, to_time) show every trade that was committed before it was called. Touches only what has changed, never reaches below the floor, and commits as it goes, so it cannot run inside a transaction block. A caller without the rights of entasis_owner waits until the job has refreshed all, a minute at most.';
+'Brings the candles of the UTC days that overlap [from_time, to_time) up to date with all trades committed before the call. Refreshes only what has changed, nothing below the floor, and commits after each step, so it cannot run inside a transaction block. A caller without the rights of entasis_owner waits for the refresh job, which runs every minute.';

@@ -1,5 +1,5 @@
--- It commits as it goes, so it cannot be SECURITY DEFINER, and only their owner may refresh
--- continuous aggregates. See maintain() for why names are qualified.
+-- It commits, so it cannot be SECURITY DEFINER, and only the owner of continuous aggregates may refresh them.
+-- maintain() explains why every name is qualified.
 CREATE OR REPLACE PROCEDURE entasis_internal.refresh_levels(
     from_time timestamptz, to_time timestamptz, forced boolean
 )
@@ -11,11 +11,11 @@ DECLARE
     messages_before text := pg_catalog.current_setting('client_min_messages');
     merge_before text := pg_catalog.current_setting('timescaledb.enable_merge_on_cagg_refresh');
 BEGIN
-    -- compiling these queries takes longer than running them
+    -- JIT compilation takes longer than these queries
     PERFORM pg_catalog.set_config('jit', 'off', false);
-    -- that there was nothing to do is no news
+    -- no notice when an aggregate is already up to date
     PERFORM pg_catalog.set_config('client_min_messages', 'warning', false);
-    -- with it, refreshes of 2.28.3 leave wrong candles behind; it is off by default
+    -- with it, refreshes of 2.28.3 leave wrong candles; it is off by default
     PERFORM pg_catalog.set_config('timescaledb.enable_merge_on_cagg_refresh', 'off', false);
     CALL entasis_internal.acquire_refresh_lock();
     FOR w IN
@@ -23,12 +23,12 @@ BEGIN
             refresh_levels.from_time, refresh_levels.to_time
         )
     LOOP
-        -- refresh_windows() says why not in batches
+        -- refresh_windows() explains why not in batches
         CALL public.refresh_continuous_aggregate(
             pg_catalog.format('entasis.%I', w.relation)::pg_catalog.regclass,
             w.window_from, w.window_to, force => forced, options => '{"buckets_per_batch": 0}'
         );
-        -- until 2.23 it leaves its last transaction open, and what changed is noted at the commit
+        -- until 2.23 it leaves its last transaction open; changes are recorded at the commit
         COMMIT;
     END LOOP;
     PERFORM entasis_internal.release_refresh_lock();
@@ -41,4 +41,4 @@ END
 $$;
 
 COMMENT ON PROCEDURE entasis_internal.refresh_levels IS
-'Refreshes the continuous aggregates of the UTC days that touch [from_time, to_time), from the smallest buckets up: what has changed, or when forced, all. Commits after each step. Needs the rights of entasis_owner.';
+'Refreshes the continuous aggregates for the UTC days that overlap [from_time, to_time), minutes first: what has changed, or everything if forced. Commits after each step. Needs the rights of entasis_owner.';

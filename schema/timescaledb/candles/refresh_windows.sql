@@ -1,8 +1,8 @@
--- Whole UTC days, because a day's candle needs them, but never below the floor, and only buckets that
--- are over: a bucket that is still open is computed when it is read, and materialized it would hide
--- its next trades until the next refresh. Minutes go chunk by chunk, each in one transaction:
--- TimescaleDB's own batches (buckets_per_batch) are not used, because in 2.28.3 they forget the last
--- bucket of a range of changes that ends at that bucket's very beginning.
+-- Whole UTC days, because the candle of a day needs them, but not below the floor, and only buckets that
+-- have ended: an open one is computed when it is read; materialized, it would hide its next trades until
+-- the next refresh. Minutes are refreshed chunk by chunk, each in one transaction. TimescaleDB's batches
+-- (buckets_per_batch) are not used, because 2.28.3 omits the last bucket of a range of changes that ends
+-- exactly where that bucket starts.
 CREATE OR REPLACE FUNCTION entasis_internal.refresh_windows(
     from_time timestamptz, to_time timestamptz
 ) RETURNS TABLE (relation text, window_from timestamptz, window_to timestamptz)
@@ -56,9 +56,9 @@ BEGIN ATOMIC
         ) AS l (rank, relation, unit)
     ) AS w
     WHERE w.window_from < w.window_to
-    -- each level is computed from the one before it
+    -- each interval is computed from the one before it
     ORDER BY w.rank, w.window_from;
 END;
 
 COMMENT ON FUNCTION entasis_internal.refresh_windows IS
-'What a refresh of [from_time, to_time) asks of each continuous aggregate, from the smallest buckets up: windows of whole UTC days above the floor, up to the bucket that is open now.';
+'The windows to refresh in each continuous aggregate for [from_time, to_time), minutes first: whole UTC days above the floor, up to the bucket that is open now.';

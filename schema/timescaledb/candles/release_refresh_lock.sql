@@ -3,7 +3,7 @@ LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    -- also what an earlier call of this session left behind when it failed
+    -- as often as it is held: an earlier call of this session may have failed without releasing it
     WHILE EXISTS (
         SELECT FROM pg_locks AS l
         WHERE
@@ -16,4 +16,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.release_refresh_lock IS
-'Gives back what acquire_refresh_lock() took.';
+'Releases the lock of acquire_refresh_lock().';

@@ -1,6 +1,6 @@
--- For DELETE, because a hypertable with a columnstore takes no DELETE trigger with a transition table;
--- and for INSERT into a restored chunk. On a chunk, tg_table_name is the chunk's: the relation is an
--- argument.
+-- A row trigger for DELETE, because a hypertable with a columnstore takes no DELETE trigger with a transition
+-- table, and for INSERT into a restored chunk. In the trigger of a chunk tg_table_name is that of the chunk,
+-- so the relation is an argument.
 CREATE OR REPLACE FUNCTION entasis_internal.refuse_row_below_floor() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -14,4 +14,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.refuse_row_below_floor IS
-'Trigger of raw relations: refuses to insert or delete a row below the floor of the relation that is its argument.';
+'Trigger of trades and quotes: refuses to insert or delete a row below the floor of the relation named by its argument.';

@@ -1,8 +1,8 @@
--- what the administrator's procedures of this engine call
+-- called by the administrator's procedures of this engine
 GRANT EXECUTE ON FUNCTION
 entasis_internal.refresh_windows
 TO entasis_admin;
 GRANT SELECT ON entasis_internal.last_refresh TO entasis_admin;
 GRANT EXECUTE ON PROCEDURE entasis_internal.await_refresh TO entasis_admin;
--- what partitions_of() calls in its caller's name
+-- called by partitions_of() with its caller's rights
 GRANT EXECUTE ON FUNCTION entasis_internal.hypertable_of TO entasis_reader;

@@ -1,6 +1,6 @@
--- It waits for what was refreshed, not for a run that the scheduler calls a success: see last_refresh.
--- Two runs that failed and refreshed nothing are enough to give up: the next would fail too.
--- See maintain() for why every name in it is qualified.
+-- It waits for candles to be refreshed, not for a run that the scheduler reports as a success: see
+-- last_refresh. It gives up after two runs that failed without refreshing, because the next would fail too.
+-- maintain() explains why every name is qualified.
 CREATE OR REPLACE PROCEDURE entasis_internal.await_refresh()
 LANGUAGE plpgsql
 AS $$
@@ -50,4 +50,4 @@ END
 $$;
 
 COMMENT ON PROCEDURE entasis_internal.await_refresh IS
-'Waits until the refresh job has refreshed all candles in a run that began after this call, however that run ended. Gives up, with the job''s own error, after two runs that failed before that, or after three minutes.';
+'Waits until the refresh job has refreshed all candles in a run that began after this call, whatever status the scheduler gave that run. Raises the job''s own error after two runs that failed, or after three minutes.';

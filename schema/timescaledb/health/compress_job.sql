@@ -1,4 +1,4 @@
--- See maintain() for why every name in it is qualified.
+-- maintain() explains why every name is qualified.
 CREATE OR REPLACE PROCEDURE entasis_internal.compress_job(job_id integer, config jsonb)
 LANGUAGE plpgsql
 AS $$
@@ -16,7 +16,7 @@ BEGIN
             PERFORM public.compress_chunk(chunk.partition_oid::pg_catalog.regclass);
             INSERT INTO entasis.maintenance_log (action, relation, detail)
             VALUES ('compress', chunk.relation, chunk.partition_name);
-        -- also when another session has just compressed or dropped it
+        -- the latter two: another session has just dropped or compressed it
         EXCEPTION WHEN lock_not_available OR deadlock_detected OR undefined_table
             OR duplicate_object
         THEN
@@ -28,4 +28,4 @@ END
 $$;
 
 COMMENT ON PROCEDURE entasis_internal.compress_job IS
-'Job: moves chunks that ended longer ago than config.compress_after into the columnstore, and the rows that came to one since. Commits after each chunk.';
+'Job: compresses chunks that ended longer ago than config.compress_after into the columnstore, and rows that were written to a compressed chunk since. Commits after each chunk.';

@@ -20,4 +20,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.ensure_job IS
-'Gives TimescaleDB''s scheduler a job that runs a procedure of schema entasis_internal, unless it has one: what a DBA has changed with alter_job() stays. Called as entasis_jobs, which then owns the job.';
+'Adds a job that runs a procedure of schema entasis_internal to TimescaleDB''s scheduler, unless there is one: changes that a DBA made with alter_job() stay. Called as entasis_jobs, which then owns the job.';

@@ -21,4 +21,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.has_rows IS
-'Whether the hypertable of a relation holds rows of [from_time, to_time).';
+'Whether the hypertable of a relation contains rows of [from_time, to_time).';

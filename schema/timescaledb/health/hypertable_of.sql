@@ -13,4 +13,4 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION entasis_internal.hypertable_of IS
-'The hypertable that holds the rows of a relation of schema entasis: itself, or that of a continuous aggregate.';
+'The hypertable that stores a relation of schema entasis: the relation itself, or the hypertable of a continuous aggregate.';

@@ -1,5 +1,5 @@
--- Errors of a job are shown to its owner and to the owner of the database only, so the function
--- belongs to entasis_jobs; entasis_owner hands the right to call it on, as every other.
+-- The errors of a job are visible to its owner and to the owner of the database only, so this function
+-- belongs to entasis_jobs. entasis_owner grants the right to call it, as for all others.
 -- Not a parsed body: see partitions_of().
 SET LOCAL ROLE entasis_jobs;
 
@@ -39,7 +39,7 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION entasis_internal.job_runs IS
-'How the jobs of TimescaleDB''s scheduler that belong to Entasis DB last ended.';
+'The jobs that TimescaleDB''s scheduler runs for Entasis DB, and how their last runs ended.';
 
 REVOKE ALL ON FUNCTION entasis_internal.job_runs FROM public;
 GRANT EXECUTE ON FUNCTION entasis_internal.job_runs TO entasis_owner WITH GRANT OPTION;

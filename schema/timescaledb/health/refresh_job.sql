@@ -1,4 +1,4 @@
--- See maintain() for why every name in it is qualified.
+-- maintain() explains why every name is qualified.
 CREATE OR REPLACE PROCEDURE entasis_internal.refresh_job(job_id integer, config jsonb)
 LANGUAGE plpgsql
 AS $$

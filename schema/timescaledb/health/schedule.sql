@@ -4,7 +4,7 @@ SET LOCAL ROLE entasis_jobs;
 SELECT
     -- late, corrected and deleted trades show in the candles within a minute
     entasis_internal.ensure_job('refresh_job', '1 minute', NULL) AS refresh_job,
-    -- chunks of which little can still come late; compressing one that was written to since is cheap
+    -- after seven days few late rows are expected; compressing a chunk again is cheap
     entasis_internal.ensure_job(
         'compress_job', '6 hours', NULL, '{"compress_after": "7 days"}'
     ) AS compress_job,

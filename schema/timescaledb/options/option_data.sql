@@ -1,7 +1,7 @@
 CREATE SEQUENCE IF NOT EXISTS entasis.option_data_id_seq AS bigint;
 
--- The key begins with the columns of the source document's idx_option_data_underlying_expiry and
--- bears its name: one index serves as both.
+-- The primary key begins with the columns of the source document's idx_option_data_underlying_expiry and has
+-- its name: one index serves as both.
 CREATE TABLE IF NOT EXISTS entasis.option_data (
     id bigint NOT NULL DEFAULT nextval('entasis.option_data_id_seq'),
     underlying varchar(20) COLLATE "C" NOT NULL,
@@ -41,7 +41,7 @@ CREATE TABLE IF NOT EXISTS entasis.option_data (
 
 ALTER SEQUENCE entasis.option_data_id_seq OWNED BY entasis.option_data.id;
 
--- chunks as market_data has them
+-- chunks as for market_data
 DO $hypertable$
 BEGIN
     PERFORM public.create_hypertable(

@@ -1,5 +1,5 @@
--- Unlike market_data's, the INSERT trigger has a transition table: no aggregate hangs on what COPY
--- notes of these rows.
+-- Unlike that of market_data, the INSERT trigger has a transition table: no continuous aggregate depends on
+-- the invalidations that COPY logs.
 CREATE OR REPLACE TRIGGER floor_after_insert AFTER INSERT ON entasis.option_data
 REFERENCING NEW TABLE AS new_quotes
 FOR EACH STATEMENT EXECUTE FUNCTION entasis_internal.option_data_touched();

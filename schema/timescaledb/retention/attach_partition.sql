@@ -15,7 +15,7 @@ BEGIN
     INNER JOIN entasis_internal.hypertable_of(relation_name) AS h
         ON d.hypertable_schema = h.schema_name AND d.hypertable_name = h.table_name;
 
-    -- A refresh that a superuser forces below the floor makes chunks, and leaves nothing in them.
+    -- A refresh that a superuser forces below the floor creates chunks and leaves them empty.
     IF NOT entasis_internal.has_rows(relation_name, from_time, to_time) THEN
         PERFORM public.drop_chunks(
             format('entasis.%I', relation_name)::regclass,
@@ -23,7 +23,7 @@ BEGIN
         );
     END IF;
 
-    -- made like a continuous aggregate, whose view does not say what its table requires
+    -- a table made LIKE a continuous aggregate, which is a view, lacks the NOT NULL of its hypertable
     FOR required IN
         SELECT a.attname FROM pg_attribute AS a
         WHERE a.attrelid = hypertable AND a.attnum > 0 AND a.attnotnull AND NOT a.attisdropped
@@ -37,8 +37,8 @@ BEGIN
         format('entasis.%I', partition_name)::regclass,
         jsonb_build_object(time_column, jsonb_build_array(from_time, to_time))
     );
-    -- The chunk gets the row triggers of its hypertable. That of INSERT it needs alone: see
-    -- market_data_inserted(), which passes over what was restored.
+    -- A chunk gets the row triggers of its hypertable. For INSERT it needs one of its own, because
+    -- market_data_inserted() does not check restored ranges.
     IF relation_name = 'market_data' THEN
         EXECUTE format(
             'CREATE TRIGGER restored_is_read_only BEFORE INSERT ON entasis.%I
@@ -50,4 +50,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.attach_partition IS
-'Makes a table of schema entasis, which has the columns and constraints of the relation and rows of [from_time, to_time) only, a chunk of it that nobody may write to.';
+'Attaches a table of schema entasis, which must have the columns and constraints of the relation and only rows of [from_time, to_time), to it as a read-only chunk.';

@@ -1,4 +1,4 @@
--- chunk_status: 1 is compressed, 2 and 8 are rows that came after that, 4 is frozen by somebody.
+-- bits of chunk_status: 1 compressed, 2 and 8 written to since, 4 frozen by an administrator
 CREATE OR REPLACE FUNCTION entasis_internal.chunks_to_compress(older_than interval)
 RETURNS TABLE (relation text, partition_oid oid, partition_name name)
 LANGUAGE sql STABLE
@@ -13,4 +13,4 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION entasis_internal.chunks_to_compress IS
-'Chunks that ended longer ago than the interval and are not wholly in the columnstore: never compressed, or written to since.';
+'Chunks that ended longer ago than older_than and are not entirely in the columnstore: never compressed, or written to since.';

@@ -1,5 +1,5 @@
--- Between here and the commit nobody writes to the chunk, and its candles are compared with what the
--- trades say once more: what is dropped is in the candles.
+-- The chunk is locked against writers until the commit, and its candles are compared with its trades once
+-- more, so that every dropped trade is counted in its candles.
 CREATE OR REPLACE FUNCTION entasis_internal.drop_partition(relation_name text, partition_name name)
 RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -12,7 +12,7 @@ BEGIN
     SELECT * INTO expired
     FROM entasis_internal.droppable_partition(relation_name, drop_partition.partition_name);
 
-    -- not SHARE, which two sessions could hold, and then wait for each other with the drop
+    -- not SHARE: two sessions could hold it, and their drops would then deadlock
     EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', expired.partition_table);
     IF relation_name = 'market_data' THEN
         IF NOT entasis_internal.candles_are_materialized(expired.from_time, expired.to_time) THEN
@@ -22,7 +22,7 @@ BEGIN
         END IF;
     END IF;
 
-    -- What attach_partition() says that a superuser can make: the archive knows of what was there.
+    -- an empty chunk that a forced refresh created (see attach_partition()): its range was dropped before
     PERFORM FROM entasis.floors AS f
     WHERE f.relation = relation_name AND expired.to_time <= f.floor
         AND NOT entasis_internal.has_rows(relation_name, expired.from_time, expired.to_time)
@@ -52,4 +52,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.drop_partition IS
-'Drops one chunk that is past its keep period and not kept for another cause, and raises the floor in the same transaction. Raises lock_not_available when the chunk is in use for longer than 2 s, EN001 when its candles lag behind its trades, and EN002 when an older one is still there.';
+'Drops a chunk that is past its keep period and not kept for another reason, and raises the floor in the same transaction. Raises integrity_constraint_violation if the relation is archived and no archive holds exactly these rows, EN001 if its candles are not up to date, EN002 if an older chunk is still there, lock_not_available if the chunk is in use for longer than 2 s.';

@@ -6,10 +6,10 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     PERFORM entasis_internal.check_partition_range(relation_name, from_time, to_time);
-    -- a chunk is made by the first row that needs it
+    -- TimescaleDB creates a chunk for the first row that needs it
     RETURN 0;
 END
 $$;
 
 COMMENT ON FUNCTION entasis.ensure_partitions IS
-'Refuses a range [from_time, to_time) before 2009, below the floor, or further ahead than keep_periods.months_ahead. On engine timescaledb chunks are made by the rows that need them, and it returns 0.';
+'Refuses a range [from_time, to_time) before 2009, below the floor, or further ahead than keep_periods.months_ahead. On engine timescaledb chunks are created by the rows that need them, and it returns 0.';

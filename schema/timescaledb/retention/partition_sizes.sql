@@ -1,6 +1,6 @@
--- What is compressed of a chunk lies in a table of its own. Which one that is, the catalog says
--- differently from version to version; chunks_detailed_size() is TimescaleDB's public function, counts
--- both, and takes continuous aggregates too.
+-- The compressed rows of a chunk are in a table of their own, which the private catalog names differently from
+-- version to version. chunks_detailed_size() is public, counts both tables, and accepts continuous
+-- aggregates.
 -- Not a parsed body: see partitions_of().
 CREATE OR REPLACE FUNCTION entasis_internal.partition_sizes(relation_name text)
 RETURNS TABLE (partition_oid oid, bytes bigint)
@@ -14,4 +14,4 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION entasis_internal.partition_sizes IS
-'Size on disk of each chunk of a relation of schema entasis, with its indexes and TOAST, in bytes, what is compressed of it included.';
+'Size on disk of each chunk of a relation of schema entasis, in bytes, with indexes, TOAST and compressed rows.';

@@ -1,5 +1,5 @@
--- Not a parsed body, here and wherever TimescaleDB's views are read: a dependency on them would stand
--- in the way of ALTER EXTENSION timescaledb UPDATE.
+-- Not a parsed body, here and wherever TimescaleDB's views are read: it would depend on them, and block
+-- ALTER EXTENSION timescaledb UPDATE.
 CREATE OR REPLACE FUNCTION entasis_internal.partitions_of(relation_name text)
 RETURNS TABLE (partition_oid oid, partition_name name, from_time timestamptz, to_time timestamptz)
 LANGUAGE sql STABLE

@@ -1,4 +1,4 @@
--- both are of engine postgresql's concern
+-- chunks are created by the rows that need them
 CREATE OR REPLACE FUNCTION entasis_internal.partitions_reach_ahead(
     relation_name text, months_ahead integer
 ) RETURNS boolean

@@ -1,7 +1,7 @@
 CREATE SEQUENCE IF NOT EXISTS entasis.market_data_id_seq AS bigint;
 
--- min_scale, not scale: trailing zeros are harmless, and scale() of NaN is NULL, which a CHECK
--- takes for a yes. Two-sided bounds refuse NaN, which sorts above every number, and the infinities.
+-- min_scale instead of scale: trailing zeros are harmless, and scale() of NaN is NULL, which passes a CHECK.
+-- Bounds on both sides refuse NaN, which sorts above every number, and the infinities.
 CREATE TABLE IF NOT EXISTS entasis.market_data (
     id bigint NOT NULL DEFAULT nextval('entasis.market_data_id_seq'),
     symbol varchar(20) COLLATE "C" NOT NULL,
@@ -24,9 +24,9 @@ CREATE TABLE IF NOT EXISTS entasis.market_data (
 
 ALTER SEQUENCE entasis.market_data_id_seq OWNED BY entasis.market_data.id;
 
--- Seven days: at a thousand trades a second, the indexes of the chunk that is written to stay within
--- some tens of GB, and a month of history is a handful of chunks. Chunks begin on Thursdays, 00:00
--- UTC, so no day, and no candle of a day, is cut in two.
+-- Seven days: at a thousand trades a second, the indexes of the chunk that is written to stay within some
+-- tens of GB, and a month is about four chunks. Chunks begin on Thursdays, 00:00 UTC, so that no day, and no
+-- candle of a day, is split.
 DO $hypertable$
 BEGIN
     PERFORM public.create_hypertable(
@@ -44,7 +44,7 @@ ON entasis.market_data (symbol, timestamp DESC);
 CREATE INDEX IF NOT EXISTS idx_market_data_exchange_timestamp
 ON entasis.market_data (exchange, timestamp DESC);
 
--- One market's trades in the order of their candles' minutes lie together.
+-- Trades of a market are stored together, in the order of time.
 ALTER TABLE entasis.market_data SET (
     timescaledb.enable_columnstore = true,
     timescaledb.segmentby = 'symbol, exchange',

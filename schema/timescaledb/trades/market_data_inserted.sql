@@ -1,7 +1,7 @@
--- No transition table: a hypertable with an INSERT trigger that has one takes COPY row by row, and then
--- forgets to note that the rows' candles are out of date (tried on 2.28.3; with BEFORE ROW triggers
--- too). So the table is asked instead. Chunks below the floor are gone, so this opens none, except
--- for one that holds the floor itself. What was restored there has a trigger of its own.
+-- No transition table: with one, TimescaleDB executes COPY into a hypertable row by row and does not log that
+-- the candles of these rows are invalid (tried on 2.28.3; also with BEFORE ROW triggers). So the table is
+-- queried instead. Chunks below the floor have been dropped, so the query opens none but the one that
+-- contains the floor. Restored chunks have a trigger of their own.
 CREATE OR REPLACE FUNCTION entasis_internal.market_data_inserted() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -30,4 +30,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.market_data_inserted IS
-'Trigger of market_data: refuses a statement after which there are trades below the floor, apart from what was restored there.';
+'Trigger of market_data: refuses a statement after which there are trades below the floor outside restored ranges.';

@@ -12,4 +12,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.market_data_updated IS
-'Trigger of market_data: refuses what a statement changed below the floor.';
+'Trigger of market_data: refuses a statement that changed trades below the floor, or moved them there.';

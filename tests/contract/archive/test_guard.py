@@ -277,7 +277,7 @@ def test_an_administrator_does_not_write_the_manifest(connection: Connection, lo
         "UPDATE entasis.archives SET row_count = 0",
         "DELETE FROM entasis.archive_objects",
         "INSERT INTO entasis.restores (table_name) VALUES ('x')",
-        "UPDATE entasis_internal.known_partitions SET seen_at = now()",
+        "UPDATE entasis_internal.known_partitions SET first_seen_at = now()",
     ):
         with pytest.raises(errors.InsufficientPrivilege):
             admin.execute(statement.encode())
