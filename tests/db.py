@@ -3,12 +3,67 @@
 from typing import Any
 
 import psycopg
+import pytest
 from psycopg import sql
+from psycopg.rows import dict_row
 
 Connection = psycopg.Connection[Any]
+
+
+def one(connection: Connection, query: str, *parameters: object) -> Any:
+    """Return the first column of the first row."""
+    row = connection.execute(query.encode(), parameters or None).fetchone()
+    assert row is not None
+    return row[0]
+
+
+def health(connection: Connection, relation: str) -> dict[str, Any]:
+    """Return the row of the view health for a relation, by column."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        row = cursor.execute(
+            "SELECT * FROM entasis.health WHERE relation = %s", [relation]
+        ).fetchone()
+    assert row is not None
+    return row
+
+
+def refused(connection: Connection, relation: str, query: str, *parameters: object) -> None:
+    """See a statement refused because it writes below the floor of a relation."""
+    with pytest.raises(psycopg.errors.CheckViolation) as caught:
+        connection.execute(query.encode(), parameters)
+    assert caught.value.diag.constraint_name == f"{relation}_floor"
+    assert "past its keep period" in str(caught.value)
+
+
+def ensure(connection: Connection, relation: str, from_time: Any, to_time: Any) -> int:
+    """Make the partitions of a range; return how many were made."""
+    made: int = one(
+        connection, "SELECT entasis.ensure_partitions(%s, %s, %s)", relation, from_time, to_time
+    )
+    return made
 
 
 def wipe(connection: Connection) -> None:
     """Delete what was ingested."""
     for relation in ("market_data", "option_data", "quarantine", "markets"):
         connection.execute(sql.SQL("DELETE FROM entasis.{}").format(sql.Identifier(relation)))
+
+
+class KilledError(Exception):
+    """Stands for the death of the process."""
+
+
+def mortal(kill_at: int) -> type[Connection]:
+    """Make a connection that is lost right before its statement of that number."""
+    count = 0
+
+    class Mortal(psycopg.Connection[Any]):
+        def execute(self, *args: Any, **kwargs: Any) -> Any:
+            nonlocal count
+            count += 1
+            if count == kill_at:
+                self.close()
+                raise KilledError
+            return super().execute(*args, **kwargs)
+
+    return Mortal

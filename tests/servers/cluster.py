@@ -64,7 +64,7 @@ def _timescaledb() -> Iterator[Source]:
     given = os.environ.get("ENTASIS_TEST_PG_CONFIG", "").split(":")
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_config"))
     for program in [*filter(None, given), *debian]:
-        asked = [program, "--version", "--bindir", "--sharedir"]
+        asked = [str(program), "--version", "--bindir", "--sharedir"]
         said = subprocess.run(asked, capture_output=True, text=True, check=True)
         version, bindir, sharedir = said.stdout.splitlines()
         server = int(re.findall(r"\d+", version)[0])

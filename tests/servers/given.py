@@ -1,6 +1,7 @@
 """Servers that are given by a superuser's DSN in the environment; they are left running."""
 
 import os
+from functools import partial
 
 from entasis_db.resources import engines
 from tests.engines import Server, Source
@@ -13,7 +14,7 @@ def found() -> list[Source]:
             f"{engine}-dsn",
             engine,
             "the DSN in the environment",
-            lambda source, dsn=dsn: Server(source, dsn),
+            partial(Server, dsn=dsn),
             lacks={"own_cluster": "its programs need not be on this machine"},
         )
         for engine in engines()

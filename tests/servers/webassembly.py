@@ -111,4 +111,5 @@ class WasmServer(Server):
         """Stop all instances."""
         for name in list(self._instances):
             self.drop(name)
-        self._stack.close()
+        if self._stack is not None:
+            self._stack.close()

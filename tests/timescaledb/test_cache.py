@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
-import psycopg
 import pytest
 
 from entasis_db import queries
@@ -17,12 +16,12 @@ from entasis_db.queries import INTERVALS, Statement
 from tests import oracle
 from tests.caches import RedisServer, redis_server
 from tests.contract.cache.support import exactly, heard, open_cache
-from tests.contract.trades.support import NOON, quote, trade
+from tests.db import Connection
 from tests.engines import Database, pause_jobs
+from tests.make import NOON, quote, trade
 
 pytestmark = [pytest.mark.hypertables, pytest.mark.copy, pytest.mark.several_connections]
 
-Connection = psycopg.Connection[Any]
 DAY = timedelta(days=1)
 QUESTIONS: list[Statement[Any]] = [
     *(queries.candles("BTC", "x", name, NOON - 40 * DAY, NOON + DAY) for name in INTERVALS[4:]),

@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-import psycopg
 import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
@@ -15,12 +14,12 @@ from tests import oracle
 from tests.conftest import start_once
 from tests.contract.candles.histories import Transaction, histories
 from tests.contract.candles.support import MONTHS
+from tests.db import Connection
 from tests.engines import Server
 from tests.servers import sources
 
 pytestmark = pytest.mark.hypertables
 
-Connection = psycopg.Connection[Any]
 Pair = tuple[Connection, Connection]
 
 # what engine timescaledb alone refuses: to move a trade out of its chunk, or within columns

@@ -1,6 +1,6 @@
 """Nothing makes a candle vanish whose trades were dropped: upstream, a refresh does."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,11 @@ from psycopg import errors
 from entasis_db.archive import archive, open_store, restore
 from tests import oracle
 from tests.engines import Server
+from tests.make import TODAY
 from tests.timescaledb.jobs import job
 
 pytestmark = pytest.mark.hypertables
 
-TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 INSERT = (
     "INSERT INTO entasis.market_data (symbol, exchange, timestamp, id, price, volume)"
     " VALUES (%s, %s, %s, %s, %s, %s)"

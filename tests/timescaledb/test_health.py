@@ -2,7 +2,6 @@
 
 import time
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 import psycopg
@@ -11,24 +10,20 @@ from psycopg.rows import dict_row
 
 from entasis_db.migrate import migrate
 from tests import oracle
+from tests.db import Connection
 from tests.engines import Database, pause_jobs
+from tests.make import TODAY, insert_trades, trade
 from tests.timescaledb.jobs import job
 
 pytestmark = pytest.mark.hypertables
 
-TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-ONE = (Decimal(10), Decimal(1))
-Connection = psycopg.Connection[Any]
-
 
 def insert(connection: Connection, *times: datetime, trade_id: int = 1) -> oracle.Trades:
-    for when in times:
-        connection.execute(
-            "INSERT INTO entasis.market_data (symbol, exchange, timestamp, id, price, volume)"
-            " VALUES ('BTC', 'x', %s, %s, 10, 1)",
-            [when, trade_id],
-        )
-    return {("BTC", "x", when, trade_id): ONE for when in times}
+    insert_trades(connection, *(trade(trade_id, timestamp=when) for when in times))
+    return {
+        ("BTC", "x", when, trade_id): (trade(trade_id).price, trade(trade_id).volume)
+        for when in times
+    }
 
 
 @pytest.fixture

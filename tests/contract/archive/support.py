@@ -17,12 +17,13 @@ from entasis_db.errors import StoreError
 from entasis_db.ingest import ingest_options, ingest_trades
 from entasis_db.model import OptionQuote, Trade
 from tests import oracle
-from tests.contract.retention.test_maintenance import TRADES_OF, month
+from tests.contract.retention.test_maintenance import TRADES_OF
+from tests.db import Connection, KilledError, one
+from tests.make import months_ago
 from tests.s3 import S3Server
 
 several = pytest.mark.several_connections
 
-Connection = psycopg.Connection[Any]
 
 RELATIONS = ("market_data", "option_data", "ohlcv_1m", "ohlcv_1h", "ohlcv_1d")
 
@@ -38,7 +39,7 @@ def quote(time: datetime, number: int, **values: Decimal | None) -> OptionQuote:
     return OptionQuote(
         underlying="ETH",
         strike_price=Decimal("3000.50"),
-        expiry_date=month(0),
+        expiry_date=months_ago(0),
         option_type="put",
         timestamp=time,
         id=number,
@@ -52,7 +53,7 @@ def fill(connection: Connection) -> None:
         Trade(
             symbol=symbol,
             exchange="x",
-            timestamp=month(back) + timedelta(days=day),
+            timestamp=months_ago(back) + timedelta(days=day),
             id=day,
             price=Decimal(day + 1),
             volume=Decimal(back),
@@ -63,14 +64,14 @@ def fill(connection: Connection) -> None:
     ]
     # a minute whose quote volume no DECIMAL(38, 24) holds
     trades += [
-        Trade(symbol="HUGE", exchange="x", timestamp=month(14), id=n, price=HUGE, volume=HUGE)
+        Trade(symbol="HUGE", exchange="x", timestamp=months_ago(14), id=n, price=HUGE, volume=HUGE)
         for n in range(3)
     ]
     ingest_trades(connection, trades, source="fill", id_space="trade")
     quotes = [
-        quote(month(5), 0, iv=Decimal("0.65"), gamma=Decimal("0.000000000000000001")),
-        quote(month(5), 1, delta=Decimal("-1.50"), theta=-HUGE, vega=Decimal(0)),
-        quote(month(1), 0),
+        quote(months_ago(5), 0, iv=Decimal("0.65"), gamma=Decimal("0.000000000000000001")),
+        quote(months_ago(5), 1, delta=Decimal("-1.50"), theta=-HUGE, vega=Decimal(0)),
+        quote(months_ago(1), 0),
     ]
     ingest_options(connection, quotes, source="fill")
     oracle.refresh(connection)
@@ -182,21 +183,6 @@ def assert_no_orphans(connection: Connection, s3: S3Server, store: Store) -> Non
     assert s3.objects(prefix(store)).keys() == keys
 
 
-def one(connection: Connection, query: str, *values: object) -> Any:
-    row = connection.execute(query.encode(), values or None).fetchone()
-    assert row is not None
-    return row[0]
-
-
-def health(connection: Connection, relation: str) -> dict[str, Any]:
-    with connection.cursor(row_factory=psycopg.rows.dict_row) as cursor:
-        row = cursor.execute(
-            "SELECT * FROM entasis.health WHERE relation = %s", [relation]
-        ).fetchone()
-    assert row is not None
-    return row
-
-
 CHANGES = {
     "inserted": (
         "INSERT INTO entasis.market_data (symbol, exchange, timestamp, id, price, volume)"
@@ -213,10 +199,6 @@ CHANGES = {
         " WHERE timestamp = %s AND symbol = 'BTC'"
     ),
 }
-
-
-class KilledError(Exception):
-    """The process ends here."""
 
 
 def mortal(kill_at: int) -> type[Connection]:
@@ -311,7 +293,7 @@ FAULTS = [
 MONTHS = tuple(range(1, 8))
 
 times = st.builds(
-    lambda back, minute: month(back) + timedelta(minutes=minute),
+    lambda back, minute: months_ago(back) + timedelta(minutes=minute),
     st.sampled_from(MONTHS),
     st.integers(0, 3),
 )

@@ -24,23 +24,19 @@ from tests.contract.archive.support import (
     FIRST,
     NOW,
     RELATIONS,
-    Connection,
     all_rows,
     everything,
     fill,
     filled_store,
-    health,
     live,
     mark,
     normal,
-    one,
     prefix,
     several,
 )
-from tests.contract.floors.test_floors import refused
-from tests.contract.retention.support import INSERT_QUOTE, INSERT_TRADE
-from tests.contract.retention.test_maintenance import month
+from tests.db import Connection, health, one, refused
 from tests.engines import Database
+from tests.make import INSERT_QUOTE, INSERT_TRADE, months_ago
 from tests.s3 import S3Server
 
 pytestmark = [pytest.mark.copy, pytest.mark.newest_server]
@@ -104,13 +100,13 @@ def test_a_range_comes_back_beside_its_relation(
     connection: Connection, login: Login, url: str
 ) -> None:
     store = filled_store(connection, url)
-    expected = [row for row in live(connection, "market_data") if row[2] == month(6)]
+    expected = [row for row in live(connection, "market_data") if row[2] == months_ago(6)]
     admin = login("entasis_admin")
     archive(admin, store)
     maintain(admin)
     left = everything(connection)
 
-    (back,) = restore(admin, store, "market_data", month(6), month(6) + timedelta(days=1))
+    (back,) = restore(admin, store, "market_data", months_ago(6), months_ago(6) + timedelta(days=1))
     assert (back.rows, back.attached) == (len(expected), False)
     reader = login("entasis_reader")
     columns = ", ".join(layout.LAYOUTS["market_data"].stored)
@@ -118,7 +114,7 @@ def test_a_range_comes_back_beside_its_relation(
     assert normal({"market_data": found}) == normal({"market_data": expected})
     assert everything(connection) == left
     with pytest.raises(errors.DuplicateTable, match="was restored before"):
-        restore(admin, store, "market_data", month(6), month(6) + timedelta(days=1))
+        restore(admin, store, "market_data", months_ago(6), months_ago(6) + timedelta(days=1))
     with pytest.raises(errors.InsufficientPrivilege):
         admin.execute(f"INSERT INTO entasis.{back.table} SELECT * FROM entasis.{back.table}")
     admin.execute("SELECT entasis.drop_restored(%s)", [back.table])
@@ -127,11 +123,18 @@ def test_a_range_comes_back_beside_its_relation(
         admin.execute("SELECT entasis.drop_restored('market_data')")
     # what is not archived, or not all of it, is not passed over
     with pytest.raises(ArchiveError, match="nothing of market_data"):
-        restore(admin, store, "market_data", month(20), month(19))
+        restore(admin, store, "market_data", months_ago(20), months_ago(19))
     with pytest.raises(ArchiveError, match="has nothing from"):
-        restore(admin, store, "market_data", month(6), month(0))
+        restore(admin, store, "market_data", months_ago(6), months_ago(0))
     with pytest.raises(ArchiveError, match="partly"):
-        restore(admin, store, "market_data", month(6) + timedelta(days=1), month(0), attach=True)
+        restore(
+            admin,
+            store,
+            "market_data",
+            months_ago(6) + timedelta(days=1),
+            months_ago(0),
+            attach=True,
+        )
 
 
 def test_what_came_back_is_read_only_and_stands_in_nobodys_way(
@@ -146,11 +149,11 @@ def test_what_came_back_is_read_only_and_stands_in_nobodys_way(
     back = everything(connection)
     held = {relation: health(connection, relation)["past_keep"] for relation in RELATIONS}
 
-    refused(connection, "market_data", INSERT_TRADE, 900, month(6) + timedelta(hours=1), 1)
-    refused(connection, "option_data", INSERT_QUOTE, 900, month(5))
+    refused(connection, "market_data", INSERT_TRADE, 900, months_ago(6) + timedelta(hours=1), 1)
+    refused(connection, "option_data", INSERT_QUOTE, 900, months_ago(5))
     for relation, change in (("market_data", "price = 9"), ("option_data", "iv = 9")):
         for query in (f"UPDATE entasis.{relation} SET {change}", f"DELETE FROM entasis.{relation}"):
-            refused(connection, relation, f"{query} WHERE timestamp < %s", month(4))
+            refused(connection, relation, f"{query} WHERE timestamp < %s", months_ago(4))
     with (
         pytest.raises(errors.CheckViolation),
         connection.cursor() as cursor,
@@ -158,13 +161,18 @@ def test_what_came_back_is_read_only_and_stands_in_nobodys_way(
             "COPY entasis.market_data (id, symbol, exchange, timestamp, price, volume) FROM STDIN"
         ) as copy,
     ):
-        copy.write_row((901, "BTC", "x", month(0), 1, 1))
-        copy.write_row((902, "BTC", "x", month(6) + timedelta(hours=1), 1, 1))
+        copy.write_row((901, "BTC", "x", months_ago(0), 1, 1))
+        copy.write_row((902, "BTC", "x", months_ago(6) + timedelta(hours=1), 1, 1))
     assert everything(connection) == back
 
     # other trades come, their candles follow, and a release goes on
     new = Trade(
-        symbol="NEW", exchange="x", timestamp=month(0), id=1, price=Decimal(1), volume=Decimal(1)
+        symbol="NEW",
+        exchange="x",
+        timestamp=months_ago(0),
+        id=1,
+        price=Decimal(1),
+        volume=Decimal(1),
     )
     assert ingest_trades(connection, [new], source="later", id_space="trade").inserted == 1
     oracle.refresh(connection)
@@ -179,14 +187,14 @@ def test_what_came_back_is_read_only_and_stands_in_nobodys_way(
     # younger ranges go, past those that are held
     connection.execute(
         "UPDATE entasis.keep_periods SET keep = %s WHERE relation = 'market_data'",
-        [NOW - month(0)],
+        [NOW - months_ago(0)],
     )
     assert archive(connection, store) != []
     maintain(connection)
     state = health(connection, "market_data")
     assert state["past_keep"] == held["market_data"]
     assert all("held until" in reason for reason in state["kept_because"])
-    assert [row[0] for row in live(connection, "market_data") if row[2] >= month(1)] == ["NEW"]
+    assert [row[0] for row in live(connection, "market_data") if row[2] >= months_ago(1)] == ["NEW"]
 
 
 def test_every_engine_archives_drops_and_restores_beside(
@@ -202,7 +210,7 @@ def test_every_engine_archives_drops_and_restores_beside(
         ).fetchall()
         assert {row[0] for row in compressed} == {"market_data", "option_data", "ohlcv_1m"}
     archive(connection, store)
-    connection.execute(CHANGES["corrected"].encode(), [month(5)])
+    connection.execute(CHANGES["corrected"].encode(), [months_ago(5)])
     changed = {row[3:5] for row in live(connection, "market_data")}
     maintain(connection)
     assert health(connection, "market_data")["stale_archives"] == 1

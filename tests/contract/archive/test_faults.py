@@ -18,25 +18,22 @@ from tests.contract.archive.support import (
     FIRST,
     NOW,
     RELATIONS,
-    Connection,
     Faulty,
-    KilledError,
     all_rows,
     assert_no_orphans,
     everything,
     fill,
     filled_store,
-    health,
     mark,
     mortal,
     normal,
-    one,
     prefix,
     several,
     wait_for_the_dead,
 )
-from tests.contract.retention.test_maintenance import month
+from tests.db import Connection, KilledError, health, one
 from tests.engines import Database, Server
+from tests.make import months_ago
 from tests.s3 import S3Server
 
 pytestmark = [pytest.mark.copy, pytest.mark.newest_server]
@@ -178,7 +175,8 @@ def test_a_value_without_an_exact_form_keeps_its_range_and_no_other(
 ) -> None:
     store = filled_store(connection, url)
     connection.execute(
-        "UPDATE entasis.market_data SET created_at = 'infinity' WHERE timestamp = %s", [month(6)]
+        "UPDATE entasis.market_data SET created_at = 'infinity' WHERE timestamp = %s",
+        [months_ago(6)],
     )
     with pytest.raises(ArchiveError, match="1 ranges could not be archived"):
         archive(connection, store)
@@ -187,7 +185,7 @@ def test_a_value_without_an_exact_form_keeps_its_range_and_no_other(
         connection,
         "SELECT count(*) FROM entasis.partitions AS p"
         " WHERE p.relation = 'market_data' AND p.past_keep AND p.to_time > %s",
-        month(6),
+        months_ago(6),
     )
     maintain(connection)
     assert_no_orphans(connection, s3, store)

@@ -18,23 +18,21 @@ from tests.contract.archive.support import (
     FIRST,
     NOW,
     RELATIONS,
-    Connection,
     Faulty,
     all_rows,
     assert_no_orphans,
     everything,
     fill,
     filled_store,
-    health,
     live,
     mark,
     normal,
-    one,
     prefix,
     several,
 )
-from tests.contract.retention.test_maintenance import month
+from tests.db import Connection, health, one
 from tests.engines import Database
+from tests.make import months_ago
 from tests.s3 import S3Server
 
 pytestmark = [pytest.mark.copy, pytest.mark.newest_server]
@@ -56,20 +54,20 @@ def test_what_changed_after_it_was_archived_is_archived_again_before_it_goes(
     admin = login("entasis_admin", *(["entasis_owner"] if as_owner else []))
     archive(admin, store)
     old = s3.objects(prefix(store)).keys()
-    assert connection.execute(CHANGES[change].encode(), [month(5)]).rowcount == 1
+    assert connection.execute(CHANGES[change].encode(), [months_ago(5)]).rowcount == 1
     oracle.refresh(connection)
     before = normal(everything(connection))
 
     maintain(admin)
     assert normal(all_rows(connection, store, tmp_path)) == before
-    assert {row[2] for row in live(connection, "market_data")} > {month(5)}
+    assert {row[2] for row in live(connection, "market_data")} > {months_ago(5)}
     state = health(connection, "market_data")
     assert (state["past_keep"], state["waiting_for_archive"], state["stale_archives"]) == (1, 1, 1)
     assert "archived again" in state["kept_because"][0]
 
     (again,) = archive(admin, store)
     assert again.relation == "market_data"
-    assert again.from_time <= month(5) < again.to_time
+    assert again.from_time <= months_ago(5) < again.to_time
     assert len(old - s3.objects(prefix(store)).keys()) == 1
     assert_no_orphans(connection, s3, store)
     maintain(admin)
@@ -80,10 +78,10 @@ def test_what_changed_after_it_was_archived_is_archived_again_before_it_goes(
 def test_an_archive_run_finds_by_itself_what_changed(connection: Connection, url: str) -> None:
     store = filled_store(connection, url)
     archive(connection, store)
-    connection.execute(CHANGES["corrected"].encode(), [month(5)])
+    connection.execute(CHANGES["corrected"].encode(), [months_ago(5)])
     (again,) = archive(connection, store)
     assert again.relation == "market_data"
-    assert again.from_time <= month(5) < again.to_time
+    assert again.from_time <= months_ago(5) < again.to_time
 
 
 def test_the_old_archive_stays_until_the_new_one_is_verified(
@@ -92,7 +90,7 @@ def test_the_old_archive_stays_until_the_new_one_is_verified(
     store = filled_store(connection, url)
     archive(connection, store)
     old = s3.objects(prefix(store)).keys()
-    connection.execute(CHANGES["corrected"].encode(), [month(5)])
+    connection.execute(CHANGES["corrected"].encode(), [months_ago(5)])
     with pytest.raises(StoreError):
         archive(connection, Faulty(store, "get", "refuse"))
     assert s3.objects(prefix(store)).keys() >= old
@@ -126,13 +124,13 @@ def test_rows_that_an_old_snapshot_does_not_show_are_not_dropped(
         connection,
         "SELECT partition_name FROM entasis.partitions WHERE relation = 'market_data'"
         " AND from_time <= %s AND to_time > %s",
-        month(14),
-        month(14),
+        months_ago(14),
+        months_ago(14),
     )
     with database.connect(autocommit=False) as old:
         old.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         old.execute("SELECT count(*) FROM entasis.market_data")
-        connection.execute(CHANGES["inserted"].encode(), [month(14)])
+        connection.execute(CHANGES["inserted"].encode(), [months_ago(14)])
         with pytest.raises(errors.InvalidTransactionState, match="READ COMMITTED"):
             old.execute("SELECT entasis_internal.drop_partition('market_data', %s)", [name])
         old.rollback()
@@ -147,7 +145,7 @@ def test_a_writer_who_has_not_committed_yet_is_not_passed_over(
     archive(connection, store)
     with database.connect() as writer, database.connect() as worker, ThreadPoolExecutor(1) as pool:
         with writer.transaction():
-            writer.execute(CHANGES["inserted"].encode(), [month(14)])
+            writer.execute(CHANGES["inserted"].encode(), [months_ago(14)])
             if as_owner:
                 running = pool.submit(maintain, worker)
             else:
@@ -176,7 +174,7 @@ def test_what_arrives_while_its_partition_is_being_detached_is_not_lost(
     def late(line: str) -> None:
         said.append(line)
         if len(said) == 1:
-            connection.execute(CHANGES["inserted"].encode(), [month(14)])
+            connection.execute(CHANGES["inserted"].encode(), [months_ago(14)])
 
     with database.connect() as worker:
         maintain(worker, late)
@@ -291,5 +289,6 @@ def test_an_administrator_does_not_write_the_manifest(connection: Connection, lo
     assert not one(admin, "SELECT entasis_internal.archive_verified(%s, 3, 12345, '[]')", begun)
     with pytest.raises(errors.ObjectNotInPrerequisiteState):
         admin.execute(
-            "SELECT entasis_internal.archive_begin('market_data', %s, %s, '')", [month(1), month(0)]
+            "SELECT entasis_internal.archive_begin('market_data', %s, %s, '')",
+            [months_ago(1), months_ago(0)],
         )

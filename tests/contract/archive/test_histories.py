@@ -17,7 +17,7 @@ from entasis_db.archive import Store, archive, open_store, restore
 from entasis_db.errors import ArchiveError, StoreError
 from entasis_db.maintenance import maintain
 from entasis_db.model import OptionQuote, Trade
-from tests import oracle
+from tests import make, oracle
 from tests.contract.archive.support import (
     FAULTS,
     FIRST,
@@ -25,14 +25,11 @@ from tests.contract.archive.support import (
     MONTHS,
     NOW,
     RELATIONS,
-    Connection,
     Faulty,
-    KilledError,
     Rows,
     all_rows,
     assert_no_orphans,
     everything,
-    health,
     mortal,
     normal,
     quotes,
@@ -40,8 +37,9 @@ from tests.contract.archive.support import (
     trades,
     wait_for_the_dead,
 )
-from tests.contract.retention.test_maintenance import month
+from tests.db import Connection, KilledError, health
 from tests.engines import Database, Server
+from tests.make import months_ago
 from tests.s3 import S3Server
 
 pytestmark = [pytest.mark.copy, pytest.mark.newest_server]
@@ -116,7 +114,7 @@ class World:
             changed = self.connection.execute(
                 f"{statement} WHERE timestamp >= %s AND timestamp < %s"
                 " RETURNING symbol, exchange, timestamp, id, price, volume".encode(),
-                [month(back), month(back - 1)],
+                [months_ago(back), months_ago(back - 1)],
             ).fetchall()
             for symbol, exchange, time, number, price, volume in changed:
                 key = (symbol, exchange, time.astimezone(UTC), number)
@@ -171,7 +169,7 @@ class World:
             {
                 "market_data": [(*key, *values) for key, values in self.trades.items()],
                 "option_data": [
-                    ("ETH", month(0), Decimal("3000.50"), "put", *k, None, None, g, None, None)
+                    ("ETH", months_ago(0), Decimal("3000.50"), "put", *k, None, None, g, None, None)
                     for k, g in self.quotes.items()
                 ],
                 **candle_rows,
@@ -182,6 +180,15 @@ class World:
         # created_at is not known to the model
         rows = {**rows, "market_data": [row[:6] for row in rows["market_data"]]}
         assert normal(rows) == self.expected()
+
+
+def set_keep(connection: Connection, raw: int, more: int) -> None:
+    """Keep trades and quotes so many months, and candles some more."""
+    connection.execute(
+        "UPDATE entasis.keep_periods SET archived = true, keep = make_interval(months =>"
+        " CASE WHEN relation LIKE 'ohlcv%%' THEN %s ELSE %s END)",
+        [raw + more, raw],
+    )
 
 
 @several
@@ -197,17 +204,9 @@ def test_every_row_that_was_accepted_is_there_exactly_once(
         store = open_store(s3.url(secrets.token_hex(6)))
         world = World(lent, connected, store, tmp_path_factory.getbasetemp())
 
-        def set_keep(raw: int, more: int) -> None:
-            connected.execute(
-                "UPDATE entasis.keep_periods SET archived = true, keep = make_interval(months =>"
-                " CASE WHEN relation LIKE 'ohlcv%%' THEN %s ELSE %s END)",
-                [raw + more, raw],
-            )
-
-        set_keep(keep, 1)
-        world.insert_trades(
-            [Trade(symbol="A", exchange="x", timestamp=month(7), id=0, price=HUGE, volume=HUGE)]
-        )
+        set_keep(connected, keep, 1)
+        huge = make.trade(0, symbol="A", timestamp=months_ago(7), price=HUGE, volume=HUGE)
+        world.insert_trades([huge])
         for step, *values in played:
             match step:
                 case "trades":
@@ -219,7 +218,7 @@ def test_every_row_that_was_accepted_is_there_exactly_once(
                 case "delete":
                     world.change(*values, "DELETE FROM entasis.market_data")
                 case "keep":
-                    set_keep(*values)
+                    set_keep(connected, *values)
                 case "archive":
                     world.archive(*values)
                 case "maintain":

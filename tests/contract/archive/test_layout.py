@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from entasis_db.archive import layout
 from tests.contract.archive.support import FIRST, HUGE, NOW, greeks, numbers
-from tests.contract.retention.test_maintenance import month
 from tests.engines import Server
+from tests.make import months_ago
 
 pytestmark = [pytest.mark.copy, pytest.mark.newest_server]
 
@@ -119,15 +119,16 @@ def test_a_reader_of_one_market_and_one_day_reads_little(tmp_path: Path) -> None
     rows = layout.ROW_GROUP * 8
     a_market = rows // markets
     step = timedelta(days=days) / a_market
+    first = months_ago(6)
     lines = [
-        f"S{n // a_market:02},x,{month(6) + n % a_market * step:%Y-%m-%d %H:%M:%S.%f}+00,{n},1,1,"
+        f"S{n // a_market:02},x,{first + n % a_market * step:%Y-%m-%d %H:%M:%S.%f}+00,{n},1,1,"
         "2026-01-01 00:00:00+00\n".encode()
         for n in range(rows)
     ]
     for begin in range(0, rows, layout.ROW_GROUP):
         writer.write(layout.parsed(form, lines[begin : begin + layout.ROW_GROUP]))
     writer.close()
-    day = (month(6) + timedelta(days=10), month(6) + timedelta(days=11))
+    day = (months_ago(6) + timedelta(days=10), months_ago(6) + timedelta(days=11))
     metadata = pq.ParquetFile(file).metadata
     touched = 0
     for number in range(metadata.num_row_groups):

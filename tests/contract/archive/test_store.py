@@ -10,7 +10,8 @@ import pytest
 
 from entasis_db.archive import archive, open_store
 from entasis_db.errors import StoreError
-from tests.contract.archive.support import Connection, fill, mark, prefix
+from tests.contract.archive.support import fill, mark, prefix
+from tests.db import Connection
 from tests.s3 import S3Server
 
 pytestmark = [pytest.mark.copy, pytest.mark.newest_server]

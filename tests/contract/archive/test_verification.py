@@ -1,15 +1,11 @@
 """A restored table is verified by its content, not only by how many rows it has."""
 
-from typing import Any
-
-import psycopg
 import pytest
 
 from entasis_db.archive import archive
 from tests.contract.archive.support import filled_store
-from tests.contract.retention.test_maintenance import month
-
-Connection = psycopg.Connection[Any]
+from tests.db import Connection
+from tests.make import months_ago
 
 
 @pytest.mark.parametrize(
@@ -29,7 +25,7 @@ def test_rows_that_differ_are_not_verified(
         connection.execute(
             "SELECT from_time, to_time, row_count, checksum FROM entasis.archives"
             " WHERE relation = 'market_data' AND from_time <= %s AND to_time > %s",
-            [month(6), month(6)],
+            [months_ago(6), months_ago(6)],
         ).fetchone()
         or (None,) * 4
     )

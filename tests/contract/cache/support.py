@@ -18,7 +18,8 @@ from entasis_db.model import Trade
 from entasis_db.queries import INTERVALS, Interval, Statement
 from tests import oracle
 from tests.caches import RedisServer
-from tests.contract.trades.support import NOON, D, trade
+from tests.db import Connection
+from tests.make import NOON, D, trade
 
 MINUTE = timedelta(minutes=1)
 
@@ -26,8 +27,6 @@ DAY = timedelta(days=1)
 
 # so long that nothing but an invalidation can make a test pass
 LONG = CachePolicy(candles={name: Refresh(DAY, DAY) for name in INTERVALS}, latest=DAY, chains=DAY)
-
-Connection = psycopg.Connection[Any]
 
 
 def open_cache(dsn: str, redis: RedisServer | None, **options: Any) -> Cache:

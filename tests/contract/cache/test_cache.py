@@ -36,8 +36,8 @@ from tests.contract.cache.support import (
     trades,
     until,
 )
-from tests.contract.trades.support import NOON, D, quote, trade
 from tests.engines import Database, Server
+from tests.make import NOON, D, quote, trade
 
 pytestmark = [pytest.mark.copy, pytest.mark.several_connections, pytest.mark.newest_server]
 

@@ -15,7 +15,6 @@ from tests import oracle
 from tests.caches import RedisServer
 from tests.contract.cache.support import (
     MINUTE,
-    Connection,
     candles,
     counted,
     heard,
@@ -24,8 +23,9 @@ from tests.contract.cache.support import (
     unseen,
     until,
 )
-from tests.contract.trades.support import NOON, D, quote, trade
+from tests.db import Connection
 from tests.engines import Database
+from tests.make import NOON, D, quote, trade
 from tests.proxy import proxied
 
 pytestmark = [pytest.mark.copy, pytest.mark.several_connections, pytest.mark.newest_server]

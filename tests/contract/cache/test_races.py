@@ -27,8 +27,8 @@ from tests.contract.cache.support import (
     store,
     until,
 )
-from tests.contract.trades.support import NOON, trade
 from tests.engines import Database
+from tests.make import NOON, trade
 
 pytestmark = [pytest.mark.copy, pytest.mark.several_connections, pytest.mark.newest_server]
 

@@ -11,7 +11,6 @@ from entasis_db.cache import Cache
 from tests.caches import RedisServer, redis_server
 from tests.contract.cache.support import (
     DAY,
-    Connection,
     candles,
     counted,
     heard,
@@ -20,8 +19,9 @@ from tests.contract.cache.support import (
     unseen,
     until,
 )
-from tests.contract.trades.support import NOON, trade
+from tests.db import Connection
 from tests.engines import Database
+from tests.make import NOON, trade
 from tests.proxy import Proxy, proxied
 
 pytestmark = [pytest.mark.copy, pytest.mark.several_connections, pytest.mark.newest_server]

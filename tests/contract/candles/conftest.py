@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.contract.candles.support import MONTHS, Connection
+from tests.contract.candles.support import MONTHS
+from tests.db import Connection
 
 
 @pytest.fixture

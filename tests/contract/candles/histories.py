@@ -10,7 +10,9 @@ from hypothesis import event
 from hypothesis import strategies as st
 from psycopg import errors
 
-from tests.contract.candles.support import TRADE_COLUMNS, ZONES, Connection, Trade
+from entasis_db.model import Trade
+from tests.contract.candles.support import TRADE_COLUMNS, ZONES
+from tests.db import Connection
 
 # Every border that a bucket can have, and the moments at which zones change their clocks.
 BORDERS = (

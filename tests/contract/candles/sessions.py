@@ -4,12 +4,10 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
-import psycopg
 from psycopg import IsolationLevel, errors
 
+from tests.db import Connection
 from tests.engines import Database
-
-Connection = psycopg.Connection[Any]
 
 Parameters = Sequence[Any] | Mapping[str, Any]
 

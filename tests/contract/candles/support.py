@@ -1,37 +1,27 @@
 """What the tests of candles share."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
 
-import psycopg
-
-from tests import oracle
+from entasis_db.model import Trade
+from tests import make, oracle
+from tests.db import Connection
 from tests.engines import Database
-
-Connection = psycopg.Connection[Any]
 
 MONTHS = (datetime(2024, 10, 1, tzinfo=UTC), datetime(2025, 7, 1, tzinfo=UTC))
 
-MICROSECOND = timedelta(microseconds=1)
 
 ZONES = ("UTC", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe", "Europe/Berlin")
 
-Trade = tuple[int, str, str, datetime, Decimal, Decimal]
 
 TRADE_COLUMNS = "id, symbol, exchange, timestamp, price, volume"
 
 
-def insert(connection: Connection, *rows: Trade) -> None:
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            f"INSERT INTO entasis.market_data ({TRADE_COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s)",
-            rows,
-        )
-
-
 def trade(time: datetime, trade_id: int = 1, price: str = "10", volume: str = "1") -> Trade:
-    return (trade_id, "BTC", "one", time, Decimal(price), Decimal(volume))
+    """Make a trade of one and the same market."""
+    return make.trade(
+        trade_id, exchange="one", timestamp=time, price=Decimal(price), volume=Decimal(volume)
+    )
 
 
 def empty(connection: Connection, database: Database) -> None:

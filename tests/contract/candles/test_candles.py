@@ -14,16 +14,10 @@ from psycopg import errors
 from tests import oracle
 from tests.conftest import Login
 from tests.contract.candles.histories import Copy, Transaction, flat, histories, run, values
-from tests.contract.candles.support import (
-    MICROSECOND,
-    TRADE_COLUMNS,
-    ZONES,
-    Connection,
-    empty,
-    insert,
-    trade,
-)
+from tests.contract.candles.support import TRADE_COLUMNS, ZONES, empty, trade
+from tests.db import Connection
 from tests.engines import Database
+from tests.make import MICROSECOND, insert_trades
 
 # --- What a history consists of ------------------------------------------------------------------
 
@@ -72,7 +66,7 @@ def test_merge_may_move_trades(
     trading: Connection, database: Database, step: str, deletes: bool, inserts: bool
 ) -> None:
     time = datetime(2025, 1, 1, tzinfo=UTC)
-    insert(trading, trade(time, 2), trade(time, 3))
+    insert_trades(trading, trade(time, 2), trade(time, 3))
     with trading.transaction():
         # a nested loop takes the source's rows in their order: the INSERT action comes first
         for method in ("hashjoin", "mergejoin"):
@@ -192,7 +186,7 @@ def test_a_users_trigger_beside_a_merge_that_moves(
 ) -> None:
     """A row that goes to another partition fires these between its note and its move."""
     time = datetime(2025, 1, 1, tzinfo=UTC)
-    insert(trading, trade(time, 2), trade(time, 3))
+    insert_trades(trading, trade(time, 2), trade(time, 3))
     trading.execute(
         "CREATE FUNCTION public.users_own() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
         " IF pg_trigger_depth() = 1 THEN"
@@ -235,7 +229,9 @@ def test_a_trade_at_the_start_of_a_bucket_belongs_to_it(trading: Connection, zon
     }
     assert set(levels) == set(oracle.LEVELS)
     for start, end in levels.values():
-        insert(trading, trade(start), trade(end - MICROSECOND, price="11"), trade(end, price="12"))
+        insert_trades(
+            trading, trade(start), trade(end - MICROSECOND, price="11"), trade(end, price="12")
+        )
         oracle.refresh(trading)
         stored = oracle.stored_candles(trading)
         level = next(name for name, borders in levels.items() if borders == (start, end))
@@ -283,7 +279,7 @@ def test_ties_are_broken_by_id_however_they_arrive(trading: Connection) -> None:
 
 def test_ids_and_sums_of_any_size_are_exact(trading: Connection) -> None:
     time = datetime(2025, 2, 3, 5, 35, tzinfo=UTC)
-    insert(
+    insert_trades(
         trading,
         trade(time, 2**63 - 1, "99999999999.999999999999", "999.999999999999"),
         trade(time, 2**63 - 2, "0.000000000001", "0.000000000001"),
@@ -311,7 +307,7 @@ def test_the_columns_of_all_levels_are_the_same(trading: Connection) -> None:
 def test_a_writer_needs_no_right_on_the_candles(trading: Connection, login: Login) -> None:
     time = datetime(2025, 2, 3, 5, 35, tzinfo=UTC)
     writer = login("entasis_writer")
-    insert(writer, trade(time), trade(time, 2), trade(time + timedelta(minutes=1)))
+    insert_trades(writer, trade(time), trade(time, 2), trade(time + timedelta(minutes=1)))
     writer.execute("UPDATE entasis.market_data SET price = 12 WHERE id = 2")
     writer.execute("DELETE FROM entasis.market_data WHERE timestamp > %s", [time])
     oracle.assert_candles_are_right(
@@ -331,7 +327,7 @@ def test_a_writer_needs_no_right_on_the_candles(trading: Connection, login: Logi
 def test_a_writer_cannot_go_past_the_triggers(
     trading: Connection, database: Database, login: Login
 ) -> None:
-    insert(trading, trade(datetime(2025, 2, 3, 5, 35, tzinfo=UTC)))
+    insert_trades(trading, trade(datetime(2025, 2, 3, 5, 35, tzinfo=UTC)))
     writer = login("entasis_writer")
     for statement in (
         "DELETE FROM entasis.market_data_y2025m02",
@@ -347,7 +343,7 @@ def test_a_writer_cannot_go_past_the_triggers(
 
 
 def test_truncate_is_refused(trading: Connection) -> None:
-    insert(trading, trade(datetime(2025, 2, 3, 5, 35, tzinfo=UTC)))
+    insert_trades(trading, trade(datetime(2025, 2, 3, 5, 35, tzinfo=UTC)))
     for table in ("market_data", "option_data"):
         with pytest.raises(errors.ObjectNotInPrerequisiteState, match="TRUNCATE of entasis"):
             trading.execute(f"TRUNCATE entasis.{table}")

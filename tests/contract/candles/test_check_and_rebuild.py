@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from psycopg import errors, sql
 
 from tests import oracle
-from tests.contract.candles.support import MICROSECOND, ZONES, Connection, insert, trade
+from tests.contract.candles.support import ZONES, trade
+from tests.db import Connection
 from tests.engines import Database
+from tests.make import MICROSECOND, insert_trades
 
 # check_candles and rebuild_candles: the tables of engine postgresql, damaged on purpose
 
@@ -38,7 +40,7 @@ def damaged(trading: Connection, database: Database) -> Connection:
         datetime(2025, 3, 1, tzinfo=UTC),
     ]
     for number, time in enumerate(times):
-        insert(
+        insert_trades(
             trading,
             trade(time, number, str(10 + number), "2"),
             (number, "ETH", "two", time, Decimal(3), Decimal(1)),
@@ -242,7 +244,7 @@ def test_days_on_which_a_zone_changes_its_clock_are_days_like_others(
         damaged.execute("SELECT set_config('TimeZone', %s, false)", [zone])
         day = oracle.bucket("1d", border)
         times = [day, border - MICROSECOND, border, day + timedelta(days=1) - MICROSECOND]
-        insert(damaged, *(trade(t, 50 + n) for n, t in enumerate(times)))
+        insert_trades(damaged, *(trade(t, 50 + n) for n, t in enumerate(times)))
         oracle.assert_candles_are_right(damaged)
         damaged.execute("DELETE FROM entasis.ohlcv_1d WHERE bucket = %s", [day])
         damaged.execute("DELETE FROM entasis.ohlcv_1h WHERE bucket = %s", [border])
@@ -269,7 +271,7 @@ def test_check_says_what_is_stored_and_what_should_be(damaged: Connection) -> No
 
 def test_placeholders_never_stay(trading: Connection) -> None:
     time = datetime(2025, 2, 3, 5, 35, tzinfo=UTC)
-    insert(trading, trade(time))
+    insert_trades(trading, trade(time))
     trading.execute("UPDATE entasis.market_data SET timestamp = timestamp + interval '1 minute'")
     trading.execute("DELETE FROM entasis.market_data")
     for level in oracle.STORED:

@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 from psycopg import IsolationLevel
 
 from tests import oracle
-from tests.contract.candles.sessions import AGAIN, Connection, Session
+from tests.contract.candles.sessions import AGAIN, Session
 from tests.contract.candles.support import empty
+from tests.db import Connection
 from tests.engines import Database
 
 pytestmark = pytest.mark.several_connections

@@ -9,15 +9,12 @@ import pytest
 from tests import oracle
 from tests.contract.candles.sessions import Session
 from tests.engines import Database
+from tests.make import INSERT_TRADE
 
 pytestmark = [pytest.mark.several_connections, pytest.mark.candle_tables]
 
 MINUTE = datetime(2025, 2, 10, 9, 30, tzinfo=UTC)
 GATE = 4711
-INSERT = (
-    "INSERT INTO entasis.market_data (id, symbol, exchange, timestamp, price, volume)"
-    " VALUES (%s, 'BTC', 'one', %s, 5, 5)"
-)
 
 
 @pytest.fixture
@@ -41,7 +38,7 @@ def gated(connection: psycopg.Connection[Any], database: Database) -> Database:
         """
     )
     for number in (1, 2):
-        connection.execute(INSERT, [number, MINUTE])
+        connection.execute(INSERT_TRADE, [number, MINUTE, 5])
     return database
 
 
@@ -64,7 +61,7 @@ def test_a_writer_of_the_same_bucket_waits(
         # all its buckets are locked when it comes to the gate
         assert recomputes.start("DELETE FROM entasis.market_data WHERE id = 1")
         # without that lock, this would be written now, and then overwritten by what was read before
-        assert inserts.start(INSERT, [3, MINUTE + apart])
+        assert inserts.start(INSERT_TRADE, [3, MINUTE + apart, 5])
         keeper.execute("SELECT pg_advisory_unlock(%s)", [GATE])
         # and nobody is in anybody's way: buckets are locked in one order
         assert not recomputes.waits()

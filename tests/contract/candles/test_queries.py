@@ -21,7 +21,6 @@ from tests.contract.queries.support import (
     HOUR,
     MARCH,
     MARKET,
-    MICROSECOND,
     MINUTE,
     STEPS,
     Session,
@@ -33,6 +32,7 @@ from tests.contract.queries.support import (
     sessions,
     trade,
 )
+from tests.make import MICROSECOND
 
 
 def next_bucket(interval: Interval, bucket: datetime) -> datetime:

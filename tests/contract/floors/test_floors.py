@@ -11,25 +11,21 @@ from tests import oracle
 from tests.contract.retention.support import (
     CANDLES,
     FOREVER,
-    INSERT_QUOTE,
-    INSERT_TRADE,
-    MICROSECOND,
     RELATIONS,
-    Connection,
     ended,
-    ensure,
     floors,
+    insert_quote,
+    insert_trade,
     keep,
     keep_from,
     maintain,
-    month,
     partitions,
-    quote,
     since,
     top,
-    trade,
 )
+from tests.db import Connection, ensure, refused
 from tests.engines import Database
+from tests.make import INSERT_QUOTE, INSERT_TRADE, MICROSECOND, month
 
 # --- What goes, and what stays -------------------------------------------------------------------
 
@@ -72,13 +68,6 @@ def _remake_by_hand(connection: Connection, database: Database, relation: str) -
         )
 
 
-def refused(connection: Connection, relation: str, query: str, *parameters: Any) -> None:
-    with pytest.raises(errors.CheckViolation) as caught:
-        connection.execute(query, parameters)
-    assert caught.value.diag.constraint_name == f"{relation}_floor"
-    assert "past its keep period" in str(caught.value)
-
-
 def _not_moved(connection: Connection, relation: str, query: str, *parameters: Any) -> None:
     with pytest.raises(errors.CheckViolation) as caught:
         connection.execute(query, parameters)
@@ -94,7 +83,7 @@ def test_what_is_gone_is_not_made_again(floored: Connection) -> None:
                 ensure(floored, relation, from_time, month(2020, 4))
             assert caught.value.diag.constraint_name == f"{relation}_floor"
         assert ensure(floored, relation, month(2020, 3), month(2020, 4)) == 0
-    for put in (trade, quote):
+    for put in (insert_trade, insert_quote):
         with pytest.raises(
             errors.CheckViolation, match=r"no partition of relation|past its keep period"
         ):
@@ -228,7 +217,7 @@ def test_check_and_rebuild_work_with_a_floor_within_a_day(
             )
         ensure(admin, "market_data", month(2020, 1), month(2020, 2))
     for hours in (-1, 1, 30):
-        trade(admin, noon + timedelta(hours=hours))
+        insert_trade(admin, noon + timedelta(hours=hours))
     candles = oracle.stored_candles(admin)
     keep(admin, market_data=since(noon + timedelta(hours=6)))
     maintain(admin)

@@ -1,13 +1,8 @@
 """All rights, compared as a whole with the page that lists them."""
 
-from typing import Any
-
-import psycopg
-
 from tests import rights
+from tests.db import Connection
 from tests.engines import Database
-
-Connection = psycopg.Connection[Any]
 
 
 def test_the_page_lists_every_right(connection: Connection, database: Database) -> None:

@@ -5,14 +5,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 
 from entasis_db.cache import eviction
 from entasis_db.resources import engines
+from tests.db import Connection
 from tests.engines import REPOSITORY, Database
-
-Connection = psycopg.Connection[Any]
 
 KEY = "What is the key of a trade?"
 READER = "What may a reader see?"

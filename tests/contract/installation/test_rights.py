@@ -1,7 +1,6 @@
 """What readers and writers may do."""
 
 from datetime import timedelta
-from typing import Any
 
 import psycopg
 import pytest
@@ -13,11 +12,12 @@ from entasis_db.ingest import (
 )
 from tests import oracle
 from tests.conftest import Login
-from tests.contract.trades.support import NOON, D, by_key, ingest, quote, trade
+from tests.contract.trades.support import by_key, ingest
+from tests.db import Connection
+from tests.make import NOON, D, quote, trade
 
 pytestmark = pytest.mark.copy
 
-Connection = psycopg.Connection[Any]
 Relation = tuple[str, str, str, bool]
 """Schema, name, kind, and whether it is a partition."""
 

@@ -1,14 +1,9 @@
 """How routines are written: one of a name, and no parameter that a column could be taken for."""
 
-from typing import Any
-
-import psycopg
-
 from entasis_db.resources import schema_order
+from tests.db import Connection
 from tests.engines import Database
 from tests.routines import Routine, routines
-
-Connection = psycopg.Connection[Any]
 
 
 def of_schema(database: Database) -> dict[str, Routine]:

@@ -26,9 +26,10 @@ from entasis_db.live import AsyncTickWriter, TickWriter, Unreadable, WriterMetri
 from entasis_db.migrate import migrate
 from entasis_db.model import OptionQuote, Trade
 from tests import oracle
-from tests.contract.trades.support import NOON, D, by_key, quarantined, quote, trade
+from tests.contract.trades.support import by_key, quarantined
 from tests.db import wipe
 from tests.engines import Database, Server, Source
+from tests.make import NOON, D, quote, trade
 from tests.proxy import proxied
 
 pytestmark = [pytest.mark.copy, pytest.mark.several_connections, pytest.mark.newest_server]

@@ -13,8 +13,9 @@ from entasis_db.ingest import (
     ingest_options,
     ingest_options_async,
 )
-from tests.contract.trades.support import EXPIRY, D, quarantined, quote
+from tests.contract.trades.support import quarantined
 from tests.engines import Database
+from tests.make import EXPIRY, D, quote
 
 pytestmark = pytest.mark.copy
 

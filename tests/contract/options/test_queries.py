@@ -15,19 +15,9 @@ from entasis_db.queries import (
     OptionType,
     SmilePoint,
 )
-from tests.contract.queries.support import (
-    DAY,
-    HOUR,
-    MARCH,
-    MICROSECOND,
-    Session,
-    example,
-    insert_quotes,
-    quote,
-    sessions,
-    tied,
-)
+from tests.contract.queries.support import DAY, HOUR, MARCH, Session, example, quote, sessions, tied
 from tests.engines import Database
+from tests.make import MICROSECOND, insert_quotes
 
 # around the change of a month, with a few ties
 quote_times = st.builds(
@@ -78,7 +68,7 @@ def test_an_option_chain_is_the_newest_quote_of_every_living_contract(
     session: Session,
 ) -> None:
     with example(months_connection, session):
-        insert_quotes(months_connection, quotes)
+        insert_quotes(months_connection, *quotes)
         # moments that an expiry, quotes and the far end of their age lie on exactly
         moments = {at, EARLY, *(q.timestamp for q in quotes)}
         for moment in moments | {q.timestamp + max_age for q in quotes}:
@@ -112,7 +102,7 @@ def test_a_day_of_a_chain_has_24_hours_when_the_sessions_day_has_23(
     # New York's clock jumped at 07:00 UTC on 10 March
     at = datetime(2024, 3, 10, 12, tzinfo=UTC)
     with months.connect() as connection, example(connection, Session("America/New_York")):
-        insert_quotes(connection, [quote(at - DAY + MICROSECOND), quote(at - DAY, strike=1)])
+        insert_quotes(connection, *[quote(at - DAY + MICROSECOND), quote(at - DAY, strike=1)])
         local = at.astimezone(ZoneInfo("America/New_York"))
         for moment in (at, local):
             (found,) = queries.option_chain("BTC", moment).fetch(connection)
@@ -129,7 +119,7 @@ def test_an_options_history_is_its_quotes_in_order(
     session: Session,
 ) -> None:
     with example(months_connection, session):
-        insert_quotes(months_connection, quotes)
+        insert_quotes(months_connection, *quotes)
         bounds = {from_time, *(q.timestamp for q in quotes), *(q.timestamp - DAY for q in quotes)}
         for start in bounds:
             for key in {contract(q) for q in quotes}:

@@ -19,12 +19,12 @@ from tests.contract.queries.support import (
     USER,
     Session,
     example,
-    insert_snapshots,
     score_times,
     sessions,
     snapshot,
     tied,
 )
+from tests.make import insert
 
 
 @given(
@@ -48,7 +48,7 @@ def test_a_portfolio_is_the_newest_snapshot_of_each_position(
 ) -> None:
     snapshots = [snapshot(n, *row) for n, row in zip(NUMBERS, drawn, strict=False)]
     with example(months_connection, session):
-        insert_snapshots(months_connection, snapshots)
+        insert(months_connection, "portfolio_status", snapshots)
         own = sorted((s for s in snapshots if s.user_id == USER), key=lambda s: (s.timestamp, s.id))
         newest = {s.asset_type: s for s in own}
         expected = [newest[asset] for asset in sorted(newest)]
@@ -64,8 +64,10 @@ def test_a_portfolio_is_the_newest_snapshot_of_each_position(
 def test_a_mapped_login_sees_its_own_positions_only(
     connection: psycopg.Connection[Any], login: Login
 ) -> None:
-    insert_snapshots(
-        connection, [snapshot(1, USER, "BTC", MARCH), snapshot(2, OTHER, "ETH", MARCH)]
+    insert(
+        connection,
+        "portfolio_status",
+        [snapshot(1, USER, "BTC", MARCH), snapshot(2, OTHER, "ETH", MARCH)],
     )
     reader = login("entasis_reader")
     history = queries.pnl_history(OTHER, MARCH, MARCH + DAY)

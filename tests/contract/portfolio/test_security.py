@@ -1,6 +1,5 @@
 """Who may do what, proved with logins of their own."""
 
-from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
@@ -8,11 +7,10 @@ import pytest
 from psycopg import sql
 
 from tests.conftest import Login
+from tests.db import Connection
 from tests.engines import Database
 
 ADA, BOB = uuid4(), uuid4()
-
-Connection = psycopg.Connection[Any]
 
 
 @pytest.fixture

@@ -2,16 +2,14 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
-import psycopg
 import pytest
 
 from entasis_db import queries
 from tests import oracle
+from tests.db import Connection
 
 NINE = datetime(2025, 3, 3, 9, tzinfo=UTC)
-Connection = psycopg.Connection[Any]
 
 
 @pytest.fixture

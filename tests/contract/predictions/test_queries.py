@@ -22,7 +22,6 @@ from tests.contract.queries.support import (
     HOUR,
     MARCH,
     MARKET,
-    MICROSECOND,
     MINUTE,
     NUMBERS,
     SECOND,
@@ -30,7 +29,6 @@ from tests.contract.queries.support import (
     bucket_of,
     example,
     in_order,
-    insert_predictions,
     insert_trades,
     prediction,
     prices,
@@ -41,6 +39,7 @@ from tests.contract.queries.support import (
     trades_at,
 )
 from tests.engines import Database
+from tests.make import MICROSECOND, insert
 
 
 def price_at(
@@ -124,7 +123,7 @@ def test_a_prediction_is_scored_by_what_happened(
     ]
     with example(months_connection, session):
         insert_trades(months_connection, trades)
-        insert_predictions(months_connection, [*made, *strangers])
+        insert(months_connection, "predictions", [*made, *strangers])
         made.sort(key=lambda p: (p.timestamp, p.id))
         first, last = made[0].timestamp, made[-1].timestamp
         # ranges that begin and end where a prediction lies
@@ -163,7 +162,7 @@ def test_a_score_says_what_happened_and_whether_the_side_was_right(
             connection, [trade(MARCH, 1, Decimal(100)), trade(MARCH + HOUR, 1, Decimal(110))]
         )
         asked = prediction(1, MARCH + MINUTE, MARCH + 2 * HOUR, prediction_type, Decimal(value))
-        insert_predictions(connection, [asked])
+        insert(connection, "predictions", [asked])
         score = queries.prediction_scores("m", *MARKET, MARCH, MARCH + DAY).one(connection)
         assert score is not None
         assert (score.base_price, score.target_price) == (Decimal(100), Decimal(110))
@@ -185,7 +184,7 @@ def test_a_target_that_is_still_to_come_has_no_price(connection: psycopg.Connect
         prediction(1, now - MINUTE, now - SECOND),
         prediction(2, now - MINUTE, now + HOUR),
     ]
-    insert_predictions(connection, asked)
+    insert(connection, "predictions", asked)
     past, future = queries.prediction_scores("m", *MARKET, now - HOUR, now).fetch(connection)
     assert (past.base_price, past.target_price) == (Decimal(1), Decimal(1))
     assert (future.base_price, future.target_price, future.hit) == (Decimal(1), None, None)
@@ -195,6 +194,6 @@ def test_a_lookback_of_a_day_has_24_hours_when_the_sessions_day_has_23(months: D
     at = datetime(2024, 3, 10, 12, tzinfo=UTC)
     with months.connect() as connection, example(connection, Session("America/New_York")):
         insert_trades(connection, [trade(at - 23 * HOUR - 30 * MINUTE, 1)])
-        insert_predictions(connection, [prediction(1, at, at)])
+        insert(connection, "predictions", [prediction(1, at, at)])
         (score,) = queries.prediction_scores("m", *MARKET, at, at + SECOND).fetch(connection)
         assert (score.base_price, score.target_price) == (Decimal(1), Decimal(1))

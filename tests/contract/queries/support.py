@@ -19,10 +19,11 @@ from entasis_db.queries import (
     Prediction,
     Trade,
 )
+from tests import make
+from tests.make import MICROSECOND
 
 SECOND, MINUTE, HOUR, DAY = (timedelta(seconds=n) for n in (1, 60, 3600, 86400))
 
-MICROSECOND = timedelta(microseconds=1)
 
 MARCH = datetime(2024, 3, 1, tzinfo=UTC)
 
@@ -76,19 +77,6 @@ def insert_trades(connection: psycopg.Connection[Any], trades: Sequence[Trade]) 
         )
 
 
-def insert_quotes(connection: psycopg.Connection[Any], quotes: Sequence[OptionQuote]) -> None:
-    for q in quotes:
-        connection.execute(
-            """
-            INSERT INTO entasis.option_data (
-                id, underlying, strike_price, expiry_date, option_type,
-                iv, delta, gamma, theta, vega, timestamp
-            ) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-            """,
-            q,
-        )
-
-
 def trade(
     timestamp: datetime,
     number: int,
@@ -97,7 +85,32 @@ def trade(
     market: tuple[str, str] = MARKET,
 ) -> Trade:
     symbol, exchange = market
-    return Trade(number, symbol, exchange, timestamp, price, volume)
+    return make.trade(
+        number, symbol=symbol, exchange=exchange, timestamp=timestamp, price=price, volume=volume
+    )
+
+
+def quote(
+    timestamp: datetime,
+    number: int = 1,
+    underlying: str = "BTC",
+    expiry: datetime = MARCH + 28 * DAY,
+    strike: int = 60000,
+    option_type: OptionType = "call",
+    iv: Decimal | None = Decimal("0.65"),
+) -> OptionQuote:
+    return make.quote(
+        number,
+        underlying=underlying,
+        strike_price=Decimal(strike),
+        expiry_date=expiry,
+        option_type=option_type,
+        iv=iv,
+        delta=Decimal(number) / 8,
+        theta=None,
+        vega=Decimal("1.5"),
+        timestamp=timestamp,
+    )
 
 
 # Around a Monday, a change of the month, and the days on which New York changes its clock.
@@ -184,31 +197,6 @@ STEPS: dict[Interval, timedelta] = {
 }
 
 
-def quote(
-    timestamp: datetime,
-    number: int = 1,
-    underlying: str = "BTC",
-    expiry: datetime = MARCH + 28 * DAY,
-    strike: int = 60000,
-    option_type: OptionType = "call",
-    iv: Decimal | None = Decimal("0.65"),
-) -> OptionQuote:
-    delta = Decimal(number) / 8
-    return OptionQuote(
-        underlying=underlying,
-        strike_price=Decimal(strike),
-        expiry_date=expiry,
-        option_type=option_type,
-        timestamp=timestamp,
-        id=number,
-        iv=iv,
-        delta=delta,
-        gamma=Decimal("0.00002"),
-        theta=None,
-        vega=Decimal("1.5"),
-    )
-
-
 def prediction(
     number: int,
     timestamp: datetime,
@@ -222,21 +210,6 @@ def prediction(
     return Prediction(
         number, model_id, symbol, prediction_type, value, confidence, timestamp, target_time
     )
-
-
-def insert_predictions(
-    connection: psycopg.Connection[Any], predictions: Sequence[Prediction]
-) -> None:
-    for p in predictions:
-        connection.execute(
-            """
-            INSERT INTO entasis.predictions (
-                id, model_id, symbol, prediction_type, predicted_value, confidence,
-                timestamp, target_time
-            ) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
-            """,
-            [getattr(p, name) for name in p.__slots__],
-        )
 
 
 score_times = st.builds(
@@ -259,17 +232,3 @@ def snapshot(number: int, user: UUID, asset: str, timestamp: datetime) -> Positi
         Decimal("-499.995"),
         timestamp,
     )
-
-
-def insert_snapshots(
-    connection: psycopg.Connection[Any], snapshots: Sequence[PositionSnapshot]
-) -> None:
-    for s in snapshots:
-        connection.execute(
-            """
-            INSERT INTO entasis.portfolio_status (
-                id, user_id, asset_type, position_size, entry_price, current_price, pnl, timestamp
-            ) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
-            """,
-            [getattr(s, name) for name in s.__slots__],
-        )

@@ -29,9 +29,6 @@ from tests.contract.queries.support import (
     USER,
     Session,
     example,
-    insert_predictions,
-    insert_quotes,
-    insert_snapshots,
     insert_trades,
     prediction,
     quote,
@@ -39,6 +36,7 @@ from tests.contract.queries.support import (
     trade,
 )
 from tests.engines import Database, Server
+from tests.make import insert, insert_quotes
 from tests.plans import numbered
 
 FOLDER = Path(inspect.getfile(queries)).parent
@@ -77,10 +75,10 @@ def seeded(server: Server) -> Iterator[Database]:
                 [trade(MARCH + n * MINUTE, n % 3, Decimal(100 + n)) for n in range(1, 90, 7)],
             )
             insert_quotes(
-                connection, [quote(MARCH + n * MINUTE, strike=60000 + n) for n in range(2)]
+                connection, *[quote(MARCH + n * MINUTE, strike=60000 + n) for n in range(2)]
             )
-            insert_predictions(connection, [prediction(1, MARCH + 2 * MINUTE, MARCH + HOUR)])
-            insert_snapshots(connection, [snapshot(1, USER, "BTC", MARCH)])
+            insert(connection, "predictions", [prediction(1, MARCH + 2 * MINUTE, MARCH + HOUR)])
+            insert(connection, "portfolio_status", [snapshot(1, USER, "BTC", MARCH)])
         yield database
 
 

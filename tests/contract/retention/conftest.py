@@ -2,7 +2,9 @@
 
 import pytest
 
-from tests.contract.retention.support import RELATIONS, Connection, _load, ensure, keep, month
+from tests.contract.retention.support import RELATIONS, _load, keep
+from tests.db import Connection, ensure
+from tests.make import month
 
 
 @pytest.fixture

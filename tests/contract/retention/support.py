@@ -1,41 +1,18 @@
 """What the tests of retention and floors share: keep periods, partitions, and old rows in them."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import psycopg
 
-Connection = psycopg.Connection[Any]
+from tests.db import Connection
+from tests.make import INSERT_QUOTE, INSERT_TRADE, MICROSECOND, month
 
 CANDLES = ("ohlcv_1m", "ohlcv_1h", "ohlcv_1d")
 
 RELATIONS = ("market_data", "option_data", *CANDLES)
 
-MICROSECOND = timedelta(microseconds=1)
 
 FOREVER = datetime.min.replace(tzinfo=UTC)
-
-
-def month(year: int, number: int) -> datetime:
-    return datetime(year + (number - 1) // 12, (number - 1) % 12 + 1, 1, tzinfo=UTC)
-
-
-def month_of(time: datetime, ahead: int = 0) -> datetime:
-    return month(time.year, time.month + ahead)
-
-
-def one(connection: Connection, query: str, parameters: Sequence[Any] = ()) -> Any:
-    row = connection.execute(query, parameters).fetchone()
-    assert row is not None
-    return row[0]
-
-
-def ensure(connection: Connection, relation: str, from_time: Any, to_time: Any) -> int:
-    made: int = one(
-        connection, "SELECT entasis.ensure_partitions(%s, %s, %s)", [relation, from_time, to_time]
-    )
-    return made
 
 
 def keep(connection: Connection, **periods: str | timedelta | None) -> None:
@@ -101,22 +78,13 @@ def maintain(connection: Connection) -> list[str]:
     return said
 
 
-INSERT_TRADE = (
-    "INSERT INTO entasis.market_data (id, symbol, exchange, timestamp, price, volume)"
-    " VALUES (%s, 'BTC', 'one', %s, %s, 1)"
-)
-
-INSERT_QUOTE = (
-    "INSERT INTO entasis.option_data (id, underlying, strike_price, expiry_date, option_type, iv,"
-    " timestamp) VALUES (%s, 'BTC', 100, '2030-01-01', 'call', 0.5, %s)"
-)
-
-
-def trade(connection: Connection, time: datetime, trade_id: int = 1, price: int = 10) -> None:
+def insert_trade(
+    connection: Connection, time: datetime, trade_id: int = 1, price: int = 10
+) -> None:
     connection.execute(INSERT_TRADE, [trade_id, time, price])
 
 
-def quote(connection: Connection, time: datetime, quote_id: int = 1) -> None:
+def insert_quote(connection: Connection, time: datetime, quote_id: int = 1) -> None:
     connection.execute(INSERT_QUOTE, [quote_id, time])
 
 
@@ -125,13 +93,13 @@ def _load(connection: Connection) -> None:
         for day in (1, 15):
             moment = month(2020, number) + timedelta(days=day - 1, minutes=day)
             for trade_id in (1, 2):
-                trade(connection, moment, trade_id, 10 * number + trade_id)
-                quote(connection, moment, trade_id)
-        trade(connection, month(2020, number + 1) - MICROSECOND, 9, number)
-        quote(connection, month(2020, number + 1) - MICROSECOND, 9)
+                insert_trade(connection, moment, trade_id, 10 * number + trade_id)
+                insert_quote(connection, moment, trade_id)
+        insert_trade(connection, month(2020, number + 1) - MICROSECOND, 9, number)
+        insert_quote(connection, month(2020, number + 1) - MICROSECOND, 9)
     now = datetime.now(UTC)
-    trade(connection, now)
-    quote(connection, now)
+    insert_trade(connection, now)
+    insert_quote(connection, now)
 
 
 def since(time: datetime) -> timedelta:

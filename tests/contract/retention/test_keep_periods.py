@@ -16,24 +16,21 @@ from tests.contract.retention.support import (
     CANDLES,
     FOREVER,
     RELATIONS,
-    Connection,
     Gone,
     _load,
     ended,
-    ensure,
     floors,
+    insert_trade,
     keep,
     keep_from,
     maintain,
-    month,
-    month_of,
-    one,
     partitions,
     since,
     top,
-    trade,
 )
+from tests.db import Connection, ensure, one
 from tests.engines import Database
+from tests.make import month, month_of
 
 
 def names(gone: Gone) -> list[str]:
@@ -199,7 +196,7 @@ def test_floor_and_drop_are_one_transaction(old: Connection, database: Database)
             assert floors(other)["market_data"] == FOREVER
         assert floors(other)["market_data"] == FOREVER
         assert begin in partitions(other, "market_data")
-    trade(old, month(2020, 1), 77)
+    insert_trade(old, month(2020, 1), 77)
     oracle.assert_candles_are_right(old)
 
 
@@ -321,13 +318,13 @@ def test_a_partition_in_use_waits_for_the_next_run(old: Connection, database: Da
         # nor does a later one go, which would leave rows below the floor
         assert partitions(old, "market_data") == had
         assert floors(old)["market_data"] == FOREVER
-        trade(old, month(2020, 4), 81)
+        insert_trade(old, month(2020, 4), 81)
         reader.rollback()
     assert [s for s in maintain(old) if s.startswith("dropped")] == [
         f"dropped {name}" for name in names(gone)
     ]
     assert floors(old)["market_data"] == top(gone)
-    trade(old, month(2020, 4), 82)
+    insert_trade(old, month(2020, 4), 82)
 
 
 @pytest.mark.several_connections
@@ -345,7 +342,7 @@ def test_a_partition_in_use_does_not_hold_up_others_for_long(
             _wait_for_waiters(writer, 1)
             # it stands behind the drop, which gives up after 2 s
             writer.execute("SET lock_timeout = '10s'")
-            trade(writer, month(2020, 4), 80)
+            insert_trade(writer, month(2020, 4), 80)
         finally:
             dropper.join(30)
         reader.rollback()

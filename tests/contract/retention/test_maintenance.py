@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -16,22 +16,16 @@ from entasis_db.maintenance import maintain
 from entasis_db.model import OptionQuote, Trade
 from tests import oracle
 from tests.conftest import Login
+from tests.db import KilledError
 from tests.engines import Database, Server
+from tests.make import THIS_MONTH, months_ago
 
 pytestmark = pytest.mark.copy
-
-THIS_MONTH = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-
-
-def month(back: int) -> datetime:
-    """The beginning of the month so many months ago."""
-    year, zero_based = divmod(THIS_MONTH.year * 12 + THIS_MONTH.month - 1 - back, 12)
-    return datetime(year, zero_based + 1, 1, tzinfo=UTC)
 
 
 def name(relation: str, back: int) -> str:
     """Name a partition where each is a calendar month."""
-    return f"{relation}{month(back):_y%Ym%m}"
+    return f"{relation}{months_ago(back):_y%Ym%m}"
 
 
 TRADES_OF = (14, 6, 5, 1)  # months ago; kept are 3 for trades and quotes, 12 for candles
@@ -42,7 +36,7 @@ def fill(connection: psycopg.Connection[Any]) -> None:
         Trade(
             symbol="BTC",
             exchange="x",
-            timestamp=month(back) + timedelta(days=day),
+            timestamp=months_ago(back) + timedelta(days=day),
             id=day,
             price=Decimal(day + 1),
             volume=Decimal(back),
@@ -62,9 +56,9 @@ def fill(connection: psycopg.Connection[Any]) -> None:
         gamma=None,
         theta=None,
         vega=None,
-        timestamp=month(5),
+        timestamp=months_ago(5),
     )
-    ingest_options(connection, [quote, quote._replace(timestamp=month(1))], source="fill")
+    ingest_options(connection, [quote, quote._replace(timestamp=months_ago(1))], source="fill")
     # so that candles have their partitions, and an administrator need not wait for a job
     oracle.refresh(connection)
 
@@ -114,15 +108,17 @@ def dues(before: State) -> set[str]:
 
 
 def assert_maintained(found: State, before: State) -> None:
-    assert {t[2] for t in found["trades"]} == {month(1) + timedelta(days=day) for day in range(3)}
-    assert [q[-1] for q in found["quotes"]] == [month(1)]
+    assert {t[2] for t in found["trades"]} == {
+        months_ago(1) + timedelta(days=day) for day in range(3)
+    }
+    assert [q[-1] for q in found["quotes"]] == [months_ago(1)]
     assert dict(found["floors"]) == {
         relation: max(row[3] for row in due(before, relation))
         for relation in ("market_data", "option_data", "ohlcv_1m", "ohlcv_1h", "ohlcv_1d")
     }
     # the candles of trades that went are as they were, and those past their own year are gone
     for candles in ("minutes", "hours", "days"):
-        assert found[candles] == [c for c in before[candles] if c[2] >= month(13)]
+        assert found[candles] == [c for c in before[candles] if c[2] >= months_ago(13)]
         assert len(found[candles]) == 9
     assert found["pending"] == []
     assert found["wrong"] == []
@@ -172,7 +168,7 @@ def test_partitions_are_made_ahead(connection: psycopg.Connection[Any], database
         "SELECT relation, max(to_time) FROM entasis.partitions GROUP BY 1"
     ).fetchall()
     assert dict(found) == dict.fromkeys(
-        ("market_data", "option_data", "ohlcv_1m", "ohlcv_1h", "ohlcv_1d"), month(-6)
+        ("market_data", "option_data", "ohlcv_1m", "ohlcv_1h", "ohlcv_1d"), months_ago(-6)
     )
 
 
@@ -228,12 +224,12 @@ def test_a_running_reader_holds_nobody_else_up(filled: Database) -> None:
                 # everybody else goes on, and does not see what goes
                 other.execute("SET lock_timeout = '2s'")
                 assert other.execute(
-                    "SELECT count(*) FROM entasis.market_data WHERE timestamp < %s", [month(6)]
+                    "SELECT count(*) FROM entasis.market_data WHERE timestamp < %s", [months_ago(6)]
                 ).fetchone() == (0,)
                 late = Trade(
                     symbol="BTC",
                     exchange="x",
-                    timestamp=month(1),
+                    timestamp=months_ago(1),
                     id=99,
                     price=Decimal(1),
                     volume=Decimal(1),
@@ -254,7 +250,7 @@ def test_an_administrator_brings_late_candles_up_to_date_first(
         late = Trade(
             symbol="BTC",
             exchange="x",
-            timestamp=month(5),
+            timestamp=months_ago(5),
             id=99,
             price=Decimal(7),
             volume=Decimal(7),
@@ -269,10 +265,10 @@ def test_an_administrator_brings_late_candles_up_to_date_first(
         with psycopg.connect(filled.dsn, user=user, password=password, autocommit=True) as admin:
             maintain(admin)
         found = oracle.stored_candles(connected)["1m"]
-        assert found == {k: c for k, c in expected.items() if k[2] >= month(13)}
+        assert found == {k: c for k, c in expected.items() if k[2] >= months_ago(13)}
         assert len(found) == 9
         assert connected.execute("SELECT min(timestamp) FROM entasis.market_data").fetchone() == (
-            month(1),
+            months_ago(1),
         )
 
 
@@ -340,10 +336,6 @@ def test_what_somebody_else_left_half_detached_is_completed_and_kept(filled: Dat
 
 
 # --- killed anywhere ---------------------------------------------------------------------------
-
-
-class KilledError(Exception):
-    """The process ends here."""
 
 
 def mortal(kill_at: int) -> type[psycopg.Connection[Any]]:

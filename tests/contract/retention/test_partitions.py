@@ -14,22 +14,18 @@ from tests import oracle
 from tests.conftest import Login
 from tests.contract.retention.support import (
     CANDLES,
-    MICROSECOND,
     RELATIONS,
-    Connection,
-    ensure,
     floors,
+    insert_quote,
+    insert_trade,
     keep,
     keep_from,
     maintain,
-    month,
-    month_of,
-    one,
     partitions,
-    quote,
-    trade,
 )
+from tests.db import Connection, ensure, one
 from tests.engines import Database
+from tests.make import MICROSECOND, month, month_of
 
 
 @pytest.fixture
@@ -57,7 +53,7 @@ def test_a_row_lands_in_the_partition_that_holds_its_time(
 ) -> None:
     routed.execute("SELECT set_config('TimeZone', %s, false)", [zone])
     with routed.transaction(force_rollback=True):
-        for relation, put in (("market_data", trade), ("option_data", quote)):
+        for relation, put in (("market_data", insert_trade), ("option_data", insert_quote)):
             ensure(routed, relation, time, time + MICROSECOND)
             put(routed, time)
             name = one(
@@ -81,7 +77,10 @@ def test_a_row_lands_in_the_partition_of_its_utc_month(
 ) -> None:
     routed.execute("SELECT set_config('TimeZone', %s, false)", [zone])
     with routed.transaction(force_rollback=True):
-        for relation, number, put in (("market_data", 4, trade), ("option_data", 1, quote)):
+        for relation, number, put in (
+            ("market_data", 4, insert_trade),
+            ("option_data", 1, insert_quote),
+        ):
             assert ensure(routed, relation, time, time + MICROSECOND) == number
             assert ensure(routed, relation, time, time + MICROSECOND) == 0
             put(routed, time)
@@ -143,7 +142,7 @@ def test_a_partition_is_like_its_parent(admin: Connection) -> None:
             == []
         )
         owner = "SELECT relowner::regrole::text FROM pg_class WHERE oid = %s::regclass"
-        assert one(admin, owner, [f"entasis.{relation}_y2020m01"]) == "entasis_owner"
+        assert one(admin, owner, f"entasis.{relation}_y2020m01") == "entasis_owner"
 
 
 def test_ranges_that_cannot_be_meant_are_refused(admin: Connection) -> None:
@@ -176,13 +175,13 @@ def test_ranges_that_cannot_be_meant_are_refused(admin: Connection) -> None:
 @pytest.mark.monthly_partitions
 def test_a_month_without_a_partition_is_a_clear_error(admin: Connection) -> None:
     with pytest.raises(errors.CheckViolation, match='no partition of relation "market_data"'):
-        trade(admin, month(2020, 1))
+        insert_trade(admin, month(2020, 1))
     with pytest.raises(errors.CheckViolation, match='no partition of relation "option_data"'):
-        quote(admin, month(2020, 1))
+        insert_quote(admin, month(2020, 1))
     # nor is there a candle's partition without the trades' own
     ensure(admin, "ohlcv_1m", month(2020, 1), month(2020, 2))
     with pytest.raises(errors.CheckViolation, match='no partition of relation "market_data"'):
-        trade(admin, month(2020, 1))
+        insert_trade(admin, month(2020, 1))
 
 
 @pytest.mark.monthly_partitions
@@ -200,11 +199,11 @@ def test_a_partition_made_by_hand_may_be_cut_otherwise(admin: Connection) -> Non
     # the candles' own partitions are made beside them
     assert ensure(admin, "market_data", month(2020, 1), month(2020, 7)) == 6 * 3 + 2
     assert ensure(admin, "market_data", month(2020, 1), month(2020, 7)) == 0
-    trade(admin, month(2020, 1))
-    trade(admin, month(2020, 5) + timedelta(days=30))
-    trade(admin, month(2020, 6))
+    insert_trade(admin, month(2020, 1))
+    insert_trade(admin, month(2020, 5) + timedelta(days=30))
+    insert_trade(admin, month(2020, 6))
     with pytest.raises(errors.CheckViolation, match="no partition of relation"):
-        trade(admin, month(2020, 1) + timedelta(days=15))
+        insert_trade(admin, month(2020, 1) + timedelta(days=15))
     oracle.assert_candles_are_right(admin)
     # what is dropped has the bounds that it really has
     keep_from(admin, month(2020, 2), "market_data")
@@ -242,8 +241,8 @@ def test_rebuild_ends_where_a_partition_has_no_bound(admin: Connection) -> None:
         " FOR VALUES FROM (MINVALUE) TO ('2010-01-01 00:00:00+00')"
     )
     ensure(admin, "market_data", month(2009, 12), month(2010, 2))
-    trade(admin, month(2009, 12))
-    trade(admin, month(2010, 1))
+    insert_trade(admin, month(2009, 12))
+    insert_trade(admin, month(2010, 1))
     admin.execute("UPDATE entasis.ohlcv_1h SET high = high + 1")
     admin.execute("SET statement_timeout = '3s'")
     admin.execute("CALL entasis.rebuild_candles('-infinity', 'infinity')")
@@ -255,12 +254,12 @@ def test_partitions_of_a_range_are_made_with_a_writers_rights(
 ) -> None:
     writer = login("entasis_writer")
     ensure(writer, "market_data", month(2020, 1), month(2020, 2))
-    trade(writer, month(2020, 1))
+    insert_trade(writer, month(2020, 1))
     table = one(
         admin,
         "SELECT partition_oid::regclass::text FROM entasis_internal.partitions_of('market_data')"
         " WHERE from_time <= %s AND to_time > %s",
-        [month(2020, 1)] * 2,
+        *[month(2020, 1)] * 2,
     )
     for statement in (f"DROP TABLE {table}", f"TRUNCATE {table}"):
         with pytest.raises(errors.InsufficientPrivilege):
@@ -332,7 +331,7 @@ def test_making_partitions_blocks_nobody(admin: Connection, database: Database) 
     keep(admin, **dict.fromkeys(RELATIONS))
     ensure(admin, "market_data", month(2020, 1), month(2020, 2))
     tenth = datetime(2020, 1, 10, tzinfo=UTC)  # and the days after it share a partition
-    trade(admin, tenth)
+    insert_trade(admin, tenth)
     admin.execute("SET lock_timeout = '5s'")
     with (
         database.connect(autocommit=False) as writer,
@@ -342,17 +341,17 @@ def test_making_partitions_blocks_nobody(admin: Connection, database: Database) 
         for connection in (writer, reader, maker):
             connection.execute("SET lock_timeout = '5s'")
             connection.commit()
-        trade(writer, tenth + timedelta(days=1))
+        insert_trade(writer, tenth + timedelta(days=1))
         reader.execute("SELECT count(*) FROM entasis.market_data").fetchall()
         # others are in the middle of a transaction
         ensure(maker, "market_data", month(2020, 2), month(2020, 4))
-        trade(maker, month(2020, 3))
+        insert_trade(maker, month(2020, 3))
         # and go on before the maker has committed
-        trade(writer, tenth + timedelta(days=2))
+        insert_trade(writer, tenth + timedelta(days=2))
         reader.execute("SELECT count(*) FROM entasis.market_data").fetchall()
-        trade(admin, tenth + timedelta(days=3))
+        insert_trade(admin, tenth + timedelta(days=3))
         maker.commit()
-        trade(writer, month(2020, 3) + timedelta(hours=1))
+        insert_trade(writer, month(2020, 3) + timedelta(hours=1))
         writer.commit()
         reader.commit()
     oracle.assert_candles_are_right(admin)

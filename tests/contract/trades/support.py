@@ -11,43 +11,9 @@ from entasis_db.ingest import (
     IngestReport,
     ingest_trades,
 )
-from entasis_db.model import OptionQuote, Trade
+from entasis_db.model import Trade
 from tests import oracle
-
-NOON = datetime(2024, 8, 8, 12, tzinfo=UTC)
-
-EXPIRY = datetime(2024, 9, 27, 8, tzinfo=UTC)
-
-D = Decimal
-
-
-def trade(number: int = 1, **changes: Any) -> Trade:
-    made = Trade(
-        symbol="BTC",
-        exchange="x",
-        timestamp=NOON + timedelta(seconds=number),
-        id=number,
-        price=D("61804.5"),
-        volume=D("0.25"),
-    )
-    return made._replace(**changes)
-
-
-def quote(number: int = 1, **changes: Any) -> OptionQuote:
-    made = OptionQuote(
-        id=number,
-        underlying="ETH",
-        strike_price=D(2800),
-        expiry_date=EXPIRY,
-        option_type="call",
-        iv=D("0.65"),
-        delta=D("0.5"),
-        gamma=D("0.00002"),
-        theta=D("-1.6"),
-        vega=D("0.2"),
-        timestamp=NOON + timedelta(seconds=number),
-    )
-    return made._replace(**changes)
+from tests.make import NOON, D
 
 
 def ingest(connection: psycopg.Connection[Any], *rows: Trade, **options: Any) -> IngestReport:

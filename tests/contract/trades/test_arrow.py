@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -20,12 +19,13 @@ from entasis_db.model import Trade
 from entasis_db.readers import arrow
 from entasis_db.readers.arrow import read_arrow
 from tests import oracle
-from tests.contract.trades.support import NOON, D, by_key, quarantined, trade, with_months
+from tests.contract.trades.support import by_key, quarantined, with_months
+from tests.db import Connection
 from tests.engines import Database, Server
+from tests.make import NOON, D, trade
 
 pytestmark = [pytest.mark.copy, pytest.mark.newest_server]
 
-Connection = psycopg.Connection[Any]
 SCHEMA = pa.schema(
     [
         ("symbol", pa.string()),

@@ -19,9 +19,10 @@ from entasis_db.ingest import (
 )
 from entasis_db.model import Trade
 from tests import oracle
-from tests.contract.trades.support import D, by_key, good_trades, ingest, quarantined, trade
+from tests.contract.trades.support import by_key, good_trades, ingest, quarantined
 from tests.db import wipe
 from tests.engines import Database
+from tests.make import D, trade
 
 pytestmark = pytest.mark.copy
 

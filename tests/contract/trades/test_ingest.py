@@ -23,18 +23,15 @@ from entasis_db.ingest import (
 )
 from tests import oracle
 from tests.contract.trades.support import (
-    NOON,
-    D,
     by_key,
     ingest,
     quarantined,
-    quote,
     took_the_slow_way,
-    trade,
     with_months,
 )
 from tests.db import wipe
 from tests.engines import Database, Server
+from tests.make import NOON, D, quote, trade
 
 pytestmark = pytest.mark.copy
 

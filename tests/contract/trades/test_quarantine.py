@@ -15,17 +15,8 @@ from entasis_db.ingest import (
     quarantine,
 )
 from tests import oracle
-from tests.contract.trades.support import (
-    NOON,
-    D,
-    by_key,
-    ingest,
-    moment,
-    quarantined,
-    quote,
-    trade,
-    with_months,
-)
+from tests.contract.trades.support import by_key, ingest, moment, quarantined, with_months
+from tests.make import NOON, D, quote, trade
 
 pytestmark = pytest.mark.copy
 

@@ -15,7 +15,6 @@ from entasis_db.queries import (
 from tests.contract.queries.support import (
     HOUR,
     MARKET,
-    MICROSECOND,
     MINUTE,
     Session,
     example,
@@ -24,6 +23,7 @@ from tests.contract.queries.support import (
     scenes,
     sessions,
 )
+from tests.make import MICROSECOND
 
 
 @given(

@@ -16,9 +16,10 @@ from entasis_db import queries
 from entasis_db.ingest import ArrowReport, IngestReport, ingest_arrow, ingest_options, ingest_trades
 from entasis_db.live import TickWriter
 from entasis_db.model import OPTION_KEY, TRADE_KEY, OptionQuote, Trade
-from tests.contract.trades.support import EXPIRY, NOON, D, good_trades, quote, times, trade
+from tests.contract.trades.support import good_trades, times
 from tests.db import wipe
 from tests.engines import Database
+from tests.make import EXPIRY, NOON, D, quote, trade
 
 pytestmark = pytest.mark.copy
 
