@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from entasis_db.ingest import IngestReport
 from entasis_db.live.batching import Batching
-from tests.contract.trades.support import trade
+from tests.make import trade
 
 AGE = timedelta(seconds=10)
 

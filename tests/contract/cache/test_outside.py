@@ -30,8 +30,8 @@ from tests.contract.cache.support import (
     unseen,
     until,
 )
-from tests.contract.trades.support import trade
 from tests.engines import Database, Server
+from tests.make import trade
 
 pytestmark = [pytest.mark.copy, pytest.mark.several_connections, pytest.mark.newest_server]
 
