@@ -15,6 +15,7 @@ from hypothesis.internal.conjecture import engine as hypothesis_engine
 from psycopg.conninfo import make_conninfo
 
 from tests import caches, oracle
+from tests.caches import RedisServer, redis_server
 from tests.db import wipe
 from tests.engines import CAPABILITIES, SAMPLES, Database, Server, Source
 from tests.s3 import S3Server, s3_server
@@ -229,6 +230,13 @@ def needs_redis() -> None:
     if caches.program() is None:
         pytest.skip("neither valkey-server nor redis-server is on the PATH")
     _ran.add("redis")
+
+
+@pytest.fixture(scope="module")
+def redis(needs_redis: None) -> Iterator[RedisServer]:
+    """A Redis or Valkey for the tests of a file."""
+    with redis_server() as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

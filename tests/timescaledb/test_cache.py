@@ -14,7 +14,7 @@ from entasis_db.ingest import ingest_options, ingest_trades
 from entasis_db.model import Trade
 from entasis_db.queries import INTERVALS, Statement
 from tests import oracle
-from tests.caches import RedisServer, redis_server
+from tests.caches import RedisServer
 from tests.contract.cache.support import exactly, heard, open_cache
 from tests.db import Connection
 from tests.engines import Database, pause_jobs
@@ -30,12 +30,6 @@ QUESTIONS: list[Statement[Any]] = [
     queries.latest_prices(),
 ]
 LEVELS = [f"entasis.ohlcv_{level}" for level in oracle.STORED]
-
-
-@pytest.fixture(scope="module")
-def redis(needs_redis: None) -> Iterator[RedisServer]:
-    with redis_server() as server:
-        yield server
 
 
 @pytest.fixture

@@ -30,16 +30,10 @@ from tests.contract.cache.support import (
     unseen,
     until,
 )
-from tests.engines import Database, Server
+from tests.engines import Database
 from tests.make import trade
 
 pytestmark = [pytest.mark.copy, pytest.mark.several_connections, pytest.mark.newest_server]
-
-
-@pytest.fixture(scope="module")
-def shared(server: Server) -> Iterator[Database]:
-    with server.database() as lent:
-        yield lent
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,12 @@
 """Files of trades, and the command as a test calls it."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from click.testing import CliRunner, Result
 
 from entasis_db.cli import main
 from tests.engines import Database
-
-NOON = datetime(2024, 8, 8, 12, tzinfo=UTC)
+from tests.make import NOON
 
 HEADER = "exchange,symbol,timestamp_ns,sequence,trade_id,price,volume\n"
 

@@ -8,8 +8,9 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from tests import oracle
-from tests.contract.cli.support import HEADER, NOON, entasis, fails, lines, succeeds
+from tests.contract.cli.support import HEADER, entasis, fails, lines, succeeds
 from tests.engines import Database, Server
+from tests.make import NOON
 
 pytestmark = pytest.mark.copy
 

@@ -18,8 +18,9 @@ import pytest
 from entasis_db.errors import LoadError
 from entasis_db.ingest import IngestReport, Loaded, load_trades
 from tests import oracle
-from tests.contract.cli.support import HEADER, NOON, entasis, lines, succeeds
+from tests.contract.cli.support import HEADER, entasis, lines, succeeds
 from tests.engines import Database
+from tests.make import NOON
 
 pytestmark = pytest.mark.copy
 

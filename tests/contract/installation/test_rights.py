@@ -1,4 +1,4 @@
-"""What readers and writers may do."""
+"""What readers and writers may do, proved with logins of their own."""
 
 from datetime import timedelta
 
@@ -14,6 +14,7 @@ from tests import oracle
 from tests.conftest import Login
 from tests.contract.trades.support import by_key, ingest
 from tests.db import Connection
+from tests.engines import Database
 from tests.make import NOON, D, quote, trade
 
 pytestmark = pytest.mark.copy
@@ -134,3 +135,117 @@ def test_a_reader_reads_everything_and_writes_nothing(login: Login, connection: 
             assert row == (trade(1).price,)
         assert_may_call_nothing_that_writes(reader)
     oracle.assert_candles_are_right(connection, by_key(trade(1)))
+
+
+def public_relations(connection: Connection) -> list[tuple[str, str]]:
+    return connection.execute(
+        "SELECT format('%I.%I', relnamespace::regnamespace, relname), relkind::text FROM pg_class"
+        " WHERE relnamespace IN ('entasis'::regnamespace, 'entasis_internal'::regnamespace)"
+        " AND relkind IN ('r', 'p', 'v')"
+    ).fetchall()
+
+
+BACK_DOORS = {
+    "postgresql": (
+        "SELECT entasis_internal.recompute_candles('{}')",
+        "SELECT entasis_internal.merge_candles('{}')",
+        "SELECT entasis_internal.create_partition('market_data', now())",
+    ),
+    "timescaledb": (
+        "CALL entasis_internal.refresh_job(1, NULL)",
+        'CALL entasis_internal.compress_job(1, \'{"compress_after": "1 day"}\')',
+        "CALL entasis_internal.maintain_job(1, NULL)",
+        "SELECT entasis_internal.create_candle_triggers()",
+        "SELECT public.drop_chunks('entasis.market_data', older_than => now())",
+        "CALL public.refresh_continuous_aggregate('entasis.ohlcv_1m', NULL, NULL)",
+    ),
+}
+
+
+def test_a_reader_writes_nothing(connection: Connection, database: Database, login: Login) -> None:
+    reader = login("entasis_reader")
+    for name, _ in public_relations(connection):
+        for right in ("INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"):
+            allowed = reader.execute("SELECT has_table_privilege(%s, %s)", [name, right]).fetchone()
+            assert allowed == (False,), f"{right} on {name}"
+    # rights may be right and a function still open: these are the doors there are
+    for statement in (
+        "SELECT entasis.ensure_partitions('market_data', now(), now() + interval '1 day')",
+        "SELECT entasis.record_id_space('a', 'b', 'c', 'd')",
+        "SELECT entasis.stage_trades()",
+        "SELECT entasis.insert_staged_trades('x')",
+        "SELECT * FROM entasis.check_candles()",
+        "CALL entasis.maintain()",
+        "CALL entasis.rebuild_candles(now(), now())",
+        "SELECT entasis_internal.drop_partition('market_data', 'x')",
+        "SELECT entasis_internal.raise_floor('market_data', now())",
+        *BACK_DOORS[database.engine],
+        "INSERT INTO entasis.market_data (symbol, exchange, timestamp, price, volume)"
+        " VALUES ('a', 'b', now(), 1, 1)",
+        "CREATE TABLE entasis.mine ()",
+        "CREATE TABLE entasis_internal.mine ()",
+    ):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            reader.execute(statement)
+
+
+def test_a_reader_reads_candles(connection: Connection, login: Login) -> None:
+    connection.execute(
+        "INSERT INTO entasis.market_data (symbol, exchange, timestamp, id, price, volume)"
+        " VALUES ('a', 'b', now(), 1, 1, 1)"
+    )
+    reader = login("entasis_reader")
+    for relation in ("ohlcv_1m", "ohlcv_5m", "ohlcv_1mo", "mv_ohlcv_1h", "market_data"):
+        rows = reader.execute(
+            sql.SQL("SELECT * FROM entasis.{}").format(sql.Identifier(relation))
+        ).fetchall()
+        assert len(rows) == 1
+    for function in ("candles", "candles_filled"):
+        rows = reader.execute(
+            sql.SQL(
+                "SELECT * FROM entasis.{}('a', 'b', '1mo', now() - interval '40 days',"
+                " now() + interval '1 day')"
+            ).format(sql.Identifier(function))
+        ).fetchall()
+        assert len(rows) >= 1
+
+
+def test_nobody_but_the_owner_has_rights_on_a_partition(connection: Connection) -> None:
+    connection.execute(
+        "SELECT entasis.ensure_partitions('market_data', '2024-01-01Z', '2024-02-01Z')"
+    )
+    open_partitions = connection.execute(
+        "SELECT oid::regclass FROM pg_class WHERE relispartition"
+        " AND EXISTS (SELECT FROM aclexplode(relacl) AS a"
+        "     WHERE a.grantee <> 'entasis_owner'::regrole)"
+    ).fetchall()
+    assert open_partitions == []
+
+
+def test_a_writer_reaches_candles_only_through_trades(connection: Connection, login: Login) -> None:
+    writer = login("entasis_writer")
+    writer.execute(
+        "INSERT INTO entasis.market_data (symbol, exchange, timestamp, id, price, volume)"
+        " VALUES ('a', 'b', now(), 1, 1, 1)"
+    )
+    assert connection.execute("SELECT count(*) FROM entasis.ohlcv_1m").fetchone() == (1,)
+    for statement in (
+        "UPDATE entasis.ohlcv_1m SET close = 2",
+        "DELETE FROM entasis.ohlcv_1h",
+        "INSERT INTO entasis.ohlcv_1d SELECT * FROM entasis.ohlcv_1d",
+        "DELETE FROM entasis.quarantine",
+        "UPDATE entasis.keep_periods SET keep = '1 day'",
+        "UPDATE entasis.floors SET floor = '-infinity'",
+        "TRUNCATE entasis.market_data",
+        "ALTER TABLE entasis.market_data DISABLE TRIGGER ALL",
+        "SET session_replication_role = replica",
+        "DROP TABLE entasis.predictions",
+    ):
+        # an aggregate is a view that nobody writes to
+        with pytest.raises(
+            (
+                psycopg.errors.InsufficientPrivilege,
+                psycopg.errors.ObjectNotInPrerequisiteState,
+            )
+        ):
+            writer.execute(statement)

@@ -4,7 +4,6 @@ import asyncio
 import copy
 import json
 import logging
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from types import SimpleNamespace
@@ -20,7 +19,7 @@ from entasis_db.live.cryptofeed import EXCHANGES, CryptofeedError, Exchange, Sou
 from entasis_db.model import Trade
 from tests.captures import cryptofeed_release
 from tests.contract.live.support import EPOCH, digest, fed, milliseconds
-from tests.engines import Database, Server
+from tests.engines import Database
 
 needs_database = [
     pytest.mark.newest_server,
@@ -330,12 +329,6 @@ def test_a_quote_without_its_computed_values_has_none() -> None:
 
 
 # --- callbacks never raise -------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def shared(server: Server) -> Iterator[Database]:
-    with server.database() as lent:
-        yield lent
 
 
 junk: st.SearchStrategy[Any] = st.recursive(

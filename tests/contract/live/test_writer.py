@@ -28,7 +28,7 @@ from entasis_db.model import OptionQuote, Trade
 from tests import oracle
 from tests.contract.trades.support import by_key, quarantined
 from tests.db import wipe
-from tests.engines import Database, Server, Source
+from tests.engines import Database, Source
 from tests.make import NOON, D, quote, trade
 from tests.proxy import proxied
 
@@ -79,12 +79,6 @@ def run_async(dsn: str, rows: Sequence[Trade | OptionQuote], **options: Any) -> 
 
 BOTH = pytest.mark.parametrize("run", [run_sync, run_async], ids=["sync", "async"])
 Run = Callable[..., WriterMetrics]
-
-
-@pytest.fixture(scope="module")
-def shared(server: Server) -> Iterator[Database]:
-    with server.database() as lent:
-        yield lent
 
 
 @BOTH

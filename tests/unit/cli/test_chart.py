@@ -1,14 +1,13 @@
 """Candles drawn in a terminal."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 
 from entasis_db import queries
 from entasis_db.cli.chart import draw
-
-NOON = datetime(2024, 8, 8, 12, tzinfo=UTC)
+from tests.make import NOON
 
 
 def candle(minute: int, *prices: str) -> queries.Candle:
