@@ -440,6 +440,26 @@ class TestCallbacks:
             stored = connection.execute("SELECT iv FROM entasis.option_data ORDER BY timestamp")
             assert [iv for (iv,) in stored] == [D("1.2074"), None, D("1.2074")]
 
+    def test_two_callbacks_of_one_source_count_for_themselves(self, database: Database) -> None:
+        source = Source()
+        raw = {"symbol": "BTCUSD", "trades": [[1_700_000_000 * 10**9, "Buy", 25, 3]] * 2}
+        trade = fed("PHEMEX", raw, "BTC-USD-PERP", timestamp=1.7e9, amount=D(3))
+        with (
+            TickWriter(database.dsn, source="c", id_space=source) as one,
+            TickWriter(database.dsn, source="c", id_space=source) as other,
+        ):
+            callbacks = [source.trades(one), source.trades(other)]
+
+            async def run() -> None:
+                for _ in raw["trades"]:
+                    for write in callbacks:  # cryptofeed calls all of them for each trade
+                        await write(trade, 1.0)
+
+            asyncio.run(run())
+        metrics = [one.metrics(), other.metrics()]
+        assert [m.quarantined for m in metrics] == [0, 0]
+        assert sum(m.written for m in metrics) == sum(m.already_there for m in metrics) == 2
+
     def test_what_cannot_be_read_is_in_quarantine_with_its_message(
         self, database: Database, caplog: pytest.LogCaptureFixture
     ) -> None:
