@@ -4,6 +4,7 @@ The choice is for ever, so a server that could run engine timescaledb after a sm
 quietly given engine postgresql: the error says what to change, and how to name the other engine.
 """
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -14,9 +15,13 @@ from entasis_db.errors import MigrationError
 
 _TIMESCALEDB = "timescaledb"
 _PLAIN = "postgresql"
-_OLDEST_TIMESCALEDB = (2, 21)
-# TimescaleDB 2.23 is the first for PostgreSQL 18; 2.28 the last for 15.
-_SUPPORTED = "2.21 to 2.28 on PostgreSQL 15, 2.21 and later on 16 and 17, 2.23 and later on 18"
+# Before it, writes into compressed chunks go wrong: a row stayed that was deleted (2.23), and reads
+# failed (2.25). docs/timescaledb.md has what was run.
+_OLDEST_TIMESCALEDB = (2, 27)
+# for those who try an unsupported version on purpose
+_UNSUPPORTED = "ENTASIS_UNSUPPORTED_TIMESCALEDB"
+# 2.28 is the last for PostgreSQL 15.
+_SUPPORTED = "2.27 and 2.28 on PostgreSQL 15, 2.27 and later on 16 and later"
 
 # From which minor release of each PostgreSQL on the jobs of TimescaleDB end as failed, and from
 # which patch of each line of TimescaleDB on they do not.
@@ -71,7 +76,7 @@ def choose_engine(
             f"TimescaleDB is installed in schema {schema!r} of this database, and Entasis DB needs "
             "it in public. DROP EXTENSION timescaledb, if nothing here uses it, and migrate again"
         )
-    check_pair(connection.info.server_version // 10000, version)
+    _refuse_unsupported(connection, version)
     if wanted is None:
         progress(f"engine timescaledb: this server has TimescaleDB {version}, Community edition")
     return _TIMESCALEDB
@@ -90,7 +95,7 @@ def check_extension(connection: psycopg.Connection[Any]) -> None:
             "this database has engine timescaledb, and its extension was dropped, with all that "
             "depends on it. Restore a backup"
         )
-    check_pair(connection.info.server_version // 10000, version)
+    _refuse_unsupported(connection, version)
 
 
 def warnings(connection: psycopg.Connection[Any]) -> tuple[str, ...]:
@@ -102,15 +107,19 @@ def warnings(connection: psycopg.Connection[Any]) -> tuple[str, ...]:
     if version is None:
         return ()
     server = connection.info.server_version
-    mended = mending_version(server, version)
-    if mended is None:
-        return ()
-    return (
-        f"PostgreSQL {server // 10000}.{server % 10000} breaks the jobs of TimescaleDB {version}: "
-        "each run ends as failed (SQLSTATE 24000, cannot drop portal), although what it "
-        f"committed stays. Install TimescaleDB {mended} or a later fix and run "
-        "ALTER EXTENSION timescaledb UPDATE",
-    )
+    found = []
+    try:
+        check_pair(server // 10000, version)
+    except MigrationError as error:
+        found.append(str(error))
+    if mended := mending_version(server, version):
+        found.append(
+            f"PostgreSQL {server // 10000}.{server % 10000} breaks the jobs of TimescaleDB "
+            f"{version}: each run ends as failed (SQLSTATE 24000, cannot drop portal), although "
+            f"what it committed stays. Install TimescaleDB {mended} or a later fix and run "
+            "ALTER EXTENSION timescaledb UPDATE"
+        )
+    return tuple(found)
 
 
 def mending_version(server: int, timescaledb: str) -> str | None:
@@ -166,11 +175,15 @@ def _probe(connection: psycopg.Connection[Any]) -> tuple[str, str, str]:
     return row[0], row[1], row[2]
 
 
+def _refuse_unsupported(connection: psycopg.Connection[Any], version: str) -> None:
+    if os.environ.get(_UNSUPPORTED) != "yes":
+        check_pair(connection.info.server_version // 10000, version)
+
+
 def check_pair(server: int, version: str) -> None:
     """Raise MigrationError unless this TimescaleDB is supported on this major PostgreSQL."""
     numbers = _numbers(version)[:2]
-    oldest = (2, 23) if server >= 18 else _OLDEST_TIMESCALEDB
-    if numbers < oldest or (server == 15 and numbers > (2, 28)):
+    if numbers < _OLDEST_TIMESCALEDB or (server == 15 and numbers > (2, 28)):
         raise MigrationError(
             f"TimescaleDB {version} on PostgreSQL {server} is not supported; supported are "
             f"{_SUPPORTED}. Upgrade with ALTER EXTENSION timescaledb UPDATE, or migrate with "

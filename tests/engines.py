@@ -27,6 +27,7 @@ CAPABILITIES = {
     "hypertables": "hypertables, their columnstore, continuous aggregates and jobs",
     "monthly_partitions": "partitions by calendar month that are made before their rows come",
     "detach": "partitions that are detached before they are dropped",
+    "columnstore_writes": "writes into compressed chunks that are right",
     "candle_tables": "candles in tables, which triggers keep in the writer's own transaction",
     "user_triggers": "a user's own triggers beside ours",
     "merge": "MERGE that changes rows",
@@ -37,11 +38,13 @@ CAPABILITIES = {
 
 _ENGINES_LACK: dict[str, dict[str, str]] = {
     "postgresql": {
+        "columnstore_writes": "engine timescaledb alone has a columnstore",
         "hypertables": "engine timescaledb alone has hypertables, a columnstore and jobs",
     },
     "timescaledb": {
         "monthly_partitions": "chunks are made by the rows that need them",
         "detach": "a chunk is dropped without being detached before",
+        "columnstore_writes": "writes into compressed chunks that are right",
         "candle_tables": "candles are continuous aggregates",
         "user_triggers": "whether a user may add triggers to a hypertable is the engine's affair",
         "merge": "a hypertable with a columnstore takes no MERGE that changes rows",

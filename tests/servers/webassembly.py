@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
@@ -22,7 +23,9 @@ def found() -> list[Source]:
     if not wasm.is_installed():
         return []
     origin = "TimescaleDB as WebAssembly, one session for all clients"
+    # known of 2.23: tests/timescaledb/test_candles.py finds it by chance
     lacks = {
+        "columnstore_writes": "TimescaleDB before 2.27 loses deletes in compressed chunks",
         "several_connections": "one session serves all clients",
         "own_cluster": "it is a library, and its databases are no cluster",
     }
@@ -47,6 +50,9 @@ class WasmServer(Server):
     def __init__(self, source: Source) -> None:
         self.source = source
         self._stack = ExitStack()
+        # older than what is supported, and all that can be had where there is no native server
+        patch = self._stack.enter_context(pytest.MonkeyPatch.context())
+        patch.setenv("ENTASIS_UNSUPPORTED_TIMESCALEDB", "yes")
         self._instances: dict[str, wasm.Instance] = {}
         self._logins: dict[str, tuple[str, Sequence[str]]] = {}
         self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))

@@ -72,9 +72,9 @@ def columns_of(connection: psycopg.Connection[Any], names: set[str]) -> set[str]
     return {
         name
         for (name,) in connection.execute(
-            "SELECT c.table_name FROM _timescaledb_catalog.chunk AS k"
-            " INNER JOIN _timescaledb_catalog.chunk AS c ON k.compressed_chunk_id = c.id"
-            " WHERE k.table_name = ANY (%s)",
+            "SELECT c.relname FROM _timescaledb_catalog.compression_settings AS s"
+            " INNER JOIN pg_class AS c ON s.compress_relid = c.oid"
+            " INNER JOIN pg_class AS k ON s.relid = k.oid WHERE k.relname = ANY (%s)",
             [list(names)],
         )
     }
