@@ -67,6 +67,11 @@ class WasmServer(Server):
         with psycopg.connect(self.dsn("template0"), autocommit=True) as connection:
             for statement in roles:
                 connection.execute(statement.encode())
+            # they would be half of what each copy has to load, and no client comes to them
+            connection.execute("UPDATE pg_database SET datistemplate = false")
+            for unused in ("template0", "postgres"):
+                connection.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(unused)))
+            connection.execute("UPDATE pg_database SET datistemplate = true")
         self._dump("template0")
         self._template = "migrated"
         self.create(self._template)
