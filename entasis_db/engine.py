@@ -15,13 +15,13 @@ from entasis_db.errors import MigrationError
 
 _TIMESCALEDB = "timescaledb"
 _PLAIN = "postgresql"
-# Before it, writes into compressed chunks go wrong: a row stayed that was deleted (2.23), and reads
-# failed (2.25). docs/timescaledb.md has what was run.
-_OLDEST_TIMESCALEDB = (2, 27)
+# Before it, writes into compressed chunks go wrong: deleted rows stay (2.22 to 2.24), keys repeat
+# (until 2.27), and a server may crash (until 2.28.0). docs/timescaledb.md has what was run.
+_OLDEST_TIMESCALEDB = (2, 28, 1)
 # for those who try an unsupported version on purpose
 _UNSUPPORTED = "ENTASIS_UNSUPPORTED_TIMESCALEDB"
 # 2.28 is the last for PostgreSQL 15.
-_SUPPORTED = "2.27 and 2.28 on PostgreSQL 15, 2.27 and later on 16 and later"
+_SUPPORTED = "2.28 from 2.28.1 on for PostgreSQL 15, 2.28.1 and later for 16 and later"
 
 # From which minor release of each PostgreSQL on the jobs of TimescaleDB end as failed, and from
 # which patch of each line of TimescaleDB on they do not.
@@ -182,8 +182,8 @@ def _refuse_unsupported(connection: psycopg.Connection[Any], version: str) -> No
 
 def check_pair(server: int, version: str) -> None:
     """Raise MigrationError unless this TimescaleDB is supported on this major PostgreSQL."""
-    numbers = _numbers(version)[:2]
-    if numbers < _OLDEST_TIMESCALEDB or (server == 15 and numbers > (2, 28)):
+    numbers = _numbers(version)
+    if numbers < _OLDEST_TIMESCALEDB or (server == 15 and numbers[:2] > (2, 28)):
         raise MigrationError(
             f"TimescaleDB {version} on PostgreSQL {server} is not supported; supported are "
             f"{_SUPPORTED}. Upgrade with ALTER EXTENSION timescaledb UPDATE, or migrate with "

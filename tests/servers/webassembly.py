@@ -25,7 +25,7 @@ def found() -> list[Source]:
     origin = "TimescaleDB as WebAssembly, one session for all clients"
     # known of 2.23: tests/timescaledb/test_candles.py finds it by chance
     lacks = {
-        "columnstore_writes": "TimescaleDB before 2.27 loses deletes in compressed chunks",
+        "columnstore_writes": "TimescaleDB 2.23 loses deletes in compressed chunks",
         "several_connections": "one session serves all clients",
         "own_cluster": "it is a library, and its databases are no cluster",
     }

@@ -55,10 +55,10 @@ def test_the_extension_must_be_in_public(empty_database: Database) -> None:
 @pytest.mark.parametrize(
     ("postgres", "version", "supported"),
     [
-        (15, "2.26.4", False), (15, "2.27.0", True), (15, "2.28.3", True), (15, "2.29.0", False),
-        (16, "2.26.0", False), (16, "2.27.1", True), (16, "2.40.0", True),
-        (17, "2.9.0", False), (17, "2.27.0-dev", True), (17, "3.0.0", True),
-        (18, "2.26.9", False), (18, "2.27.0", True),
+        (15, "2.28.0", False), (15, "2.28.1", True), (15, "2.28.3", True), (15, "2.29.0", False),
+        (16, "2.27.2", False), (16, "2.28.1", True), (16, "2.40", True),
+        (17, "2.9.0", False), (17, "2.28.1-dev", True), (17, "3.0.0", True),
+        (18, "2.23.9", False), (18, "2.28.1", True),
     ],
 )  # fmt: skip
 def test_pairs_of_versions(postgres: int, version: str, supported: bool) -> None:
@@ -66,7 +66,7 @@ def test_pairs_of_versions(postgres: int, version: str, supported: bool) -> None
         check_pair(postgres, version)
     else:
         with pytest.raises(
-            MigrationError, match=r"is not supported; supported are 2\.27 and 2\.28"
+            MigrationError, match=r"is not supported; supported are 2\.28 from 2\.28\.1"
         ):
             check_pair(postgres, version)
 
