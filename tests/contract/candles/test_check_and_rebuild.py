@@ -43,7 +43,7 @@ def damaged(trading: Connection, database: Database) -> Connection:
         insert_trades(
             trading,
             trade(time, number, str(10 + number), "2"),
-            (number, "ETH", "two", time, Decimal(3), Decimal(1)),
+            trade(time, number, "3")._replace(symbol="ETH", exchange="two"),
         )
     oracle.assert_candles_are_right(trading)
     return trading
