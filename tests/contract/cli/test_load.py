@@ -22,7 +22,7 @@ from tests.contract.cli.support import HEADER, entasis, lines, succeeds
 from tests.engines import Database
 from tests.make import NOON
 
-pytestmark = pytest.mark.copy
+pytestmark = [pytest.mark.copy, pytest.mark.newest_server]
 
 
 def test_load(database: Database, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from tests.contract.cli.support import entasis, fails
 from tests.engines import Database
 
-pytestmark = pytest.mark.copy
+pytestmark = [pytest.mark.copy, pytest.mark.newest_server]
 
 
 SECRET = "s3cr3t"
