@@ -216,7 +216,12 @@ def test_a_run_that_is_cut_short_writes_what_it_found(
     line = Line("cut", Subject.LOADING, "cut", "cut", Sizes.EACH, cut)
     monkeypatch.setattr(registry, "choose", lambda _: (line,))
     file = tmp_path / "found.json"
-    assert run_command("--quick", "--json", str(file)) == code
+    # a shell that starts the tests in the background has them ignore it
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert run_command("--quick", "--json", str(file)) == code
+    finally:
+        signal.signal(signal.SIGINT, before)
     found = json.loads(file.read_text())
     assert not found["complete"]
     assert [row["value"] for row in found["lines"][0]["rows"]] == list(QUICK.sizes)
