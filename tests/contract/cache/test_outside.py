@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from entasis_db import queries
 from entasis_db.cache import AsyncCache, Cache
-from entasis_db.cache.listener import Listener
 from entasis_db.cache.steps import Store
 from tests.caches import RedisServer
 from tests.contract.cache.support import (
@@ -111,18 +110,20 @@ def test_after_any_error_the_listener_begins_anew(
     """Also after one that psycopg does not raise itself: such as text in another encoding."""
     caplog.set_level(logging.WARNING, "entasis_db.cache")
     failing = True
-    prove = Listener._prove
-
-    def fail(self: Listener, connection: psycopg.Connection[Any]) -> None:
-        if failing:
-            raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "of another session")
-        prove(self, connection)
 
     with database.connect() as connection:
         store(connection, trade(1))
         with open_cache(database.dsn, redis, max_silence=timedelta(milliseconds=600)) as cache:
             assert counted(candles().fetch(cache)) == 1
-            monkeypatch.setattr(Listener, "_prove", fail)
+            prove = cache._listener._prove
+
+            def fail(connection: psycopg.Connection[Any]) -> None:
+                if failing:
+                    raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "of another session")
+                prove(connection)
+
+            # of this one only: another cache may still be open in another test's fixture
+            monkeypatch.setattr(cache._listener, "_prove", fail)
             until(lambda: not cache.metrics().listening)
             unseen(connection, 5)
             assert counted(candles().fetch(cache)) == 5
