@@ -21,7 +21,7 @@ from yoyo.connections import DatabaseURI
 from yoyo.migrations import default_migration_table
 
 from entasis_db import __version__
-from entasis_db.engine import check_extension, choose_engine, warnings
+from entasis_db.engine import check_extension, choose_engine
 from entasis_db.errors import MigrationError
 from entasis_db.ledger import (
     SCHEMA,
@@ -71,9 +71,10 @@ def migrate(dsn: str, *, engine: str | None = None, progress: Progress = lambda 
                 refuse_other_texts(connection, engine)
             _retry(lambda: _run_yoyo(connection, dsn, engine, progress), progress)
             _retry(lambda: _apply_stateless(connection, order, progress), progress)
-            for warning in warnings(connection):
+            migrated = status(connection)
+            for warning in migrated.warnings:
                 progress(f"warning: {warning}")
-            return status(connection)
+            return migrated
     except errors.InsufficientPrivilege as error:
         raise MigrationError(
             f"the login lacks a right: {error.diag.message_primary}. Migrate as a superuser, or as "

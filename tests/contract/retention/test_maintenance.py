@@ -16,7 +16,7 @@ from entasis_db.maintenance import maintain
 from entasis_db.model import OptionQuote, Trade
 from tests import oracle
 from tests.conftest import Login
-from tests.db import KilledError
+from tests.db import KilledError, mortal
 from tests.engines import Database, Server
 from tests.make import THIS_MONTH, months_ago
 
@@ -336,22 +336,6 @@ def test_what_somebody_else_left_half_detached_is_completed_and_kept(filled: Dat
 
 
 # --- killed anywhere ---------------------------------------------------------------------------
-
-
-def mortal(kill_at: int) -> type[psycopg.Connection[Any]]:
-    """Make a connection that is lost right before its statement of that number."""
-    count = 0
-
-    class Mortal(psycopg.Connection[Any]):
-        def execute(self, *args: Any, **kwargs: Any) -> Any:
-            nonlocal count
-            count += 1
-            if count == kill_at:
-                self.close()
-                raise KilledError
-            return super().execute(*args, **kwargs)
-
-    return Mortal
 
 
 def killed(database: Database, kill_at: int) -> None:
