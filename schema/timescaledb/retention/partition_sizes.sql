@@ -1,10 +1,11 @@
 -- The compressed rows of a chunk are in a table of their own, which the private catalog names differently from
 -- version to version. chunks_detailed_size() is public, counts both tables, and accepts continuous
 -- aggregates.
+-- It is declared volatile there, though it only reads: what asks for sizes changes nothing.
 -- Not a parsed body: see partitions_of().
 CREATE OR REPLACE FUNCTION entasis_internal.partition_sizes(relation_name text)
 RETURNS TABLE (partition_oid oid, bytes bigint)
-LANGUAGE sql VOLATILE
+LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT c.oid, s.total_bytes
