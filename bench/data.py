@@ -9,7 +9,7 @@ from itertools import islice
 from operator import attrgetter
 from random import Random
 
-from entasis_db.model import TRADE_KEY, Trade
+from entasis_db.model import TRADE_KEY, Side, Trade
 
 START = datetime(2025, 1, 12, tzinfo=UTC)
 """The first of the days: twenty lie in January and twenty in February."""
@@ -91,16 +91,19 @@ def batches(source: Iterable[Trade], size: int) -> Iterator[list[Trade]]:
         yield batch
 
 
-def payload(batch: Sequence[Trade]) -> bytes:
-    """Return a batch as COPY's text, in the order of the key, as the helper sends it."""
-    return "".join(
-        f"{number}\t{symbol}\t{exchange}\t{timestamp.isoformat()}\t{price}\t{volume}\n"
-        for number, symbol, exchange, timestamp, price, volume in sorted(batch, key=_KEY)
-    ).encode()
-
-
-COLUMNS = "id, symbol, exchange, timestamp, price, volume"
+COLUMNS = "id, symbol, exchange, timestamp, price, volume, side"
 """The columns of a payload, in their order."""
+
+DOCUMENT_COLUMNS = COLUMNS.removesuffix(", side")
+"""Those that the source document's own layout has."""
+
+
+def payload(batch: Sequence[Trade], columns: str = COLUMNS) -> bytes:
+    """Return a batch as COPY's text, in the order of the key, as the helper sends it."""
+    of_trade = attrgetter(*columns.split(", "))
+    return "".join(
+        "\t".join(map(str, of_trade(trade))) + "\n" for trade in sorted(batch, key=_KEY)
+    ).encode()
 
 
 def _counts(rows: int, hours: int, random: Random) -> list[list[int]]:
@@ -157,9 +160,13 @@ class _Walk:
                 timestamp = start + timedelta(milliseconds=moment)
             # an order of a venue's smallest size, about one unit of the quote currency, or more
             least = int(1 / (ticks * tick * lot)) + 1
+            before = ticks
             ticks = max(1, ticks + round(gauss(0, ticks * _STEP)))
             number += 1
             lots = least + int(exponential(1 / market.lots))
-            found.append(Trade(number, symbol, exchange, timestamp, ticks * tick, lots * lot))
+            price, volume = ticks * tick, lots * lot
+            # taking moves the price
+            side: Side = "buy" if ticks > before or (ticks == before and number % 2) else "sell"
+            found.append(Trade(number, symbol, exchange, timestamp, price, volume, side))
         self.ticks, self.number = ticks, number
         return found

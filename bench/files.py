@@ -13,14 +13,24 @@ from entasis_db.model import Trade
 
 _DECIMALS = pa.decimal128(24, 12)
 _COLUMNS = {
+    "id": pa.int64(),
     "symbol": pa.string(),
     "exchange": pa.string(),
     "timestamp": pa.timestamp("us", "UTC"),
-    "id": pa.int64(),
     "price": _DECIMALS,
     "volume": _DECIMALS,
+    "side": pa.string(),
 }
-_CSV_COLUMNS = ("exchange", "symbol", "timestamp_ns", "sequence", "trade_id", "price", "volume")
+_CSV_COLUMNS = (
+    "exchange",
+    "symbol",
+    "timestamp_ns",
+    "sequence",
+    "trade_id",
+    "price",
+    "volume",
+    "side",
+)
 
 
 def write_parquet(file: Path, batches: Iterable[list[Trade]]) -> None:
@@ -46,6 +56,6 @@ def write_csv(file: Path, trades: Iterable[Trade]) -> None:
             out.writerow(
                 [
                     *(trade.exchange, trade.symbol, begin + passed * 1000, n),
-                    *(trade.id, trade.price, trade.volume),
+                    *(trade.id, trade.price, trade.volume, trade.side),
                 ]
             )

@@ -63,11 +63,6 @@ def in_batches(trades: Trades, rows: int) -> Batches:
     return lambda: data.batches(trades(), rows)
 
 
-def as_text(batches: Batches) -> Payloads:
-    """Make the batches as COPY's text."""
-    return lambda: map(data.payload, batches())
-
-
 # ------------------------------------------------------------------ ways to load them
 
 
@@ -123,15 +118,17 @@ class Load:
         self,
         connection: Connection,
         table: sql.Identifier = MARKET_DATA,
+        columns: str = data.COLUMNS,
         payloads: Payloads | None = None,
     ) -> float:
         """Return the seconds of plain COPY, one transaction a batch.
 
         ``payloads`` are the batches as text, where they lie in memory already.
         """
-        copy_in = sql.SQL("COPY {} ({}) FROM STDIN").format(table, sql.SQL(data.COLUMNS))
+        copy_in = sql.SQL("COPY {} ({}) FROM STDIN").format(table, sql.SQL(columns))
         seconds, done = 0.0, 0
-        for text in (payloads or as_text(self.batches))():
+        texts = payloads() if payloads else (data.payload(b, columns) for b in self.batches())
+        for text in texts:
             began = perf_counter()
             with connection.transaction(), connection.cursor() as cursor:
                 with cursor.copy(copy_in) as copy:

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Literal, NamedTuple
 
 OptionType = Literal["call", "put"]
+Side = Literal["buy", "sell"]
 
 
 class Trade(NamedTuple):
@@ -30,6 +31,8 @@ class Trade(NamedTuple):
     """Quote units for one base unit; above 0, below 1e12, at most 12 decimals."""
     volume: Decimal
     """Base units; above 0, below 1e12, at most 12 decimals."""
+    side: Side | None = None
+    """Side of the order that took liquidity, the aggressor. None: the source does not state it."""
 
 
 class OptionQuote(NamedTuple):

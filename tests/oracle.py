@@ -5,7 +5,7 @@ rolling candles up cannot be in both.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, localcontext
 from typing import Any, NamedTuple
@@ -122,6 +122,38 @@ def stored_trades(connection: psycopg.Connection[Any]) -> dict[TradeKey, tuple[D
             "SELECT symbol, exchange, timestamp, id, price, volume FROM entasis.market_data"
         )
     }
+
+
+def stored_sides(connection: psycopg.Connection[Any]) -> dict[TradeKey, str | None]:
+    """Read the sides of all trades."""
+    return {
+        (symbol, exchange, time.astimezone(UTC), trade_id): side
+        for symbol, exchange, time, trade_id, side in connection.execute(
+            "SELECT symbol, exchange, timestamp, id, side FROM entasis.market_data"
+        )
+    }
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """What ingest has to store of admissible trades that come one after the other."""
+
+    trades: dict[TradeKey, tuple[Decimal, Decimal]] = field(default_factory=dict)
+    sides: dict[TradeKey, str | None] = field(default_factory=dict)
+
+    def put(self, key: TradeKey, values: tuple[Decimal, Decimal], side: str | None) -> str:
+        """Take one trade, and say what becomes of it."""
+        if key not in self.trades:
+            self.trades[key], self.sides[key] = values, side
+            return "inserted"
+        if self.trades[key] != values:
+            return "conflict"
+        if side is not None:
+            if self.sides[key] is None:
+                self.sides[key] = side
+            elif self.sides[key] != side:
+                return "conflict"
+        return "already there"
 
 
 def candle_table(connection: psycopg.Connection[Any], level: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from bench import data
 from bench.context import Bench
 from bench.line import Sizes, Subject
 from bench.loaders import (
@@ -21,8 +22,9 @@ HOW = (
     "Throughput of ingest_trades(), of plain COPY into the migrated table (both keep candles), and"
     " of ingest_trades() through staging, over that of COPY into L2: the document's market_data"
     " with its columns and types, the key of a trade, its two indexes and months, and nothing else"
-    " (bench/document.sql). The same server, text, batches, order and transactions; every load"
-    " begins with an empty database and a checkpoint. How many trades a 1-minute candle has decides"
+    " (bench/document.sql). The same server, batches, order and transactions, and the same text but"
+    " for the side, which the document's layout has not; every load begins"
+    " with an empty database and a checkpoint. How many trades a 1-minute candle has decides"
     f" what candles cost; thin markets have so few at {THIN_TRADES:,} trades over all the days, and"
     " fewer trades come from fewer days."
 )
@@ -48,7 +50,10 @@ def _rows(
     densities: set[float] = set()
     migrated = bench.templates.migrated
     ways: dict[str, tuple[str, Callable[[Connection], float]]] = {
-        "L2": (bench.templates.document, partial(load.by_copy, table=DOCUMENT_MARKET_DATA)),
+        "L2": (
+            bench.templates.document,
+            partial(load.by_copy, table=DOCUMENT_MARKET_DATA, columns=data.DOCUMENT_COLUMNS),
+        ),
         "helper": (migrated, partial(_and_density, load.through_helper, densities)),
         "COPY": (migrated, load.by_copy),
     }

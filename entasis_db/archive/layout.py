@@ -104,6 +104,7 @@ LAYOUTS = {
             "price": _PRICE,
             "volume": _PRICE,
             "created_at": _TIME,
+            "side": pa.string(),
         },
         "timestamp",
         ("symbol", "exchange", "timestamp", "id"),
@@ -290,6 +291,8 @@ def _texts(layout: Layout, batch: Any) -> Any:
             )
         elif pa.types.is_decimal(column.type):
             column = pc.fill_null(_digits(column), "")
+        elif pa.types.is_string(column.type):
+            column = pc.fill_null(column, "")
         else:
             column = pc.cast(pc.cast(column, pa.int64()), pa.string())
         parts.append(column)

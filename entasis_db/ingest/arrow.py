@@ -40,15 +40,16 @@ def ingest_arrow(
     """Write trades in batches, each a transaction of its own, or all inside the caller's.
 
     ``trades`` is a pyarrow Table, RecordBatch or RecordBatchReader, or whatever has
-    ``__arrow_c_stream__``: a data frame of Polars, or of pandas from 2.2 on. Its columns are
-    symbol, exchange, timestamp, id, price and volume, in any order; others are passed over.
-    ``symbol`` and ``exchange`` stand for columns that are missing. ``source`` and ``id_space`` are
-    as for ingest_trades; lines in quarantine count rows from 1.
+    ``__arrow_c_stream__``: a data frame of Polars, or of pandas from 2.2 on. Its columns are id,
+    symbol, exchange, timestamp, price, volume and optionally side, in any order; others are
+    ignored. ``symbol`` and ``exchange`` stand for columns that are missing. ``source`` and
+    ``id_space`` are as for ingest_trades; lines in quarantine count rows from 1.
 
     Timestamps must have a time zone; digits below the microsecond are cut off. Price and volume are
     decimals or integers. Floats are not exact and are refused, unless ``decimals`` says how many
     decimals they were written with: then each is taken for the decimal of so many places that reads
-    back as the same float, and refused where there is none. A row with a null goes to quarantine.
+    back as the same float, and refused where there is none. A row with a null in another column
+    than side goes to quarantine.
 
     It needs the extra ``entasis-db[arrow]``. Raises LoadError for columns that are missing or of a
     type that is not exact, before anything is written; IdSpaceError and psycopg's errors as

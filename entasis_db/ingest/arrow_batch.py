@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator
 from datetime import datetime
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import Any
 
 import pyarrow as pa
@@ -15,7 +15,9 @@ from entasis_db.ingest.limits import NAME_LENGTH, PRICE_DECIMALS, PRICE_LIMIT, t
 from entasis_db.ingest.quarantine import Refusal
 from entasis_db.ingest.targets import TRADES
 from entasis_db.model import TRADE_KEY, Trade
-from entasis_db.readers.arrow import COLUMNS, MOST_DIGITS
+from entasis_db.readers.arrow import COLUMNS, MOST_DIGITS, OPTIONAL
+
+_REQUIRED = [name for name in COLUMNS if name not in OPTIONAL]
 
 
 class ArrowBatch(Batch):
@@ -24,7 +26,8 @@ class ArrowBatch(Batch):
     target = TRADES
 
     def __init__(self, table: Any) -> None:
-        self._table = table.drop_null()
+        complete = [pc.is_valid(table.column(name)) for name in _REQUIRED]
+        self._table = table.filter(reduce(pc.and_, complete))
         incomplete = len(self._table) < len(table)
         self.refusals = list(_incomplete(table)) if incomplete else []
 
@@ -61,7 +64,7 @@ class ArrowBatch(Batch):
 
 def _incomplete(table: Any) -> Iterator[Refusal]:
     for row in table.to_pylist():
-        missing = [name for name in COLUMNS if row[name] is None]
+        missing = [name for name in _REQUIRED if row[name] is None]
         if missing:
             payload = {n: None if row[n] is None else str(row[n]) for n in COLUMNS}
             yield Refusal(row["line"], missing[0], f"the {missing[0]} is missing", payload)
@@ -81,6 +84,8 @@ def _clean(table: Any) -> Any:
         sane += [pc.greater(length, 0), pc.less_equal(length, NAME_LENGTH)]
         # what COPY's text would need to be escaped, and what PostgreSQL cannot store
         sane.append(pc.invert(pc.match_substring_regex(names, r"[\x00\t\n\r\\]")))
+    side = table.column("side")
+    sane.append(pc.or_(pc.is_null(side), pc.is_in(side, pa.array(["buy", "sell"]))))
     for name in ("price", "volume"):
         number = table.column(name)
         sane += [pc.greater(number, Decimal(0)), pc.less(number, PRICE_LIMIT)]
@@ -105,6 +110,7 @@ def _copy_text(table: Any) -> memoryview:
     # without its zone, because Arrow would ask the machine for it
     moments = fields["timestamp"].cast(pa.int64()).cast(pa.timestamp("us")).cast(pa.string())
     fields["timestamp"] = pc.binary_join_element_wise(moments, "+00", "")
+    fields["side"] = pc.fill_null(fields["side"], "\\N")
     texts = [field.cast(pa.string()) for field in fields.values()]
     lines = pc.binary_join_element_wise(
         pc.binary_join_element_wise(*texts, "\t"), "", "\n"

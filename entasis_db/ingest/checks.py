@@ -11,6 +11,7 @@ _MUST_BE: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("timestamp", "expiry_date"), (datetime,)),
     "id": (int,),
     **dict.fromkeys(("price", "volume", "strike_price"), (Decimal,)),
+    "side": (str, type(None)),
     **dict.fromkeys(("iv", "delta", "gamma", "theta", "vega"), (Decimal, type(None))),
 }
 

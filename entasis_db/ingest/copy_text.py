@@ -35,7 +35,7 @@ def trade_writer() -> Callable[[Trade], str | None]:
 
     def write(trade: Trade) -> str | None:
         nonlocal last_moment, last_time
-        number, symbol, exchange, timestamp, price, volume = trade
+        number, symbol, exchange, timestamp, price, volume, side = trade
         if type(price) is not Decimal or type(volume) is not Decimal or type(number) is not int:
             check_row(trade)
         # of other zones, Python takes two times an hour apart for equal when the clock is put back
@@ -68,7 +68,11 @@ def trade_writer() -> Callable[[Trade], str | None]:
             and is_exact(volume_text, PRICE_DECIMALS)
         ):
             return None
-        return f"{number}\t{names}\t{last_time}\t{price_text}\t{volume_text}\n"
+        if side is None:
+            return f"{number}\t{names}\t{last_time}\t{price_text}\t{volume_text}\t\\N\n"
+        if side != "buy" and side != "sell":
+            return None
+        return f"{number}\t{names}\t{last_time}\t{price_text}\t{volume_text}\t{side}\n"
 
     return write
 

@@ -10,7 +10,8 @@ class IngestReport:
     inserted: int = 0
     """Rows that were stored."""
     already_there: int = 0
-    """Rows that were stored before, with the same values: repeating a load changes nothing."""
+    """Rows that were stored before, with the same values: repeating a load changes nothing. Also
+    trades that were stored without a side and have one now."""
     quarantined: int = 0
     """Rows in entasis.quarantine, with their reasons; those of an earlier load count again."""
 

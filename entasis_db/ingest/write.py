@@ -30,8 +30,9 @@ def ingest_trades(
     position in the batch, from 1): both stand in quarantine beside what is refused. ``id_space``
     says how the trades are numbered, as entasis.markets records it.
 
-    Missing months are made. A repeated trade changes nothing; one that is stored with another
-    price or volume goes to quarantine, as does whatever the table cannot hold.
+    Missing months are made. A repeated trade changes nothing, except that its side replaces a
+    stored None, which counts as already there too. One that is stored with another price, volume
+    or side goes to quarantine, as does whatever the table cannot hold.
 
     Raises IdSpaceError, before anything is written, when a market is on record with another id
     space. Raises psycopg's SerializationFailure and DeadlockDetected, after which the caller

@@ -215,7 +215,7 @@ class TickWriter:
     def _check(self, row: Row) -> None:
         """Refuse a mistake in the caller's program before the row is accepted."""
         if isinstance(row, Trade):
-            number, symbol, exchange, timestamp, price, volume = row
+            number, symbol, exchange, timestamp, price, volume, side = row
             if not (
                 type(price) is Decimal
                 and type(volume) is Decimal
@@ -223,6 +223,7 @@ class TickWriter:
                 and type(symbol) is str
                 and type(exchange) is str
                 and getattr(timestamp, "tzinfo", None) is UTC
+                and (side is None or type(side) is str)
             ):
                 check_row(row)
             if type(self._id_space) is not str and (symbol, exchange) not in self._id_space:

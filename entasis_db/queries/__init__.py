@@ -20,7 +20,7 @@ from typing import get_args
 from uuid import UUID
 
 from entasis_db.errors import QueryError
-from entasis_db.model import OptionQuote, OptionType, Trade
+from entasis_db.model import OptionQuote, OptionType, Side, Trade
 from entasis_db.queries import cache_rules
 from entasis_db.queries.intervals import INTERVALS, Interval
 from entasis_db.queries.rows import (
@@ -41,6 +41,7 @@ __all__ = [
     "PositionSnapshot",
     "Prediction",
     "PredictionScore",
+    "Side",
     "SmilePoint",
     "Statement",
     "Trade",

@@ -31,7 +31,8 @@ SELECT
     k.exchange,
     t.timestamp,
     t.price,
-    t.volume
+    t.volume,
+    t.side
 FROM known_markets AS k
 CROSS JOIN
     LATERAL (
@@ -39,7 +40,8 @@ CROSS JOIN
             m.id,
             m.timestamp,
             m.price,
-            m.volume
+            m.volume,
+            m.side
         FROM entasis.market_data AS m
         WHERE
             m.symbol = k.symbol

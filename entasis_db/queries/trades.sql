@@ -6,7 +6,8 @@ SELECT
     m.exchange,
     m.timestamp,
     m.price,
-    m.volume
+    m.volume,
+    m.side
 FROM entasis.market_data AS m
 WHERE
     m.symbol = %(symbol)s::text

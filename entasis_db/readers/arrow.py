@@ -14,10 +14,16 @@ from entasis_db.model import Trade
 from entasis_db.readers.files import arrow_kind
 
 COLUMNS = Trade._fields
+"""Columns of a trade; any other is ignored."""
+OPTIONAL = ("side",)
+"""Columns that may be missing, and hold nulls."""
 MOST_DIGITS = 38
 PRICE_DECIMALS = 12
 
-_TYPES: dict[str, Any] = {"symbol": pa.string(), "exchange": pa.string(), "id": pa.int64()}
+_TYPES: dict[str, Any] = {
+    **dict.fromkeys(("symbol", "exchange", "side"), pa.string()),
+    "id": pa.int64(),
+}
 _MICROSECONDS = pa.timestamp("us", "UTC")
 _ROWS = 50_000  # of a piece of what comes in one piece
 
@@ -88,7 +94,7 @@ class ArrowReader:
         columns: dict[str, Any] = {"line": pa.array(range(first, last + 1))}
         for name in COLUMNS:
             if name not in table.column_names:
-                columns[name] = pa.array([self._constants[name]] * len(table), pa.string())
+                columns[name] = pa.array([self._constants.get(name)] * len(table), pa.string())
                 continue
             try:
                 columns[name] = _exact_column(name, table.column(name), self._decimals or 0)
@@ -173,7 +179,7 @@ def _check(schema: Any, given: dict[str, str | None], decimals: int | None, sour
     """Refuse columns that are missing, or of a type that is not exact."""
     for name in COLUMNS:
         if name not in schema.names:
-            if given.get(name) is not None:
+            if name in OPTIONAL or given.get(name) is not None:
                 continue
             also = f", or give {name}=" if name in given else ""
             raise LoadError(
@@ -207,7 +213,11 @@ def _problem(name: str, kind: Any, decimals: int | None) -> str | None:
         if not pa.types.is_integer(kind):
             return f"is a {kind}. Ids are integers; see docs/trades.md for other ids"
     elif not (
-        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+        pa.types.is_string(kind)
+        or pa.types.is_large_string(kind)
+        or pa.types.is_string_view(kind)
+        # a column without a value has no type
+        or (name in OPTIONAL and pa.types.is_null(kind))
     ):
         return f"is a {kind}, and not text"
     return None

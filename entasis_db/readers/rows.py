@@ -23,6 +23,7 @@ REJECTIONS = {
     "id": "the trade's id is no 64-bit integer, or is missing (is given) in a market whose first "
     "trade in the file has one (has none)",
     "sequence": "the sequence does not increase, in a market whose trades have no id",
+    "side": "the flag that says whether the buyer was the maker is neither true nor false",
     "number": "a price, volume, implied volatility or greek is no number",
     "instrument": "the name or type of the instrument is none of an option",
     "event": "the line of a capture is about something else than a trade",

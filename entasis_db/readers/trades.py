@@ -4,9 +4,10 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import cast
 
 from entasis_db.errors import LoadError
-from entasis_db.model import Trade
+from entasis_db.model import Side, Trade
 from entasis_db.readers.rows import (
     Layout,
     Ordinals,
@@ -18,6 +19,7 @@ from entasis_db.readers.rows import (
     utc,
 )
 
+_ENTASIS = "exchange,symbol,timestamp_ns,sequence,trade_id,price,volume"
 _TRADES = "id,price,qty,quote_qty,time,is_buyer_maker"
 _AGGTRADES = "agg_trade_id,price,quantity,first_trade_id,last_trade_id,transact_time,is_buyer_maker"
 _STREAM = (
@@ -29,9 +31,7 @@ _FUTURES = ",XUnknownParameter"  # the field "X" of the futures' streams
 _SPOT = ",MUnknownParameter"  # the field "M" of the spot streams
 
 LAYOUTS = (
-    Layout(
-        "entasis", ("exchange,symbol,timestamp_ns,sequence,trade_id,price,volume",), (2, 3, 4, 5, 6)
-    ),
+    Layout("entasis", (_ENTASIS, _ENTASIS + ",side"), (2, 3, 4, 5, 6)),
     Layout("binance-trades", (_TRADES, _TRADES + _BEST), (0, 1, 2, 4), flag=5),
     Layout("binance-aggtrades", (_AGGTRADES, _AGGTRADES + _BEST), (0, 1, 2, 5), flag=6),
     Layout("binance-stream", (_STREAM + _FUTURES, _STREAM + _SPOT), (4, 6, 7, 8)),
@@ -112,7 +112,7 @@ class TradeReader(Reader[TradeRow]):
 
         def parse(line: int, fields: list[str]) -> TradeRow:
             nonlocal market
-            exchange, symbol, stamp, sequence, trade_id, price, volume = fields
+            exchange, symbol, stamp, sequence, trade_id, price, volume, *side = fields
             # One pair of strings for all trades of a run, instead of one for each.
             if symbol != market[1] or exchange != market[0]:
                 market = (exchange, symbol)
@@ -139,7 +139,13 @@ class TradeReader(Reader[TradeRow]):
                 number = ordinals.next(market, microseconds)
             exchange, symbol = market
             trade = Trade(
-                number, symbol, exchange, timestamp, decimal_of(price), decimal_of(volume)
+                number,
+                symbol,
+                exchange,
+                timestamp,
+                decimal_of(price),
+                decimal_of(volume),
+                cast(Side, side[0]) if side and side[0] else None,
             )
             if below:
                 self.truncated_nanoseconds += 1
@@ -153,7 +159,7 @@ class TradeReader(Reader[TradeRow]):
         exchange, symbol = self._exchange, self._symbol
         aggregated = self.layout == "binance-aggtrades"
         id_space = "aggtrade" if aggregated else "trade"
-        time = 5 if aggregated else 4
+        time, maker = (5, 6) if aggregated else (4, 5)
         self.id_spaces[exchange, symbol] = id_space
 
         def parse(line: int, fields: list[str]) -> TradeRow:
@@ -164,6 +170,7 @@ class TradeReader(Reader[TradeRow]):
                 _binance_time(fields[time]),
                 decimal_of(fields[1]),
                 decimal_of(fields[2]),
+                _taker(fields[maker]),
             )
             return TradeRow(line, trade, id_space)
 
@@ -173,7 +180,7 @@ class TradeReader(Reader[TradeRow]):
         exchange_of = self._stream_exchange()
 
         def parse(line: int, fields: list[str]) -> TradeRow:
-            _, _, event, _, time, symbol, trade_id, price, volume, _, _ = fields
+            _, _, event, _, time, symbol, trade_id, price, volume, maker, _ = fields
             if event != "trade":
                 raise RowError("event", f"the event is {event!r}, not a trade")
             exchange = exchange_of(symbol)
@@ -184,6 +191,7 @@ class TradeReader(Reader[TradeRow]):
                 _binance_time(time),
                 decimal_of(price),
                 decimal_of(volume),
+                _taker(maker),
             )
             self.id_spaces[exchange, symbol] = "trade"
             return TradeRow(line, trade, "trade")
@@ -221,6 +229,21 @@ def _id(text: str) -> int:
     if not -(1 << 63) <= number < 1 << 63:
         raise RowError("id", f"{text} does not fit into 64 bits")
     return number
+
+
+# in archives true or True, in captured streams 1
+_BUYER_IS_MAKER: dict[str, Side] = {
+    **dict.fromkeys(("true", "True", "TRUE", "1"), "sell"),
+    **dict.fromkeys(("false", "False", "FALSE", "0"), "buy"),
+}
+
+
+def _taker(buyer_is_maker: str) -> Side:
+    """Return the side that took: the seller, where the buyer's order stood in the book before."""
+    side = _BUYER_IS_MAKER.get(buyer_is_maker)
+    if side is None:
+        raise RowError("side", f"{buyer_is_maker!r} does not say whether the buyer was the maker")
+    return side
 
 
 def _binance_time(text: str) -> datetime:

@@ -15,6 +15,7 @@ CREATE TABLE IF NOT EXISTS entasis.market_data (
     price numeric NOT NULL,
     volume numeric NOT NULL,
     created_at timestamptz NOT NULL DEFAULT current_timestamp,
+    side text COLLATE "C",
     CONSTRAINT market_data_pkey PRIMARY KEY (symbol, exchange, timestamp, id),
     CONSTRAINT market_data_symbol_not_empty CHECK (symbol <> ''),
     CONSTRAINT market_data_exchange_not_empty CHECK (exchange <> ''),
@@ -24,7 +25,8 @@ CREATE TABLE IF NOT EXISTS entasis.market_data (
     ),
     CONSTRAINT market_data_volume_exact CHECK (
         volume > 0 AND volume < 1e12 AND min_scale(volume) <= 12
-    )
+    ),
+    CONSTRAINT market_data_side_known CHECK (side IN ('buy', 'sell'))
 );
 
 ALTER SEQUENCE entasis.market_data_id_seq OWNED BY entasis.market_data.id;

@@ -22,6 +22,7 @@ from entasis_db.live.cryptofeed.numbers import (
     seconds,
     text,
 )
+from entasis_db.model import Side
 from entasis_db.readers.rows import RowError
 
 
@@ -50,7 +51,7 @@ class Reading:
     price: Decimal
     volume: Decimal
     """In the unit in which the exchange states it: base units, or contracts."""
-    side: str | None
+    side: Side | None
     """Which side took, ``buy`` or ``sell``; None where the message does not say."""
 
 
@@ -67,7 +68,13 @@ class Exchange:
     Whatever it raises means that the message cannot be read."""
 
 
-def _side(value: object, buy: object, sell: object) -> str:
+_UNTOLD = (None, "", "UNKNOWN_ORDER_SIDE")
+"""A side that is missing; the last is Coinbase's word."""
+
+
+def _side(value: object, buy: object, sell: object) -> Side | None:
+    if value in _UNTOLD:
+        return None  # a trade is worth having without it
     if value == buy:
         return "buy"
     if value == sell:
@@ -86,7 +93,7 @@ def _binance(trade: FedTrade, position: int) -> Reading:  # noqa: ARG001
         number(raw["p"]),
         number(raw["q"]),
         # whether the buyer was the maker
-        _side(raw["m"], buy=False, sell=True),
+        _side(raw.get("m"), buy=False, sell=True),
     )
 
 
@@ -102,7 +109,7 @@ def _bybit(trade: FedTrade, position: int) -> Reading:  # noqa: ARG001
         int(known_by) if known_by.isascii() and known_by.isdecimal() else (known_by,),
         number(raw["p"]),
         number(raw["v"]),
-        _side(raw["S"], buy="Buy", sell="Sell"),
+        _side(raw.get("S"), buy="Buy", sell="Sell"),
     )
 
 
@@ -115,7 +122,7 @@ def _coinbase(trade: FedTrade, position: int) -> Reading:  # noqa: ARG001
         number(raw["price"]),
         number(raw["size"]),
         # the message says which side made; cryptofeed 2 hands that on, cryptofeed 3 turns it round
-        _side(raw["side"], buy="SELL", sell="BUY"),
+        _side(raw.get("side"), buy="SELL", sell="BUY"),
     )
 
 
@@ -127,7 +134,7 @@ def _deribit(trade: FedTrade, position: int) -> Reading:  # noqa: ARG001
         integer(raw["trade_seq"]),
         number(raw["price"]),
         number(raw["amount"]),
-        _side(raw["direction"], buy="buy", sell="sell"),
+        _side(raw.get("direction"), buy="buy", sell="sell"),
     )
 
 
@@ -140,7 +147,7 @@ def _kraken(trade: FedTrade, position: int) -> Reading:  # noqa: ARG001
             integer(raw["trade_id"]),
             number(raw["price"]),
             number(raw["qty"]),
-            _side(raw["side"], buy="buy", sell="sell"),
+            _side(raw.get("side"), buy="buy", sell="sell"),
         )
     from cryptofeed.symbols import Symbols  # names no symbol in version 1, in cryptofeed 2
 
@@ -164,7 +171,7 @@ def _okx(trade: FedTrade, position: int) -> Reading:  # noqa: ARG001
         integer(raw["tradeId"]),
         number(raw["px"]),
         number(raw["sz"]),
-        _side(raw["side"], buy="buy", sell="sell"),
+        _side(raw.get("side"), buy="buy", sell="sell"),
     )
 
 

@@ -172,6 +172,7 @@ class Source(Mapping[tuple[str, str], str]):
                 timestamp=reading.timestamp,
                 price=reading.price,
                 volume=reading.volume,
+                side=reading.side,
             )
             check_row(row)
             if self._markets.setdefault(market, id_space) != id_space:

@@ -67,6 +67,7 @@ entasis.ensure_partitions,
 entasis.stage_trades,
 entasis.insert_staged_trades,
 entasis_internal.trade_fault,
+entasis_internal.fill_sides,
 entasis.stage_options,
 entasis.insert_staged_options,
 entasis_internal.option_fault

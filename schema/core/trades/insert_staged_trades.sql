@@ -17,7 +17,9 @@ DECLARE
     latest timestamptz := clock_timestamp() + interval '5 minutes';
     lowest timestamptz;
     month timestamptz;
-    doubtful bigint[];
+    repeated bigint[];
+    fillable bigint[];
+    differing bigint[];
 BEGIN
     SELECT count(*) INTO staged FROM pg_temp.entasis_staged_trades;
 
@@ -26,7 +28,7 @@ BEGIN
     WITH faulty AS (
         DELETE FROM pg_temp.entasis_staged_trades AS s
         WHERE entasis_internal.trade_fault(
-            s.symbol, s.exchange, s.timestamp, s.price, s.volume, lowest, latest
+            s.symbol, s.exchange, s.timestamp, s.price, s.volume, s.side, lowest, latest
         ) IS NOT NULL
         RETURNING s.*
     )
@@ -35,7 +37,7 @@ BEGIN
     FROM faulty AS s
     CROSS JOIN LATERAL (
         SELECT entasis_internal.trade_fault(
-            s.symbol, s.exchange, s.timestamp, s.price, s.volume, lowest, latest
+            s.symbol, s.exchange, s.timestamp, s.price, s.volume, s.side, lowest, latest
         ) AS fault
     ) AS j
     ON CONFLICT DO NOTHING;
@@ -59,8 +61,8 @@ BEGIN
         FROM pg_temp.entasis_staged_trades AS s
     ),
     put AS (
-        INSERT INTO entasis.market_data (symbol, exchange, timestamp, id, price, volume)
-        SELECT r.symbol, r.exchange, r.timestamp, r.id, r.price, r.volume
+        INSERT INTO entasis.market_data (symbol, exchange, timestamp, id, price, volume, side)
+        SELECT r.symbol, r.exchange, r.timestamp, r.id, r.price, r.volume, r.side
         FROM ranked AS r WHERE r.rank = 1
         -- all writers lock the keys in this order
         ORDER BY r.symbol, r.exchange, r.timestamp, r.id
@@ -68,27 +70,59 @@ BEGIN
         RETURNING symbol, exchange, timestamp, id
     )
     SELECT (SELECT count(*) FROM put), array_agg(r.line) FILTER (WHERE p.id IS NULL OR r.rank > 1)
-    INTO inserted, doubtful
+    INTO inserted, repeated
     FROM ranked AS r
     LEFT JOIN put AS p USING (symbol, exchange, timestamp, id);
 
+    SELECT
+        array_agg(s.line) FILTER (
+            WHERE s.price = d.price AND s.volume = d.volume
+            AND s.side IS NOT NULL AND d.side IS NULL
+        ),
+        array_agg(s.line) FILTER (
+            WHERE s.price <> d.price OR s.volume <> d.volume OR s.side <> d.side
+        )
+    INTO fillable, differing
+    FROM pg_temp.entasis_staged_trades AS s
+    INNER JOIN entasis.market_data AS d
+        ON s.symbol = d.symbol AND s.exchange = d.exchange
+        AND s.timestamp = d.timestamp AND s.id = d.id
+    WHERE s.line = ANY (repeated);
+
+    -- A side for a trade that is stored without one is no conflict. Of two different sides, in this
+    -- batch or in a concurrent transaction, the first is stored, and the other is compared below.
+    IF fillable IS NOT NULL THEN
+        differing := differing || ARRAY(
+            SELECT unnest(fillable) EXCEPT SELECT unnest(entasis_internal.fill_sides(fillable))
+        );
+    END IF;
+
     WITH conflicts AS (
-        SELECT s.*, d.price AS stored_price, d.volume AS stored_volume
+        SELECT s.*, d.price AS stored_price, d.volume AS stored_volume, d.side AS stored_side
         FROM pg_temp.entasis_staged_trades AS s
         INNER JOIN entasis.market_data AS d
             ON s.symbol = d.symbol AND s.exchange = d.exchange
             AND s.timestamp = d.timestamp AND s.id = d.id
-        WHERE s.line = ANY (doubtful) AND (s.price <> d.price OR s.volume <> d.volume)
+        WHERE s.line = ANY (differing)
+            AND (s.price <> d.price OR s.volume <> d.volume OR s.side <> d.side)
     ),
     put AS (
         INSERT INTO entasis.quarantine (relation, source, line, code, reason, payload)
         SELECT 'market_data', source_name, c.line, 'conflict',
-            format(
-                'trade %s of %s %s at %s is stored with price %s and volume %s; this one has %s and %s',
-                c.id, c.exchange, c.symbol, c.timestamp AT TIME ZONE 'UTC',
-                c.stored_price, c.stored_volume, c.price, c.volume
-            ),
-            to_jsonb(c) - 'line' - 'stored_price' - 'stored_volume'
+            CASE
+                WHEN c.side <> c.stored_side
+                    THEN format(
+                        'trade %s of %s %s at %s is stored with price %s, volume %s and side %s; this one has %s, %s and %s',
+                        c.id, c.exchange, c.symbol, c.timestamp AT TIME ZONE 'UTC',
+                        c.stored_price, c.stored_volume, c.stored_side, c.price, c.volume, c.side
+                    )
+                ELSE format(
+                    'trade %s of %s %s at %s is stored with price %s and volume %s; this one has %s and %s',
+                    c.id, c.exchange, c.symbol, c.timestamp AT TIME ZONE 'UTC',
+                    c.stored_price, c.stored_volume, c.price, c.volume
+                )
+            END,
+            to_jsonb(c) - 'line' - 'stored_price' - 'stored_volume' - 'stored_side'
         FROM conflicts AS c
         ON CONFLICT DO NOTHING
     )
@@ -101,4 +135,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis.insert_staged_trades IS
-'Inserts the trades of pg_temp.entasis_staged_trades into market_data, and creates the partitions that they need. A trade that is stored already changes nothing; one that cannot be stored, or is stored with another price or volume, goes to quarantine with the reason. The three counts add up to the number of staged rows; a row that is in quarantine from an earlier load is counted but not written again.';
+'Inserts the trades of pg_temp.entasis_staged_trades into market_data, and creates the partitions that they need. A trade that is stored already changes nothing, except that its side replaces a stored NULL; one that cannot be stored, or is stored with another price, volume or side, goes to quarantine with the reason. The three counts add up to the number of staged rows; a row that is in quarantine from an earlier load is counted but not written again.';

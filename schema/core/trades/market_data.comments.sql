@@ -14,5 +14,7 @@ COMMENT ON COLUMN entasis.market_data.volume IS
 'Base units traded; above 0, below 1e12, at most 12 decimals.';
 COMMENT ON COLUMN entasis.market_data.created_at IS
 'When the row was inserted, by this server''s clock; UTC.';
+COMMENT ON COLUMN entasis.market_data.side IS
+'Side of the order that took liquidity, the aggressor: buy or sell. NULL: the source does not state it.';
 COMMENT ON SEQUENCE entasis.market_data_id_seq IS
 'Default of market_data.id, for rows inserted by hand.';

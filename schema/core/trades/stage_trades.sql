@@ -12,11 +12,12 @@ BEGIN
         "timestamp" timestamptz NOT NULL,
         id bigint NOT NULL,
         price numeric NOT NULL,
-        volume numeric NOT NULL
+        volume numeric NOT NULL,
+        side text COLLATE "C"
     ) ON COMMIT DELETE ROWS;
     DELETE FROM pg_temp.entasis_staged_trades;
 END
 $$;
 
 COMMENT ON FUNCTION entasis.stage_trades IS
-'Creates the session''s empty staging table pg_temp.entasis_staged_trades (line, symbol, exchange, timestamp, id, price, volume). COPY into it, then call insert_staged_trades() in the same transaction.';
+'Creates the session''s empty staging table pg_temp.entasis_staged_trades (line, symbol, exchange, timestamp, id, price, volume, side). Only side may be NULL. COPY into it, then call insert_staged_trades() in the same transaction.';

@@ -1,6 +1,6 @@
 -- STABLE and without settings, so that it is inlined instead of called for each row.
 CREATE OR REPLACE FUNCTION entasis_internal.trade_fault(
-    symbol text, exchange text, traded_at timestamptz, price numeric, volume numeric,
+    symbol text, exchange text, traded_at timestamptz, price numeric, volume numeric, side text,
     lowest timestamptz, latest timestamptz
 ) RETURNS text[]
 LANGUAGE sql STABLE
@@ -43,6 +43,8 @@ RETURN CASE
                     min_scale(volume)
                 )
             ]
+    WHEN side NOT IN ('buy', 'sell')
+        THEN ARRAY['side', format('the side "%s" is neither buy nor sell', side)]
     WHEN traded_at < '2009-01-01 00:00:00+00'
         THEN
             ARRAY[

@@ -6,7 +6,6 @@ AS $$
 DECLARE
     touched entasis.ohlcv_1m[];
     moved entasis_internal.moved_trades[];
-    earliest timestamptz;
 BEGIN
     -- moved_trades explains why the transition tables are not enough
     IF current_setting('entasis.moved', true) = 'on' THEN
@@ -19,40 +18,73 @@ BEGIN
         PERFORM set_config('entasis.moved', 'off', true);
     END IF;
 
+    PERFORM entasis_internal.refuse_below_floor('market_data', least(
+        (SELECT min(o.timestamp) FROM old_trades AS o),
+        (SELECT min(n.timestamp) FROM new_trades AS n),
+        (SELECT min(m.timestamp) FROM unnest(moved) AS m)
+    ));
+
+    -- Trades that went and trades that came, without those that did both: a statement that changes
+    -- nothing, or only columns that no candle depends on, touches no candle.
     SELECT
         array_agg(
             row(
                 g.symbol, g.exchange, g.bucket,
                 0, 0, 0, 0, 0, 0, 0, g.earliest, 0, g.earliest, 0
             )::entasis.ohlcv_1m
-        ),
-        min(g.earliest)
-    INTO touched, earliest
+        )
+    INTO touched
     FROM (
         SELECT
-            t.symbol,
-            t.exchange,
-            date_bin('1 minute', t.timestamp, '2000-01-01 00:00:00+00'::timestamptz) AS bucket,
-            min(t.timestamp) AS earliest
+            c.symbol,
+            c.exchange,
+            date_bin('1 minute', c.timestamp, '2000-01-01 00:00:00+00'::timestamptz) AS bucket,
+            min(c.timestamp) AS earliest
         FROM (
-        SELECT o.symbol, o.exchange, o.timestamp FROM old_trades AS o
-        UNION ALL
-        SELECT n.symbol, n.exchange, n.timestamp FROM new_trades AS n
-        UNION ALL
-        SELECT m.symbol, m.exchange, m.timestamp FROM unnest(moved) AS m
-        ) AS t
+            SELECT t.symbol, t.exchange, t.timestamp
+            FROM (
+                SELECT o.symbol, o.exchange, o.timestamp, o.id, o.price, o.volume, 1 AS weight
+                FROM old_trades AS o
+                UNION ALL
+                SELECT n.symbol, n.exchange, n.timestamp, n.id, n.price, n.volume, -1 AS weight
+                FROM new_trades AS n
+            ) AS t
+            GROUP BY t.symbol, t.exchange, t.timestamp, t.id, t.price, t.volume
+            HAVING sum(t.weight) <> 0
+            UNION ALL
+            SELECT m.symbol, m.exchange, m.timestamp FROM unnest(moved) AS m
+        ) AS c
         GROUP BY 1, 2, 3
     ) AS g;
-
-    -- fires also for a statement that updated nothing: an upsert whose trades are all new, for example
-    IF touched IS NULL THEN
-        RETURN NULL;
+    IF touched IS NOT NULL THEN
+        PERFORM entasis_internal.recompute_candles(touched);
     END IF;
-    PERFORM entasis_internal.refuse_below_floor('market_data', earliest);
-    PERFORM entasis_internal.recompute_candles(touched);
+
+    -- cached trades have a side, and the recomputation above notifies of candles only
+    IF entasis_internal.has_cache_listeners() THEN
+        PERFORM entasis_internal.notify_candle_changes(array_agg(
+            row(
+                t.symbol, t.exchange,
+                date_bin('1 minute', t.timestamp, '2000-01-01 00:00:00+00'::timestamptz),
+                0, 0, 0, 0, 0, 0, 0, t.timestamp, 0, t.timestamp, 0
+            )::entasis.ohlcv_1m
+        ))
+        FROM (
+            SELECT s.symbol, s.exchange, s.timestamp
+            FROM (
+                SELECT o.symbol, o.exchange, o.timestamp, o.id, o.side, 1 AS weight
+                FROM old_trades AS o
+                UNION ALL
+                SELECT n.symbol, n.exchange, n.timestamp, n.id, n.side, -1 AS weight
+                FROM new_trades AS n
+            ) AS s
+            GROUP BY s.symbol, s.exchange, s.timestamp, s.id, s.side
+            HAVING sum(s.weight) <> 0
+        ) AS t;
+    END IF;
     RETURN NULL;
 END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.market_data_updated IS
-'Trigger of market_data: recomputes the candles of updated or moved trades.';
+'Trigger of market_data: recomputes the candles of updated or moved trades, unless nothing changed that they depend on, and notifies caches of trades whose side changed.';

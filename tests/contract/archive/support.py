@@ -57,6 +57,7 @@ def fill(connection: Connection) -> None:
             id=day,
             price=Decimal(day + 1),
             volume=Decimal(back),
+            side=(None, "buy", "sell")[day],
         )
         for back in TRADES_OF
         for day in range(3)
@@ -193,6 +194,9 @@ CHANGES = {
     "corrected": (
         "UPDATE entasis.market_data SET price = price + 0.000000000001"
         " WHERE timestamp = %s AND symbol = 'BTC'"
+    ),
+    "only its side": (
+        "UPDATE entasis.market_data SET side = 'sell' WHERE timestamp = %s AND symbol = 'BTC'"
     ),
     "only when it was stored": (
         "UPDATE entasis.market_data SET created_at = created_at + interval '1 microsecond'"

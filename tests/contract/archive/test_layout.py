@@ -30,14 +30,17 @@ def with_zeros(number: Decimal, count: int) -> Decimal:
     return Decimal(f"{number:f}" + ("" if "." in f"{number:f}" else ".") + "0" * count)
 
 
+sides = st.sampled_from([None, "buy", "sell"])
+
+
 @example(
-    rows=[("A", "x", FIRST, 1, Decimal("1.50"), Decimal(7), NOW, 3)],
+    rows=[("A", "x", FIRST, 1, Decimal("1.50"), Decimal(7), NOW, 3, "sell")],
     options=[('Ü,\n"', FIRST, Decimal("3000.50"), NOW, 1, None, Decimal("-0.50"), 0)],
     sums=[("A", "x", FIRST, HUGE * 10**12, 1), ("B", "x", FIRST, Decimal("1.50"), 1)],
 )
 @given(
     rows=st.lists(
-        st.tuples(text, text, moments, ids, numbers, numbers, moments, zeros), max_size=6
+        st.tuples(text, text, moments, ids, numbers, numbers, moments, zeros, sides), max_size=6
     ),
     options=st.lists(
         st.tuples(text, moments, numbers, moments, ids, greeks, greeks, zeros), max_size=6
@@ -64,8 +67,11 @@ def test_the_checksum_is_that_of_the_rows_and_parquet_holds_every_digit(
         with connection.cursor() as cursor:
             cursor.executemany(
                 "INSERT INTO public.market_data (symbol, exchange, timestamp, id, price, volume,"
-                " created_at) VALUES (%s, %s, %s, %s, %s, %s, %s)",
-                [(*r[:4], with_zeros(r[4], r[7]), with_zeros(r[5], r[7]), r[6]) for r in rows],
+                " created_at, side) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+                [
+                    (*r[:4], with_zeros(r[4], r[7]), with_zeros(r[5], r[7]), r[6], r[8])
+                    for r in rows
+                ],
             )
             cursor.executemany(
                 "INSERT INTO public.option_data (underlying, expiry_date, strike_price,"
@@ -125,7 +131,7 @@ def test_a_reader_of_one_market_and_one_day_reads_little(
     first = months_ago(6)
     lines = [
         f"S{n // a_market:02},x,{first + n % a_market * step:%Y-%m-%d %H:%M:%S.%f}+00,{n},1,1,"
-        "2026-01-01 00:00:00+00\n".encode()
+        "2026-01-01 00:00:00+00,buy\n".encode()
         for n in range(rows)
     ]
     for begin in range(0, rows, layout.ROW_GROUP):

@@ -14,6 +14,8 @@ from tests.make import months_ago
         ("SELECT", True),
         ("UPDATE entasis.{table} SET price = price + 1 WHERE id = 0", False),
         ("UPDATE entasis.{table} SET created_at = created_at + interval '1 us'", False),
+        ("UPDATE entasis.{table} SET side = 'buy' WHERE id = 0", False),
+        ("UPDATE entasis.{table} SET side = NULL WHERE id = 1", False),
         ("DELETE FROM entasis.{table} WHERE id = 0", False),
     ],
 )

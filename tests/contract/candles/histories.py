@@ -42,7 +42,7 @@ PRICES = tuple(
 
 VOLUMES = tuple(Decimal(v) for v in ("1", "2.50", "0.000000000001", "1000000.000001"))
 
-TRADE_TYPES = "int8, text, text, timestamptz, numeric, numeric"
+TRADE_TYPES = "int8, text, text, timestamptz, numeric, numeric, text"
 
 
 @dataclass(frozen=True)
@@ -129,6 +129,8 @@ def merged(rows: tuple[Trade, ...], orders: list[str]) -> Step:
         " WHEN MATCHED AND s.what = 'nothing' THEN DO NOTHING"
         " WHEN MATCHED AND s.what = 'move'"
         " THEN UPDATE SET timestamp = s.timestamp + interval '1 minute', price = s.price"
+        " WHEN MATCHED AND s.what = 'rename' THEN UPDATE SET id = s.id + 4, volume = s.volume"
+        " WHEN MATCHED AND s.what = 'side' THEN UPDATE SET side = s.side"
         " WHEN MATCHED THEN UPDATE SET price = s.price, volume = s.volume"
         " WHEN NOT MATCHED AND s.what <> 'nothing'"
         f" THEN INSERT ({TRADE_COLUMNS})"
@@ -149,7 +151,7 @@ def moved_by_hand(where: Condition, step: str) -> Step:
     return Statement(
         f"WITH gone AS (DELETE FROM entasis.market_data AS t WHERE {where[0]} RETURNING t.*)"
         f" {INSERT} SELECT g.id, g.symbol, g.exchange, g.timestamp + interval '{step}',"
-        " g.price + 1, g.volume FROM gone AS g",
+        " g.price + 1, g.volume, g.side FROM gone AS g",
         where[1],
     )
 
@@ -183,6 +185,10 @@ CHANGES = st.sampled_from(
         "price = 10, volume = 1",
         "volume = t.volume * 2",
         "created_at = now()",
+        "price = t.price",
+        "side = 'buy'",
+        "side = CASE WHEN t.id < 3 THEN 'sell' END",
+        "side = 'sell', volume = t.volume + 1",
         "timestamp = t.timestamp + interval '1 microsecond'",
         "timestamp = t.timestamp - interval '1 microsecond'",
         "timestamp = t.timestamp + interval '1 minute'",
@@ -204,6 +210,7 @@ UPSERTS = st.sampled_from(
         "price = excluded.price WHERE t.price <> excluded.price",
         "price = excluded.price WHERE false",
         "id = excluded.id + 10",
+        "side = 'buy'",
     ]
 )
 
@@ -251,7 +258,8 @@ def steps(
         st.builds(inserted_twice, trades, trades),
     ]
     if merges:
-        orders = st.sampled_from(["write", "delete", "nothing", *(["move"] if merge_moves else [])])
+        moves = ["move"] if merge_moves else []
+        orders = st.sampled_from(["write", "delete", "rename", "side", "nothing", *moves])
         kinds += [
             st.builds(all_at_once, trades, CHANGES, condition, condition),
             st.builds(merged, distinct, st.lists(orders, min_size=1, max_size=8)),
@@ -286,12 +294,13 @@ def histories(
     )
     time = st.sampled_from(times)
     trade = st.builds(
-        lambda i, m, t, p, v: (i, *m, t, p, v),
+        lambda i, m, t, p, v, s: (i, *m, t, p, v, s),
         st.integers(1, 4),
         st.tuples(st.sampled_from(SYMBOLS), st.sampled_from(EXCHANGES)),
         time,
         st.sampled_from(PRICES),
         st.sampled_from(VOLUMES),
+        st.sampled_from([None, "buy", "sell"]),
     )
     step = steps(trade, conditions(time), copy=copy, merge_moves=merge_moves, merges=merges)
     first = st.builds(inserted_if_new, st.lists(trade, min_size=1, max_size=8).map(tuple))

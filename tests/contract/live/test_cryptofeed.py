@@ -66,6 +66,7 @@ def as_trade(told: Told) -> Trade:
         timestamp=told.timestamp,
         price=told.price,
         volume=told.volume,
+        side=told.side,
     )
 
 
@@ -85,6 +86,9 @@ def assert_stored(database: Database, lines: list[Line], exchange: str) -> None:
     assert (again.written, again.already_there) == (0, len(sent))
     with database.connect() as connection:
         oracle.assert_candles_are_right(connection, by_key(*expected))
+        assert oracle.stored_sides(connection) == {
+            (t.symbol, t.exchange, t.timestamp, t.id): t.side for t in expected
+        }
         spaces = connection.execute("SELECT DISTINCT id_space FROM entasis.markets").fetchall()
         assert {space for (space,) in spaces} == ID_SPACES[exchange]
 

@@ -17,6 +17,7 @@ from entasis_db.errors import WriterError
 from entasis_db.live import TickWriter
 from entasis_db.live.cryptofeed import EXCHANGES, CryptofeedError, Exchange, Source
 from entasis_db.model import Trade
+from entasis_db.readers.rows import RowError
 from tests.captures import cryptofeed_release
 from tests.contract.live.support import EPOCH, digest, fed, milliseconds
 from tests.engines import Database
@@ -76,6 +77,7 @@ READ: dict[str, Trade] = {
         timestamp=milliseconds(1672515782136),
         price=D("0.001"),
         volume=D(100),
+        side="sell",  # the buyer was the maker
     ),
     "BYBIT": Trade(
         id=digest("BYBIT", "BTC-USDT-PERP", "20f43950-d8dd-5b31-9112-a178eb6023af"),
@@ -84,6 +86,7 @@ READ: dict[str, Trade] = {
         timestamp=milliseconds(1672304486865),
         price=D("16578.50"),
         volume=D("0.001"),
+        side="buy",
     ),
     "COINBASE": Trade(
         id=43736593,
@@ -92,6 +95,7 @@ READ: dict[str, Trade] = {
         timestamp=datetime(2018, 5, 21, 0, 26, 5, 585123, tzinfo=UTC),
         price=D("8506.26000000"),
         volume=D("0.01235647"),
+        side="sell",  # the maker bought
     ),
     "DERIBIT": Trade(
         id=933,
@@ -100,6 +104,7 @@ READ: dict[str, Trade] = {
         timestamp=milliseconds(1550736299753),
         price=D("3948.69"),
         volume=D(10),
+        side="sell",
     ),
     "KRAKEN": Trade(
         id=104950594,
@@ -108,6 +113,7 @@ READ: dict[str, Trade] = {
         timestamp=datetime(2026, 8, 10, 14, 23, 11, 53094, tzinfo=UTC),
         price=D("64668.9"),
         volume=D("0.00122657"),
+        side="buy",
     ),
     "OKX": Trade(
         id=9,
@@ -116,6 +122,7 @@ READ: dict[str, Trade] = {
         timestamp=milliseconds(1597026383085),
         price=D("0.016"),
         volume=D(50),
+        side="buy",
     ),
     "PHEMEX": Trade(
         id=digest("PHEMEX", "BTC-USDT-PERP", 1786993352243530151, "Sell", "64320.1", "0.006"),
@@ -124,16 +131,8 @@ READ: dict[str, Trade] = {
         timestamp=EPOCH + timedelta(microseconds=1786993352243530),
         price=D("64320.1"),
         volume=D("0.006"),
+        side="sell",
     ),
-}
-SIDES = {
-    "BINANCE": "sell",  # the buyer was the maker
-    "BYBIT": "buy",
-    "COINBASE": "sell",  # the maker bought
-    "DERIBIT": "sell",
-    "KRAKEN": "buy",
-    "OKX": "buy",
-    "PHEMEX": "sell",
 }
 
 
@@ -150,10 +149,34 @@ def test_a_documented_trade(exchange: str) -> None:
     source = Source()
     trade = documented(exchange)
     assert source.trade(trade, 1) == READ[exchange]
-    assert EXCHANGES[exchange].read(trade, 0).side == SIDES[exchange]
     assert ("digest" if exchange in ("BYBIT", "PHEMEX") else EXCHANGES[exchange].id_space) == (
         source[READ[exchange].symbol, READ[exchange].exchange]
     )
+
+
+SIDE = {"BINANCE": "m", "BYBIT": "S", "DERIBIT": "direction"}
+"""What the exchanges call it, where it is not ``side``."""
+
+
+@pytest.mark.parametrize("exchange", sorted(DOCUMENTED.keys() - {"PHEMEX"}))
+@pytest.mark.parametrize("untold", ["missing", None, ""])
+def test_a_trade_without_a_side(exchange: str, untold: str | None) -> None:
+    trade = documented(exchange)
+    name = SIDE.get(exchange, "side")
+    assert name in trade.raw
+    if untold == "missing":
+        del trade.raw[name]
+    else:
+        trade.raw[name] = untold
+    assert Source().trade(trade, 1) == READ[exchange]._replace(side=None)
+
+
+@pytest.mark.parametrize("exchange", sorted(DOCUMENTED.keys() - {"PHEMEX"}))
+def test_a_side_of_no_known_name_is_told(exchange: str) -> None:
+    trade = documented(exchange)
+    trade.raw[SIDE.get(exchange, "side")] = "both"
+    with pytest.raises(RowError, match="both"):
+        EXCHANGES[exchange].read(trade, 0)
 
 
 @pytest.mark.parametrize(
@@ -268,7 +291,6 @@ def test_what_cannot_be_read_exactly_is_refused() -> None:
     ("exchange", "field", "value"),
     [
         ("BINANCE", "p", 0.1),
-        ("BINANCE", "m", None),
         ("BINANCE", "a", True),
         ("BINANCE", "T", "now"),
         ("BYBIT", "p", "NaN"),

@@ -67,10 +67,12 @@ def insert_trades(connection: psycopg.Connection[Any], trades: Sequence[Trade]) 
     for batch in filter(None, (trades[:half], trades[half:])):
         connection.execute(
             """
-            INSERT INTO entasis.market_data (id, symbol, exchange, timestamp, price, volume)
+            INSERT INTO entasis.market_data (
+                id, symbol, exchange, timestamp, price, volume, side
+            )
             SELECT * FROM unnest(
                 %s::bigint[], %s::text[], %s::text[], %s::timestamptz[],
-                %s::numeric[], %s::numeric[]
+                %s::numeric[], %s::numeric[], %s::text[]
             )
             """,
             [list(column) for column in zip(*batch, strict=True)],

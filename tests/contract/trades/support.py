@@ -67,6 +67,8 @@ good_numbers = st.one_of(
     st.decimals(D("0.000000000001"), D("9999999"), places=12),
 )
 
+sides = st.sampled_from([None, "buy", "sell"])
+
 good_trades = st.builds(
     Trade,
     id=st.sampled_from([0, 1, 2, -(2**63), 2**63 - 1]),
@@ -75,4 +77,5 @@ good_trades = st.builds(
     timestamp=times,
     price=good_numbers,
     volume=good_numbers,
+    side=sides,
 ).filter(lambda t: t.price * t.volume < D("1e13"))

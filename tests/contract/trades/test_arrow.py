@@ -34,6 +34,7 @@ SCHEMA = pa.schema(
         ("id", pa.int64()),
         ("price", pa.decimal128(38, 14)),
         ("volume", pa.decimal128(38, 12)),
+        ("side", pa.string()),
     ]
 )
 
@@ -47,13 +48,14 @@ def load(connection: Connection, data: Any, **options: Any) -> ArrowReport:
 
 
 trades = st.builds(
-    lambda number, symbol, minute, price, volume: trade(
+    lambda number, symbol, minute, price, volume, side: trade(
         0,
         id=number,
         symbol=symbol,
         timestamp=NOON + timedelta(minutes=minute),
         price=price,
         volume=volume,
+        side=side,
     ),
     st.integers(0, 30) | st.sampled_from([-(2**63), 2**63 - 1]),
     st.sampled_from(["A", "B", "\u20ac\t", "back\\slash", "", "x" * 21, "nul\0"]),
@@ -63,6 +65,7 @@ trades = st.builds(
     )
     | st.integers(1, 10**20).map(lambda n: D(n).scaleb(-8)),
     st.sampled_from([D("1.50"), D("0.1"), D(0)]),
+    st.sampled_from(["buy", "sell", None, "BUY", ""]),
 )
 
 
@@ -89,7 +92,8 @@ def test_arrow_does_what_trades_one_by_one_do(
                     counts = [a + b for a, b in zip(counts, astuple(batch), strict=True)]
             stored = oracle.stored_trades(connection)
             oracle.assert_candles_are_right(connection, stored)
-            found.append((counts, stored, quarantined(connection)))
+            sides = oracle.stored_sides(connection)
+            found.append((counts, stored, sides, quarantined(connection)))
     assert found[0] == found[1]
 
 
@@ -104,6 +108,26 @@ def test_a_clean_batch_is_copied_as_a_whole(
     oracle.assert_candles_are_right(connection, by_key(*rows[10:]))
     written = connection.execute("SELECT symbol FROM entasis.market_data ORDER BY ctid").fetchall()
     assert written[:33] == sorted(written[:33])
+
+
+def test_clean_sides_are_copied_as_a_whole(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_months(connection)
+    monkeypatch.setattr(ArrowBatch, "staged_text", lambda _: pytest.fail("row by row"))
+    rows = [trade(1, side="buy"), trade(2), trade(3, side="sell")]
+    assert load(connection, table(*rows)) == ArrowReport(3)
+    sides = {key[3]: side for key, side in oracle.stored_sides(connection).items()}
+    assert sides == {1: "buy", 2: None, 3: "sell"}
+
+
+def test_sides_are_filled_in(connection: Connection) -> None:
+    load(connection, table(trade(1), trade(2)).drop_columns("side"))
+    data = table(trade(1, side="buy"), trade(2, side="taker"))
+    assert load(connection, data) == ArrowReport(0, 1, 1)
+    sides = {key[3]: side for key, side in oracle.stored_sides(connection).items()}
+    assert sides == {1: "buy", 2: None}
+    assert quarantined(connection) == [("a", 2, "side")]
 
 
 KINDS: dict[str, Callable[[], Any]] = {
@@ -128,6 +152,13 @@ KINDS: dict[str, Callable[[], Any]] = {
     "floats": lambda: table(trade(1), trade(2)).cast(
         SCHEMA.set(4, pa.field("price", pa.float64())), safe=False
     ),
+    "dictionary of sides": lambda: table(trade(1), trade(2)).set_column(
+        6, "side", pa.array([None, None], pa.string()).dictionary_encode()
+    ),
+    "sides of no type": lambda: table(trade(1), trade(2)).set_column(
+        6, "side", pa.array([None, None])
+    ),
+    "no sides": lambda: table(trade(1), trade(2)).drop_columns("side"),
     "more columns": lambda: table(trade(1), trade(2)).append_column("x", pa.array([None, 1])),
 }
 

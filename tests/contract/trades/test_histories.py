@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
-from decimal import Decimal, localcontext
+from decimal import localcontext
 from typing import Any
 
 import psycopg
@@ -19,7 +19,7 @@ from entasis_db.ingest import (
 )
 from entasis_db.model import Trade
 from tests import oracle
-from tests.contract.trades.support import by_key, good_trades, ingest, quarantined
+from tests.contract.trades.support import by_key, good_trades, ingest, quarantined, sides
 from tests.db import wipe
 from tests.engines import Database
 from tests.make import D, trade
@@ -31,6 +31,7 @@ bad_fields: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
         *({"symbol": name} for name in ("", "S" * 21, "a\0", "\udfff")),
         *({"exchange": name} for name in ("", "é" * 21)),
         *({"timestamp": datetime(y, 1, 1, tzinfo=UTC)} for y in (1, 2008, 2262, 9999)),
+        *({"side": text} for text in ("", "BUY", "b", "buyer", "s\0", "\udfff")),
         *({"id": n} for n in (2**63, -(2**63) - 1)),
         *(
             {field: D(text)}
@@ -59,14 +60,14 @@ def runs(draw: st.DrawFn) -> list[tuple[int, list[Trade]]]:
         st.sampled_from([D(1), D("1.0"), D(2)]),
         st.sampled_from([D(3), D(4)]),
     )
+    other_sides = st.builds(lambda t, side: t._replace(side=side), few, sides)
+    changed = st.one_of(few, other_values, other_sides, good_trades)
     batches = draw(
         st.lists(
             st.one_of(
                 st.lists(good_trades, min_size=1, max_size=6),
-                st.lists(st.one_of(few, other_values, good_trades), min_size=1, max_size=6),
-                st.lists(
-                    st.one_of(few, other_values, good_trades, bad_trades), min_size=1, max_size=8
-                ),
+                st.lists(changed, min_size=1, max_size=6),
+                st.lists(st.one_of(changed, bad_trades), min_size=1, max_size=8),
             ),
             min_size=1,
             max_size=4,
@@ -88,6 +89,8 @@ def is_admissible(t: Trade) -> bool:
             return False
         if number != number.quantize(D("1e-12")):
             return False
+    if t.side not in (None, "buy", "sell"):
+        return False
     return 2009 <= t.timestamp.year < 2200 and t.id in range(-(2**63), 2**63)
 
 
@@ -120,7 +123,7 @@ def test_whatever_comes_is_stored_or_explained(
 ) -> None:
     connection = shared_connection
     wipe(connection)
-    stored: dict[oracle.TradeKey, tuple[Decimal, Decimal]] = {}
+    stored = oracle.Ingested()
     refused = set()
     with localcontext() as context:
         context.prec = 60
@@ -132,12 +135,10 @@ def test_whatever_comes_is_stored_or_explained(
                     refused.add((source, position, "inadmissible"))
                     continue
                 ((key, values),) = by_key(t).items()
-                if key not in stored:
-                    stored[key] = values
-                    inserted += 1
-                elif stored[key] == values:
-                    already_there += 1
-                else:
+                verdict = stored.put(key, values, t.side)
+                inserted += verdict == "inserted"
+                already_there += verdict == "already there"
+                if verdict == "conflict":
                     refused.add((source, position, "conflict"))
             report = way(connection, shared.dsn, batch, source)
             assert report == IngestReport(
@@ -147,7 +148,8 @@ def test_whatever_comes_is_stored_or_explained(
     assert len(found) == len(refused)
     assert {(s, n, c if c == "conflict" else "inadmissible") for s, n, c in found} == refused
     assert {code for *_, code in found} <= {*Trade._fields, "conflict"}
-    oracle.assert_candles_are_right(connection, stored)
+    assert oracle.stored_sides(connection) == stored.sides
+    oracle.assert_candles_are_right(connection, stored.trades)
 
 
 def test_asynchronous_mistakes_and_id_spaces(database: Database) -> None:

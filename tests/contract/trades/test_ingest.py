@@ -75,12 +75,13 @@ def test_the_hour_that_a_clock_goes_through_twice(connection: psycopg.Connection
     late = early.replace(fold=1)
     assert early == late  # as Python sees them
     given_trades = [trade(1, timestamp=early), trade(1, timestamp=late)]
+    values = (D("61804.5"), D("0.25"))
     for rows in (given_trades, [*given_trades, trade(2, price=D(0))]):
         ingest(connection, *rows)
         oracle.assert_candles_are_right(
             connection,
             {
-                ("BTC", "x", datetime(2024, 8, 8, hour, 30, tzinfo=UTC), 1): given_trades[0][4:]
+                ("BTC", "x", datetime(2024, 8, 8, hour, 30, tzinfo=UTC), 1): values
                 for hour in (0, 1)
             },
         )

@@ -39,7 +39,7 @@ SPY = "options_spy_2021.csv.gz"
 
 # What is stored, but for the moments at which it was stored.
 CONTENTS = {
-    "market_data": "row(symbol, exchange, timestamp, id, price, volume)",
+    "market_data": "row(symbol, exchange, timestamp, id, price, volume, side)",
     "ohlcv_1m": "r",
     "ohlcv_1h": "r",
     "ohlcv_1d": "r",

@@ -360,6 +360,7 @@ def test_binance_archives(
             id=5,
             price=price,
             volume=volume,
+            side="sell",
         )
         assert second.trade == Trade(
             symbol="BTCUSDT",
@@ -368,6 +369,7 @@ def test_binance_archives(
             id=6,
             price=price,
             volume=volume,
+            side="buy" if ",False" in content else "sell",
         )
         assert first.line == (2 if "price" in content else 1)
         assert first.id_space == id_space
@@ -424,6 +426,7 @@ def test_binance_stream(write: Write) -> None:
         id=548321769,
         price=Decimal("0.0"),
         volume=Decimal("243.0"),
+        side="buy",
     )
     assert (first.line, first.id_space) == (3, "trade")
     assert isinstance(second, TradeRow)

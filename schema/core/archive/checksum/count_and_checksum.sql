@@ -17,7 +17,7 @@ DECLARE
 BEGIN
     IF relation_name = 'market_data' THEN
         time_column := 'timestamp';
-        row_text := 'entasis_internal.trade_text(r.symbol, r.exchange, r.timestamp, r.id, r.price, r.volume, r.created_at)';
+        row_text := 'entasis_internal.trade_text(r.symbol, r.exchange, r.timestamp, r.id, r.price, r.volume, r.created_at, r.side)';
     ELSIF relation_name = 'option_data' THEN
         time_column := 'timestamp';
         row_text := 'entasis_internal.quote_text(r.underlying, r.expiry_date, r.strike_price, r.option_type, r.timestamp, r.id, r.iv, r.delta, r.gamma, r.theta, r.vega)';

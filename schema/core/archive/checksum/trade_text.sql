@@ -8,12 +8,13 @@ CREATE OR REPLACE FUNCTION entasis_internal.trade_text(
     id bigint,
     price numeric,
     volume numeric,
-    created_at timestamptz
+    created_at timestamptz,
+    side text
 ) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN entasis_internal.time_text(traded_at) || ',' || id
 || ',' || trim_scale(price * 1e12) || ',' || trim_scale(volume * 1e12)
-|| ',' || entasis_internal.time_text(created_at)
+|| ',' || entasis_internal.time_text(created_at) || ',' || coalesce(side, '')
 || ',' || length(symbol) || ',' || symbol || exchange;
 
 COMMENT ON FUNCTION entasis_internal.trade_text IS

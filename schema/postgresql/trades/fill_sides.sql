@@ -1,0 +1,39 @@
+-- Locks the trades first, in the order of the key, as all writers do. No candle depends on a side, so
+-- none is locked.
+CREATE OR REPLACE FUNCTION entasis_internal.fill_sides(fillable bigint[]) RETURNS bigint[]
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    taken bigint[];
+BEGIN
+    PERFORM
+    FROM pg_temp.entasis_staged_trades AS s
+    INNER JOIN entasis.market_data AS d
+        ON s.symbol = d.symbol AND s.exchange = d.exchange
+        AND s.timestamp = d.timestamp AND s.id = d.id
+    WHERE s.line = ANY (fillable)
+    ORDER BY s.symbol, s.exchange, s.timestamp, s.id
+    FOR NO KEY UPDATE OF d;
+
+    WITH filled AS (
+        UPDATE entasis.market_data AS d SET side = t.side
+        FROM (
+            SELECT DISTINCT ON (s.symbol, s.exchange, s.timestamp, s.id) s.*
+            FROM pg_temp.entasis_staged_trades AS s
+            WHERE s.line = ANY (fillable)
+            ORDER BY s.symbol, s.exchange, s.timestamp, s.id, s.line
+        ) AS t
+        WHERE d.symbol = t.symbol AND d.exchange = t.exchange
+            AND d.timestamp = t.timestamp AND d.id = t.id
+            -- a concurrent transaction may have changed it after the comparison
+            AND d.price = t.price AND d.volume = t.volume AND d.side IS NULL
+        RETURNING t.line
+    )
+    SELECT array_agg(f.line) INTO taken FROM filled AS f;
+    RETURN taken;
+END
+$$;
+
+COMMENT ON FUNCTION entasis_internal.fill_sides IS
+'Sets the side of stored trades that have none, from these lines of pg_temp.entasis_staged_trades; where several lines are of one trade, from the first. Returns the lines that were used. A trade that is stored with another price or volume, or that has a side by now, stays as it is.';
