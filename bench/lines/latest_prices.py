@@ -18,7 +18,7 @@ SUBJECT = Subject.READING
 SIZES = Sizes.EACH
 
 _DISTINCT_ON = """
-    SELECT DISTINCT ON (symbol, exchange) id, symbol, exchange, timestamp, price, volume
+    SELECT DISTINCT ON (symbol, exchange) id, symbol, exchange, timestamp, price, volume, side
     FROM entasis.market_data
     ORDER BY symbol, exchange, timestamp DESC, id DESC
 """

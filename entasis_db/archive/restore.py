@@ -71,31 +71,11 @@ def restore(
         raise ArchiveError(f"{relation} is not archived; choose of {', '.join(layout.LAYOUTS)}")
     if not from_time < to_time:
         raise ArchiveError("the beginning of the range must lie before its end")
-    archives = [
-        _Archive(*row)
-        for row in rows(
-            connection,
-            "SELECT id, from_time, to_time, row_count, checksum, dropped_at IS NOT NULL"
-            " FROM entasis.archives WHERE relation = %s AND from_time < %s AND to_time > %s"
-            " AND verified_at IS NOT NULL AND superseded_at IS NULL ORDER BY from_time",
-            relation,
-            to_time,
-            from_time,
-        )
-    ]
+    archives = _verified_archives(connection, relation, from_time, to_time)
     if not archives:
         raise ArchiveError(f"nothing of {relation} in that range is archived: entasis archive list")
     if not attach:
-        reach = from_time
-        for archive in archives:
-            if archive.from_time > reach:
-                break
-            reach = archive.to_time
-        if reach < to_time:
-            raise ArchiveError(
-                f"the archive of {relation} has nothing from {reach} on, up to the next range or "
-                "the end: entasis archive list shows the ranges that there are"
-            )
+        _refuse_gaps(archives, relation, from_time, to_time)
         table = _new_table(connection, relation, from_time, to_time)
         content = _fill(
             connection, store, relation, archives, table, (from_time, to_time), progress
@@ -115,6 +95,39 @@ def restore(
             continue
         found.append(_attached(connection, store, relation, archive, hold, progress))
     return found
+
+
+def _verified_archives(
+    connection: psycopg.Connection[Any], relation: str, from_time: datetime, to_time: datetime
+) -> list[_Archive]:
+    """Return the archives that meet a range, oldest first."""
+    return [
+        _Archive(*row)
+        for row in rows(
+            connection,
+            "SELECT id, from_time, to_time, row_count, checksum, dropped_at IS NOT NULL"
+            " FROM entasis.archives WHERE relation = %s AND from_time < %s AND to_time > %s"
+            " AND verified_at IS NOT NULL AND superseded_at IS NULL ORDER BY from_time",
+            relation,
+            to_time,
+            from_time,
+        )
+    ]
+
+
+def _refuse_gaps(
+    archives: list[_Archive], relation: str, from_time: datetime, to_time: datetime
+) -> None:
+    reach = from_time
+    for archive in archives:
+        if archive.from_time > reach:
+            break
+        reach = archive.to_time
+    if reach < to_time:
+        raise ArchiveError(
+            f"the archive of {relation} has nothing from {reach} on, up to the next range or "
+            "the end: entasis archive list shows the ranges that there are"
+        )
 
 
 def _attached(

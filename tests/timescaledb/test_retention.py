@@ -20,15 +20,15 @@ WEEKS = 8
 
 @pytest.fixture(scope="module")
 def compressed(server: Server) -> Iterator[psycopg.Connection[Any]]:
-    """Eight weeks of two hundred markets and of options, all in the columnstore."""
+    """Eight weeks of sixty markets and of options, all in the columnstore."""
     with server.database() as database, database.connect() as connection:
         pause_jobs(connection)
         connection.execute(
             """
             INSERT INTO entasis.market_data (symbol, exchange, timestamp, id, price, volume)
             SELECT 'S' || m, 'x', t, 1, m, 1
-            FROM generate_series(1, 200) AS m, generate_series(
-                %(from)s, %(from)s + interval '56 days' - interval '1 hour', interval '1 hour'
+            FROM generate_series(1, 60) AS m, generate_series(
+                %(from)s, %(from)s + interval '56 days' - interval '1 hour', interval '3 hours'
             ) AS t
             """,
             {"from": FIRST},

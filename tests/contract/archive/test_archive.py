@@ -1,5 +1,6 @@
 """The archive: everything comes back as it was."""
 
+import gzip
 from collections import Counter
 from datetime import timedelta
 from decimal import Decimal
@@ -238,11 +239,13 @@ def test_every_engine_archives_drops_and_restores_beside(
 
 @pytest.mark.samples
 def test_real_trades_and_quotes_there_and_back(
-    connection: Connection, s3: S3Server, url: str, samples: Path
+    connection: Connection, s3: S3Server, url: str, samples: Path, tmp_path: Path
 ) -> None:
     store = open_store(url)
     for name in ("trades_binance_2024-08-08.csv.gz", "trades_phemex_2021-07-03.csv.gz"):
-        load_trades(connection, samples / name)
+        header, *lines = gzip.decompress((samples / name).read_bytes()).splitlines(keepends=True)
+        (tmp_path / name).write_bytes(header + b"".join(lines[::4]))
+        load_trades(connection, tmp_path / name)
     load_options(connection, samples / "options_spy_2021.csv.gz")
     oracle.refresh(connection)
     mark(connection)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from entasis_db.archive import layout
 from tests.contract.archive.support import FIRST, HUGE, NOW, greeks, numbers
+from tests.db import Connection
 from tests.engines import Server
 from tests.make import months_ago
 
@@ -31,6 +32,32 @@ def with_zeros(number: Decimal, count: int) -> Decimal:
 
 
 sides = st.sampled_from([None, "buy", "sell"])
+
+
+def _tables_of(
+    connection: Connection, rows: list[Any], options: list[Any], sums: list[Any]
+) -> None:
+    for relation in ("market_data", "option_data", "ohlcv_1m"):
+        connection.execute(
+            f"CREATE TABLE public.{relation} (LIKE entasis.{relation} INCLUDING DEFAULTS)"
+        )
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO public.market_data (symbol, exchange, timestamp, id, price, volume,"
+            " created_at, side) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+            [(*r[:4], with_zeros(r[4], r[7]), with_zeros(r[5], r[7]), r[6], r[8]) for r in rows],
+        )
+        cursor.executemany(
+            "INSERT INTO public.option_data (underlying, expiry_date, strike_price,"
+            " option_type, timestamp, id, gamma, vega)"
+            " VALUES (%s, %s, %s, 'call', %s, %s, %s, %s)",
+            [o[:7] for o in options],
+        )
+        cursor.executemany(
+            "INSERT INTO public.ohlcv_1m VALUES (%s, %s, %s, 1, 2.50, 1, 1, 7, %s, 1,"
+            " '2020-01-01Z', %s, '2020-01-01Z', 1)",
+            sums,
+        )
 
 
 @example(
@@ -60,30 +87,7 @@ def test_the_checksum_is_that_of_the_rows_and_parquet_holds_every_digit(
 ) -> None:
     """SQL over the tables, and Python over the Parquet, in any order and with any zeros."""
     with server.database() as lent, lent.connect() as connection:
-        for relation in ("market_data", "option_data", "ohlcv_1m"):
-            connection.execute(
-                f"CREATE TABLE public.{relation} (LIKE entasis.{relation} INCLUDING DEFAULTS)"
-            )
-        with connection.cursor() as cursor:
-            cursor.executemany(
-                "INSERT INTO public.market_data (symbol, exchange, timestamp, id, price, volume,"
-                " created_at, side) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
-                [
-                    (*r[:4], with_zeros(r[4], r[7]), with_zeros(r[5], r[7]), r[6], r[8])
-                    for r in rows
-                ],
-            )
-            cursor.executemany(
-                "INSERT INTO public.option_data (underlying, expiry_date, strike_price,"
-                " option_type, timestamp, id, gamma, vega)"
-                " VALUES (%s, %s, %s, 'call', %s, %s, %s, %s)",
-                [o[:7] for o in options],
-            )
-            cursor.executemany(
-                "INSERT INTO public.ohlcv_1m VALUES (%s, %s, %s, 1, 2.50, 1, 1, 7, %s, 1,"
-                " '2020-01-01Z', %s, '2020-01-01Z', 1)",
-                sums,
-            )
+        _tables_of(connection, rows, options, sums)
         file = tmp_path_factory.getbasetemp() / "content.parquet"
         for relation, found in (
             ("market_data", rows),

@@ -20,8 +20,8 @@ from entasis_db.readers import arrow
 from entasis_db.readers.arrow import read_arrow
 from tests import oracle
 from tests.contract.trades.support import by_key, quarantined, with_months
-from tests.db import Connection
-from tests.engines import Database, Server
+from tests.db import Connection, wipe
+from tests.engines import Database
 from tests.make import NOON, D, trade
 
 pytestmark = [pytest.mark.copy, pytest.mark.newest_server]
@@ -72,28 +72,27 @@ trades = st.builds(
 @example(rows=[trade(1, symbol="back\\slash")], batch_rows=2)
 @given(rows=st.lists(trades, max_size=25), batch_rows=st.integers(1, 30))
 def test_arrow_does_what_trades_one_by_one_do(
-    server: Server, rows: list[Trade], batch_rows: int
+    shared_connection: Connection, rows: list[Trade], batch_rows: int
 ) -> None:
+    connection = shared_connection
     found = []
     for way in ("arrow", "by hand"):
-        with server.database() as lent, lent.connect() as connection:
-            with_months(connection)  # else each would begin by the slow way
-            counts = [0, 0, 0]
-            if way == "arrow":
-                report = load(connection, table(*rows), batch_rows=batch_rows)
-                counts = [report.inserted, report.already_there, report.quarantined]
-            else:
-                for start in range(0, len(rows), batch_rows):
-                    part = rows[start : start + batch_rows]
-                    lines = range(start + 1, start + 1 + len(part))
-                    batch = ingest_trades(
-                        connection, part, source="a", id_space="trade", lines=lines
-                    )
-                    counts = [a + b for a, b in zip(counts, astuple(batch), strict=True)]
-            stored = oracle.stored_trades(connection)
-            oracle.assert_candles_are_right(connection, stored)
-            sides = oracle.stored_sides(connection)
-            found.append((counts, stored, sides, quarantined(connection)))
+        wipe(connection)
+        with_months(connection)  # else each would begin by the slow way
+        counts = [0, 0, 0]
+        if way == "arrow":
+            report = load(connection, table(*rows), batch_rows=batch_rows)
+            counts = [report.inserted, report.already_there, report.quarantined]
+        else:
+            for start in range(0, len(rows), batch_rows):
+                part = rows[start : start + batch_rows]
+                lines = range(start + 1, start + 1 + len(part))
+                batch = ingest_trades(connection, part, source="a", id_space="trade", lines=lines)
+                counts = [a + b for a, b in zip(counts, astuple(batch), strict=True)]
+        stored = oracle.stored_trades(connection)
+        oracle.assert_candles_are_right(connection, stored)
+        sides = oracle.stored_sides(connection)
+        found.append((counts, stored, sides, quarantined(connection)))
     assert found[0] == found[1]
 
 
