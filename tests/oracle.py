@@ -114,6 +114,61 @@ def candles(trades: Trades, level: str) -> Candles:
         }
 
 
+SOURCE = {
+    **dict.fromkeys(("5m", "15m", "30m"), "ohlcv_1m"),
+    "4h": "ohlcv_1h",
+    **dict.fromkeys(("1w", "1mo"), "ohlcv_1d"),
+}
+"""What derived candles are computed from."""
+
+
+def known_whole(
+    connection: psycopg.Connection[Any], candles: Mapping[str, Candles]
+) -> dict[str, Candles]:
+    """Leave out what is known in part only: derived buckets that begin below a floor.
+
+    What was restored is known, and so is a bucket whose part below the floor was.
+    """
+    floors: dict[str, datetime] = {}
+    for relation, floor in connection.execute(
+        "SELECT relation, floor FROM entasis.floors WHERE isfinite(floor)"
+    ):
+        floors[relation] = floor.astimezone(UTC)
+    if not floors:
+        return dict(candles)
+    restored = [
+        (relation, from_time.astimezone(UTC), to_time.astimezone(UTC))
+        for relation, from_time, to_time in connection.execute(
+            "SELECT relation, from_time, to_time FROM entasis.restores"
+            " WHERE attached_at IS NOT NULL ORDER BY from_time"
+        )
+    ]
+
+    def is_whole(level: str, start: datetime) -> bool:
+        source = SOURCE[level]
+        end = min(_end(level, start), floors.get(source, start))
+        for relation, from_time, to_time in restored:
+            if relation == source and from_time <= start < to_time:
+                start = to_time
+        return start >= end
+
+    return {
+        level: {
+            key: candle
+            for key, candle in of_level.items()
+            if level in STORED or is_whole(level, key[2])
+        }
+        for level, of_level in candles.items()
+    }
+
+
+def _end(level: str, start: datetime) -> datetime:
+    """Answer the end of the bucket that begins at the time."""
+    later = start + timedelta(days=32 if level == "1mo" else 0)
+    steps = {"5m": 5, "15m": 15, "30m": 30, "4h": 240, "1w": 7 * 1440}
+    return _month(later) if level == "1mo" else start + timedelta(minutes=steps[level])
+
+
 def stored_trades(connection: psycopg.Connection[Any]) -> dict[TradeKey, tuple[Decimal, Decimal]]:
     """Read all trades."""
     return {
@@ -212,8 +267,8 @@ def differences(connection: psycopg.Connection[Any], trades: Trades) -> list[Dif
     """Compare the stored candles of all levels with those that the given trades make."""
     stored = stored_candles(connection)
     found = []
-    for level in LEVELS:
-        expected = candles(trades, level)
+    made = known_whole(connection, {level: candles(trades, level) for level in LEVELS})
+    for level, expected in made.items():
         found += [
             Difference(level, key, stored[level].get(key), expected.get(key))
             for key in sorted({*stored[level], *expected})

@@ -42,6 +42,8 @@ class Node:
     """Rows that it returned, over all loops. PostgreSQL 15 gives a rounded average of the loops."""
     read: float
     """Rows that it looked at, over all loops: those returned and those that a filter took away."""
+    init: bool
+    """Whether it is an InitPlan: computed once, and not for each row."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,7 @@ def _walk(node: dict[str, Any]) -> Iterator[Node]:
             loops,
             rows,
             rows + removed * loops,
+            node.get("Parent Relationship") == "InitPlan",
         )
     for child in node.get("Plans", ()):
         yield from _walk(child)

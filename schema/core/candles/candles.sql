@@ -4,7 +4,8 @@
 -- bucket.
 -- The stored branches have an ORDER BY, because UNION ALL would otherwise be sorted as a whole; the derived
 -- ones test the interval outside the subquery, because only then does the planner remove a branch that
--- groups.
+-- groups. A derived bucket that starts below the floor of its source is known in part only and has no row. The
+-- floor is a subquery in HAVING, so that it is read once and compared with buckets, not with their parts.
 CREATE OR REPLACE FUNCTION entasis.candles(
     symbol_name text,
     exchange_name text,
@@ -133,6 +134,15 @@ BEGIN ATOMIC
             AND c.bucket >= entasis.candle_bucket_from(candles.candle_interval, candles.from_time)
             AND c.bucket < entasis.candle_bucket_from(candles.candle_interval, candles.to_time)
         GROUP BY c.symbol, c.exchange, entasis.candle_bucket(candles.candle_interval, c.bucket)
+        HAVING
+            entasis.candle_bucket(candles.candle_interval, c.bucket)
+            >= (SELECT entasis_internal.candles_known_from(candles.candle_interval))
+            OR entasis_internal.is_known_below_floor(
+                candles.candle_interval,
+                c.symbol,
+                c.exchange,
+                entasis.candle_bucket(candles.candle_interval, c.bucket)
+            )
     ) AS g
     WHERE candles.candle_interval IN ('5m', '15m', '30m')
     UNION ALL
@@ -162,6 +172,15 @@ BEGIN ATOMIC
             AND c.bucket >= entasis.candle_bucket_from(candles.candle_interval, candles.from_time)
             AND c.bucket < entasis.candle_bucket_from(candles.candle_interval, candles.to_time)
         GROUP BY c.symbol, c.exchange, entasis.candle_bucket(candles.candle_interval, c.bucket)
+        HAVING
+            entasis.candle_bucket(candles.candle_interval, c.bucket)
+            >= (SELECT entasis_internal.candles_known_from(candles.candle_interval))
+            OR entasis_internal.is_known_below_floor(
+                candles.candle_interval,
+                c.symbol,
+                c.exchange,
+                entasis.candle_bucket(candles.candle_interval, c.bucket)
+            )
     ) AS g
     WHERE candles.candle_interval = '4h'
     UNION ALL
@@ -191,9 +210,18 @@ BEGIN ATOMIC
             AND c.bucket >= entasis.candle_bucket_from(candles.candle_interval, candles.from_time)
             AND c.bucket < entasis.candle_bucket_from(candles.candle_interval, candles.to_time)
         GROUP BY c.symbol, c.exchange, entasis.candle_bucket(candles.candle_interval, c.bucket)
+        HAVING
+            entasis.candle_bucket(candles.candle_interval, c.bucket)
+            >= (SELECT entasis_internal.candles_known_from(candles.candle_interval))
+            OR entasis_internal.is_known_below_floor(
+                candles.candle_interval,
+                c.symbol,
+                c.exchange,
+                entasis.candle_bucket(candles.candle_interval, c.bucket)
+            )
     ) AS g
     WHERE candles.candle_interval IN ('1w', '1mo');
 END;
 
 COMMENT ON FUNCTION entasis.candles IS
-'Candles of one market whose buckets start in [from_time, to_time); both times must be finite. Ordered only if the query says so. Reads only the partitions of the range.';
+'Candles of one market whose buckets start in [from_time, to_time); both times must be finite. A bucket that is computed from shorter ones and starts below their floor has no row. Ordered only if the query says so. Reads only the partitions of the range.';

@@ -1,6 +1,7 @@
 -- A bucket without a trade repeats the last price: open, high, low and close are the previous close,
 -- volumes and trades are 0, first and last trade NULL. There are no rows before the market's first trade
--- and none for the future.
+-- and none for the future. A bucket below the floor may have had trades: it is not filled, and no price is
+-- carried over it.
 CREATE OR REPLACE FUNCTION entasis.candles_filled(
     symbol_name text,
     exchange_name text,
@@ -38,19 +39,46 @@ BEGIN ATOMIC
 
     -- the last price before the range
     before AS (
-        SELECT m.close
-        FROM entasis.ohlcv_1m AS m
+        SELECT l.close
+        FROM (
+            SELECT
+                m.bucket,
+                m.close
+            FROM entasis.ohlcv_1m AS m
+            WHERE
+                m.symbol = candles_filled.symbol_name
+                AND m.exchange = candles_filled.exchange_name
+                AND m.bucket
+                < entasis.candle_bucket_from(
+                    candles_filled.candle_interval, candles_filled.from_time
+                )
+            ORDER BY m.bucket DESC
+            LIMIT 1
+        ) AS l
         WHERE
-            m.symbol = candles_filled.symbol_name
-            AND m.exchange = candles_filled.exchange_name
-            AND m.bucket
-            < entasis.candle_bucket_from(candles_filled.candle_interval, candles_filled.from_time)
-        ORDER BY m.bucket DESC
-        LIMIT 1
+            l.bucket >= (SELECT entasis_internal.candles_known_from('1m'))
+            OR entasis_internal.is_known_below_floor(
+                '1m',
+                candles_filled.symbol_name,
+                candles_filled.exchange_name,
+                l.bucket,
+                entasis.candle_bucket_from(
+                    candles_filled.candle_interval, candles_filled.from_time
+                )
+            )
     ),
 
     buckets AS (
-        SELECT s.utc AT TIME ZONE 'UTC' AS bucket
+        SELECT
+            s.utc AT TIME ZONE 'UTC' AS bucket,
+            s.utc AT TIME ZONE 'UTC'
+            >= (SELECT entasis_internal.candles_known_from(candles_filled.candle_interval))
+            OR entasis_internal.is_known_below_floor(
+                candles_filled.candle_interval,
+                candles_filled.symbol_name,
+                candles_filled.exchange_name,
+                s.utc AT TIME ZONE 'UTC'
+            ) AS is_known
         FROM generate_series(
             entasis.candle_bucket_from(candles_filled.candle_interval, candles_filled.from_time)
             AT TIME ZONE 'UTC',
@@ -59,7 +87,7 @@ BEGIN ATOMIC
         ) AS s (utc)
     ),
 
-    -- a run is a candle and the gaps after it
+    -- a run is a candle, or a bucket that is not known, and the gaps after it
     runs AS (
         SELECT
             bucket,
@@ -74,8 +102,9 @@ BEGIN ATOMIC
             r.first_trade_id,
             r.closed_at,
             r.last_trade_id,
-            count(r.close) OVER (ORDER BY bucket) AS run
-        FROM buckets
+            count(r.close) OVER (ORDER BY bucket)
+            + count(*) FILTER (WHERE NOT b.is_known) OVER (ORDER BY bucket) AS run
+        FROM buckets AS b
         FULL OUTER JOIN real_candles AS r USING (bucket)
     ),
 
@@ -84,7 +113,7 @@ BEGIN ATOMIC
             f.*,
             coalesce(
                 first_value(f.close) OVER (PARTITION BY f.run ORDER BY f.bucket),
-                (SELECT b.close FROM before AS b)
+                CASE WHEN f.run = 0 THEN (SELECT b.close FROM before AS b) END
             ) AS last_close
         FROM runs AS f
     )
@@ -109,4 +138,4 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION entasis.candles_filled IS
-'As candles(), with a flat candle (volume 0, trades 0, first and last trade NULL) for every bucket without a trade from the market''s first trade to now.';
+'As candles(), with a flat candle (volume 0, trades 0, first and last trade NULL) for every bucket without a trade from the market''s first trade to now, except below the floor.';

@@ -17,7 +17,12 @@ SELECT
     (max(entasis_internal.trade_order(c.closed_at, c.last_trade_id, c.close)))[2]::bigint
         AS last_trade_id
 FROM entasis.ohlcv_1m AS c
-GROUP BY 1, 2, 3;
+GROUP BY 1, 2, 3
+HAVING
+    entasis.candle_bucket('15m', c.bucket) >= (SELECT entasis_internal.candles_known_from('15m'))
+    OR entasis_internal.is_known_below_floor(
+        '15m', c.symbol, c.exchange, entasis.candle_bucket('15m', c.bucket)
+    );
 
 COMMENT ON VIEW entasis.ohlcv_15m IS
-'Candles of 15 minutes (UTC), computed from ohlcv_1m when read. To read a range of time, use entasis.candles(), which reads only the partitions of the range.';
+'Candles of 15 minutes (UTC), computed from ohlcv_1m when read. A bucket that starts below the floor of ohlcv_1m has no row. To read a range of time, use entasis.candles(), which reads only the partitions of the range.';

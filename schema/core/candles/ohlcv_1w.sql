@@ -17,7 +17,12 @@ SELECT
     (max(entasis_internal.trade_order(c.closed_at, c.last_trade_id, c.close)))[2]::bigint
         AS last_trade_id
 FROM entasis.ohlcv_1d AS c
-GROUP BY 1, 2, 3;
+GROUP BY 1, 2, 3
+HAVING
+    entasis.candle_bucket('1w', c.bucket) >= (SELECT entasis_internal.candles_known_from('1w'))
+    OR entasis_internal.is_known_below_floor(
+        '1w', c.symbol, c.exchange, entasis.candle_bucket('1w', c.bucket)
+    );
 
 COMMENT ON VIEW entasis.ohlcv_1w IS
-'Candles of one week, from Monday to Monday (UTC), computed from ohlcv_1d when read. To read a range of time, use entasis.candles(), which reads only the partitions of the range.';
+'Candles of one week, from Monday to Monday (UTC), computed from ohlcv_1d when read. A bucket that starts below the floor of ohlcv_1d has no row. To read a range of time, use entasis.candles(), which reads only the partitions of the range.';

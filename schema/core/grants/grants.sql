@@ -45,6 +45,9 @@ entasis.candles_filled,
 entasis_internal.partitions_of,
 entasis_internal.partition_sizes,
 entasis_internal.candle_watermarks,
+entasis_internal.stored_level,
+entasis_internal.candles_known_from,
+entasis_internal.is_known_below_floor,
 entasis_internal.trade_order
 TO entasis_reader;
 

@@ -287,7 +287,8 @@ def test_real_trades_and_quotes_there_and_back(
     for relation in RELATIONS:
         restore(connection, store, relation, FIRST, NOW, attach=True)
     assert normal(everything(connection)) == normal(before)
-    assert oracle.stored_candles(connection) == candles
+    # weeks that begin in a month without trades were not archived whole
+    assert oracle.stored_candles(connection) == oracle.known_whole(connection, candles)
     assert oracle.differences(connection, oracle.stored_trades(connection)) == []
 
 

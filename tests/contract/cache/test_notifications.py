@@ -224,6 +224,23 @@ def test_dropped_history_is_forgotten(
         assert queries.latest_price("BTC", "x").one(cache) is None
 
 
+@pytest.mark.parametrize("fill", [False, True])
+def test_a_week_that_lost_days_is_forgotten(
+    connection: Connection, database: Database, redis: RedisServer, fill: bool
+) -> None:
+    store(connection, trade(1), trade(2, timestamp=NOON - timedelta(days=2)))
+    week = queries.candles(
+        "BTC", "x", "1w", NOON - timedelta(days=7), NOON + MINUTE, fill_gaps=fill
+    )
+    with open_cache(database.dsn, redis) as first, open_cache(database.dsn, redis) as second:
+        assert counted(week.fetch(first)) == counted(week.fetch(second)) == 2
+        connection.execute(
+            "SELECT entasis_internal.raise_floor('ohlcv_1d', %s)", [NOON - timedelta(hours=12)]
+        )
+        heard(first, second)
+        assert week.fetch(connection) == week.fetch(first) == week.fetch(second) == []
+
+
 def test_somebody_elses_words_flush(database: Database) -> None:
     with database.connect() as connection, open_cache(database.dsn, None) as cache:
         store(connection, trade(1))

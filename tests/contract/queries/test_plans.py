@@ -231,6 +231,17 @@ def test_candles_read_one_level_and_only_the_partitions_of_the_range(
         assert_proper(plan, held, {f"{relation}_key"}, open_end)
 
 
+@pytest.mark.parametrize("mode", ["custom", "generic"])
+@pytest.mark.parametrize("interval", ["5m", "4h", "1w", "1mo"])
+def test_the_floor_of_derived_candles_is_read_once(
+    filled: psycopg.Connection[Any], mode: Mode, interval: Interval
+) -> None:
+    # a whole bucket of each
+    to_time = TO + 30 * DAY
+    plan = explain(filled, queries.candles(*MARKET, interval, FROM, to_time), mode)
+    assert [node.loops for node in plan.nodes if node.init and node.relation is None] == [1]
+
+
 @pytest.mark.parametrize("interval", ["1m", "1h", "1d"])
 def test_stored_candles_are_not_sorted(filled: psycopg.Connection[Any], interval: Interval) -> None:
     sorts = explain(filled, queries.candles(*MARKET, interval, FROM, TO)).sorts()

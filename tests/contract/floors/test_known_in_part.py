@@ -1,0 +1,145 @@
+"""A derived bucket of which a part is gone has no row: in views, functions, helpers and caches."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from entasis_db import queries
+from tests import oracle
+from tests.contract.retention.support import CANDLES, floors, keep, keep_from, maintain
+from tests.db import Connection, ensure
+from tests.make import insert_trades, month, trade
+
+MARKET = ("BTC", "one")
+
+
+def _times(start: datetime, end: datetime, step: timedelta) -> list[datetime]:
+    return [start + n * step for n in range((end - start) // step)]
+
+
+def _trades(connection: Connection, times: list[datetime]) -> None:
+    insert_trades(
+        connection,
+        *(
+            trade(n, exchange="one", timestamp=time, price=Decimal(100 + n), volume=Decimal(1))
+            for n, time in enumerate(sorted(times))
+        ),
+    )
+
+
+@pytest.fixture
+def weeks(connection: Connection) -> Connection:
+    """Four trades a day from Monday, 30 December 2019, over nine weeks."""
+    keep(connection, market_data=None, option_data=None, **dict.fromkeys(CANDLES))
+    ensure(connection, "market_data", month(2019, 12), month(2020, 4))
+    first = datetime(2019, 12, 30, tzinfo=UTC)
+    _trades(connection, _times(first, month(2020, 3), timedelta(hours=6)))
+    oracle.refresh(connection)
+    return connection
+
+
+def _read(connection: Connection, level: str, **how: Any) -> oracle.Candles:
+    statement = queries.candles(*MARKET, level, month(2019, 12), month(2020, 4), **how)  # type: ignore[arg-type]
+    return {
+        (*MARKET, c.bucket): oracle.Candle(*(getattr(c, name) for name in oracle.COLUMNS[3:]))
+        for c in statement.fetch(connection)
+    }
+
+
+def _whole(candles: oracle.Candles, floor: datetime) -> oracle.Candles:
+    return {key: candle for key, candle in candles.items() if key[2] >= floor}
+
+
+def test_a_week_that_lost_days_has_no_row(weeks: Connection) -> None:
+    everything = oracle.stored_candles(weeks)
+    keep_from(weeks, month(2020, 2), "market_data", *CANDLES)
+    maintain(weeks)
+    maintain(weeks)  # trades first, and what depends on them in the next run
+    floor = floors(weeks)["ohlcv_1d"]
+    assert floor > month(2020, 1)
+    left = oracle.stored_candles(weeks)
+    assert min(bucket for *_, bucket in left["1d"]) == floor
+    for level in ("1w", "1mo", "4h"):
+        source = floors(weeks)[oracle.SOURCE[level]]
+        assert left[level] == _whole(everything[level], source) == _read(weeks, level)
+    # days of a week that lost others are still there, and four trades each
+    assert {candle.trades for candle in left["1d"].values()} == {4}
+    weeks_left = [candle.trades for _, candle in sorted(left["1w"].items())]
+    # the last one ends with February
+    assert weeks_left == [28] * (len(weeks_left) - 1) + [24]
+    assert weeks.execute("SELECT * FROM entasis.check_candles()").fetchall() == []
+
+
+@pytest.mark.parametrize(
+    "floor",
+    [
+        datetime(2020, 1, 20, tzinfo=UTC),  # a Monday
+        datetime(2020, 1, 22, 13, 1, tzinfo=UTC),
+        datetime(2020, 2, 1, tzinfo=UTC),
+    ],
+    ids=["monday", "odd", "month"],
+)
+def test_a_bucket_that_begins_below_the_floor_of_its_source_has_no_row(
+    connection: Connection, floor: datetime
+) -> None:
+    keep(connection, market_data=None, option_data=None, **dict.fromkeys(CANDLES))
+    ensure(connection, "market_data", month(2020, 1), month(2020, 3))
+    reaches = {
+        timedelta(minutes=9): timedelta(minutes=1, seconds=30),
+        timedelta(hours=9): timedelta(hours=1, minutes=1),
+        timedelta(days=9): timedelta(days=1, minutes=2),
+    }
+    _trades(
+        connection,
+        [t for reach, step in reaches.items() for t in _times(floor - reach, floor + reach, step)],
+    )
+    oracle.refresh(connection)
+    expected = oracle.stored_candles(connection)
+    assert not oracle.differences(connection, oracle.stored_trades(connection))
+    # stored candles were whole when they were stored, and stay; and so does what is derived from
+    # others than those that go
+    for source in ("market_data", "ohlcv_1d", "ohlcv_1m", "ohlcv_1h"):
+        connection.execute("SELECT entasis_internal.raise_floor(%s, %s)", [source, floor])
+        for level in (name for name in oracle.SOURCE if oracle.SOURCE[name] == source):
+            whole = _whole(expected[level], floor)
+            assert len(whole) < len(expected[level])
+            expected[level] = whole
+        assert oracle.stored_candles(connection) == expected
+        for level in oracle.LEVELS:
+            assert _read(connection, level) == expected[level]
+
+
+@pytest.mark.parametrize("level", ["1d", "1w"])
+def test_gaps_are_not_filled_below_the_floor_nor_over_it(weeks: Connection, level: str) -> None:
+    """A flat candle says that nothing was traded, which nobody knows there."""
+    floor = datetime(2020, 1, 29, tzinfo=UTC)  # a Wednesday
+    weeks.execute(
+        "DELETE FROM entasis.market_data"
+        " WHERE timestamp >= '2020-01-14Z' AND timestamp < '2020-02-04Z'"
+    )
+    oracle.refresh(weeks)
+    for relation in CANDLES:
+        weeks.execute("SELECT entasis_internal.raise_floor(%s, %s)", [relation, floor])
+    filled = _read(weeks, level, fill_gaps=True)
+    real = _read(weeks, level)
+    # days below the floor are stored; what is computed is not there
+    assert {key for key, candle in filled.items() if candle.trades} == set(real)
+    flat = sorted(bucket for (*_, bucket), candle in filled.items() if not candle.trades)
+    # the first trade above the floor is of 4 February, a Tuesday: no price is known before
+    after = {"1d": month(2020, 3), "1w": datetime(2020, 3, 2, tzinfo=UTC)}[level]
+    assert flat[0] == after
+    assert min(flat) > floor
+    # nor is a price from below the floor carried into a range that begins above it
+    ranged = queries.candles(
+        *MARKET,
+        "1d",
+        datetime(2020, 2, 1, tzinfo=UTC),
+        datetime(2020, 2, 6, tzinfo=UTC),
+        fill_gaps=True,
+    ).fetch(weeks)
+    assert [c.bucket for c in ranged] == [
+        datetime(2020, 2, 4, tzinfo=UTC),
+        datetime(2020, 2, 5, tzinfo=UTC),
+    ]
