@@ -8,7 +8,8 @@ Chunks cannot be detached: on engine timescaledb, the procedure does it all.
 """
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -16,6 +17,48 @@ from psycopg import sql
 from psycopg.rows import tuple_row
 
 Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class PlannedDrop:
+    """A partition that is past its keep period, and what the next maintenance does with it."""
+
+    relation: str
+    """Relation of schema entasis."""
+    partition: str
+    """Name of the partition, or chunk."""
+    from_time: datetime | None
+    """First moment of its range, included; UTC. None: it has no lower bound."""
+    to_time: datetime
+    """First moment after its range; UTC."""
+    bytes: int | None
+    """Size on disk with its indexes. None: it is not known."""
+    goes: bool
+    """Whether it would be dropped."""
+    reason: str
+    """Why, or why not."""
+
+
+def maintenance_plan(connection: psycopg.Connection[Any]) -> list[PlannedDrop]:
+    """Return what is past its keep period, in the order in which maintenance would drop it.
+
+    Changes nothing. ``connection`` belongs to a member of entasis_admin. Raises psycopg.Error when
+    the server refuses.
+    """
+    return [
+        PlannedDrop(
+            relation,
+            partition,
+            None if start is None else start.astimezone(UTC),
+            end.astimezone(UTC),
+            *rest,
+        )
+        for relation, partition, start, end, *rest in _rows(
+            connection,
+            "SELECT relation, partition_name, nullif(from_time, '-infinity'), to_time, bytes,"
+            " goes, reason FROM entasis.maintenance_plan()",
+        )
+    ]
 
 
 def maintain(connection: psycopg.Connection[Any], progress: Progress = lambda _: None) -> None:

@@ -68,5 +68,7 @@ def archived_ranges(connection: psycopg.Connection[Any]) -> list[ArchivedRange]:
 def has_archived_relations(connection: psycopg.Connection[Any]) -> bool:
     """Say whether any relation is marked as archived in entasis.keep_periods."""
     with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
-        cursor.execute("SELECT FROM entasis.keep_periods WHERE archived LIMIT 1")
+        cursor.execute(
+            "SELECT FROM entasis.keep_periods NATURAL JOIN entasis.floors WHERE archived LIMIT 1"
+        )
         return cursor.fetchone() is not None

@@ -43,6 +43,15 @@ def ensure(connection: Connection, relation: str, from_time: Any, to_time: Any) 
     return made
 
 
+def discard(connection: Connection, discarding: bool = True) -> None:
+    """Let maintenance drop what is past its keep period without an archive, or not any more."""
+    connection.execute(
+        "UPDATE entasis.keep_periods SET archived = NOT %s"
+        " WHERE relation IN (SELECT relation FROM entasis.floors)",
+        [discarding],
+    )
+
+
 def wipe(connection: Connection) -> None:
     """Delete what was ingested."""
     for relation in ("market_data", "option_data", "quarantine", "markets"):

@@ -21,7 +21,10 @@ HOW = (
 SUBJECT = Subject.RETENTION
 SIZES = Sizes.EACH
 
-_KEEP_A_DAY = "UPDATE entasis.keep_periods SET keep = '1 day' WHERE relation = 'market_data'"
+_KEEP_A_DAY = (
+    "UPDATE entasis.keep_periods SET keep = '1 day', archived = false"
+    " WHERE relation = 'market_data'"
+)
 _FIRST_MONTH = sql.SQL("timestamp >= {start} AND timestamp < {end}").format(
     start=data.START, end=data.SECOND_MONTH
 )

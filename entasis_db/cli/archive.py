@@ -22,7 +22,7 @@ _STORE = "URL of the archive: s3://BUCKET/PREFIX[?endpoint_url=...] or file:///F
 @click.option("--to", "url", envvar="ENTASIS_ARCHIVE_URL", show_envvar=True, help=_STORE)
 @click.pass_context
 def archive(ctx: click.Context, url: str | None) -> None:
-    """Archive what is past its keep period, of relations that are marked as archived.
+    """Archive what is past its keep period, of relations whose archived is true (the default).
 
     Nothing is dropped: entasis maintain does that, for ranges whose archive is verified.
     """
@@ -34,7 +34,7 @@ def archive(ctx: click.Context, url: str | None) -> None:
     with target.connect() as connection:
         if not has_archived_relations(connection):
             step(
-                "no relation is marked as archived; mark one with: UPDATE entasis.keep_periods "
+                "archived is false for every relation; mark one with: UPDATE entasis.keep_periods "
                 "SET archived = true WHERE relation = 'market_data'"
             )
             return

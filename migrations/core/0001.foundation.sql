@@ -35,14 +35,17 @@ CREATE TABLE IF NOT EXISTS entasis.installation (
 CREATE TABLE IF NOT EXISTS entasis.keep_periods (
     relation text NOT NULL,
     keep interval,
-    archived boolean NOT NULL DEFAULT false,
+    archived boolean NOT NULL DEFAULT true,
     months_ahead integer NOT NULL DEFAULT 3,
     derived_from text,
     CONSTRAINT keep_periods_pkey PRIMARY KEY (relation),
     CONSTRAINT keep_periods_derived_from_fkey FOREIGN KEY (derived_from)
     REFERENCES entasis.keep_periods (relation),
     CONSTRAINT keep_periods_relation_known CHECK (
-        relation IN ('market_data', 'option_data', 'ohlcv_1m', 'ohlcv_1h', 'ohlcv_1d')
+        relation IN (
+            'market_data', 'option_data', 'ohlcv_1m', 'ohlcv_1h', 'ohlcv_1d',
+            'predictions', 'portfolio_status', 'quarantine', 'past_retention', 'maintenance_log'
+        )
     ),
     -- subtracting much more than a thousand years may leave the range of timestamps
     CONSTRAINT keep_periods_keep_sane CHECK (keep > interval '0' AND keep <= interval '1000 years'),
@@ -61,6 +64,11 @@ INSERT INTO entasis.keep_periods (relation, keep, derived_from) VALUES
 ('ohlcv_1d', '1 year', 'market_data')
 ON CONFLICT (relation) DO NOTHING;
 
+-- relations without partitions: kept for ever until a DBA sets a period
+INSERT INTO entasis.keep_periods (relation) VALUES
+('predictions'), ('portfolio_status'), ('quarantine'), ('past_retention'), ('maintenance_log')
+ON CONFLICT (relation) DO NOTHING;
+
 CREATE TABLE IF NOT EXISTS entasis.floors (
     relation text NOT NULL,
     floor timestamptz NOT NULL DEFAULT '-infinity',
@@ -71,9 +79,30 @@ CREATE TABLE IF NOT EXISTS entasis.floors (
     )
 );
 
-INSERT INTO entasis.floors (relation)
-SELECT k.relation FROM entasis.keep_periods AS k
+-- the partitioned relations
+INSERT INTO entasis.floors (relation) VALUES
+('market_data'), ('option_data'), ('ohlcv_1m'), ('ohlcv_1h'), ('ohlcv_1d')
 ON CONFLICT (relation) DO NOTHING;
+
+CREATE TABLE IF NOT EXISTS entasis.past_retention (
+    relation text NOT NULL,
+    source text NOT NULL,
+    symbol text COLLATE "C" NOT NULL,
+    exchange text COLLATE "C",
+    refused bigint NOT NULL,
+    from_time timestamptz NOT NULL,
+    to_time timestamptz NOT NULL,
+    last_refused_at timestamptz NOT NULL DEFAULT current_timestamp,
+    CONSTRAINT past_retention_once UNIQUE NULLS NOT DISTINCT (relation, source, symbol, exchange),
+    CONSTRAINT past_retention_refused_some CHECK (refused > 0)
+);
+
+CREATE TABLE IF NOT EXISTS entasis_internal.relation_sizes (
+    relation text NOT NULL,
+    measured_on date NOT NULL,
+    bytes bigint NOT NULL,
+    CONSTRAINT relation_sizes_pkey PRIMARY KEY (relation, measured_on)
+);
 
 CREATE TABLE IF NOT EXISTS entasis.maintenance_log (
     id bigint GENERATED ALWAYS AS IDENTITY,

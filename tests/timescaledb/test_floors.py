@@ -13,6 +13,7 @@ from psycopg import errors
 
 from entasis_db.archive import archive, open_store, restore
 from tests import oracle
+from tests.db import discard
 from tests.engines import Server
 from tests.make import TODAY
 from tests.timescaledb.jobs import job
@@ -73,6 +74,7 @@ def test_no_candle_vanishes(
     server: Server, early: list[Row], late: list[Row], merging: bool
 ) -> None:
     with server.database() as database, database.connect() as connection:
+        discard(connection)
         accepted = {row[:4]: row[4:] for row in early}
         for row in early:
             connection.execute(INSERT, row)
@@ -111,6 +113,7 @@ def test_no_candle_vanishes(
 def test_without_the_guard_a_refresh_wipes(server: Server) -> None:
     """The guard is what holds: without it the trap is there."""
     with server.database() as database, database.connect() as connection:
+        discard(connection)
         connection.execute(INSERT, ("BTC", "x", TODAY - timedelta(days=200), 1, 10, 1))
         connection.execute("CALL entasis.maintain()")
         before = oracle.stored_candles(connection)
@@ -136,7 +139,6 @@ def test_what_was_restored_survives_a_forced_refresh(server: Server, tmp_path: P
         store = open_store(tmp_path.as_uri())
         for days in (500, 499, 450, 200):
             connection.execute(INSERT, ("BTC", "x", TODAY - timedelta(days=days), 1, 10, 1))
-        connection.execute("UPDATE entasis.keep_periods SET archived = true")
         oracle.refresh(connection)
         before = oracle.stored_candles(connection)
         archive(connection, store)
@@ -162,6 +164,7 @@ def test_what_was_restored_survives_a_forced_refresh(server: Server, tmp_path: P
 
 def test_candles_that_lag_behind_hold_their_trades_back(server: Server) -> None:
     with server.database() as database, database.connect() as connection:
+        discard(connection)
         time = TODAY - timedelta(days=200)
         connection.execute(INSERT, ("BTC", "x", time, 1, 10, 1))
         connection.execute("CALL entasis.refresh_candles('-infinity', 'infinity')")

@@ -11,7 +11,7 @@ DECLARE
         to_char(from_time, 'YYYYMMDD"t"HH24MISS'), to_char(to_time, 'YYYYMMDD"t"HH24MISS')
     ), 't000000', '');
 BEGIN
-    IF NOT EXISTS (SELECT FROM entasis.keep_periods AS k WHERE k.relation = relation_name) THEN
+    IF NOT EXISTS (SELECT FROM entasis.floors AS f WHERE f.relation = relation_name) THEN
         RAISE EXCEPTION '% is not a partitioned relation of Entasis DB', relation_name
         USING ERRCODE = 'invalid_parameter_value';
     END IF;

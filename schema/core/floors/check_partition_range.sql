@@ -16,7 +16,7 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION '% is not a partitioned relation of Entasis DB', relation_name
         USING ERRCODE = 'invalid_parameter_value',
-            HINT = 'SELECT relation FROM entasis.keep_periods names them.';
+            HINT = 'SELECT relation FROM entasis.floors names them.';
     END IF;
     IF from_time IS NULL OR to_time IS NULL OR NOT from_time < to_time THEN
         RAISE EXCEPTION 'from_time must lie before to_time, and both must be given'

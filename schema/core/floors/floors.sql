@@ -8,6 +8,7 @@ CREATE TABLE IF NOT EXISTS entasis.floors (
     )
 );
 
-INSERT INTO entasis.floors (relation)
-SELECT k.relation FROM entasis.keep_periods AS k
+-- the partitioned relations
+INSERT INTO entasis.floors (relation) VALUES
+('market_data'), ('option_data'), ('ohlcv_1m'), ('ohlcv_1h'), ('ohlcv_1d')
 ON CONFLICT (relation) DO NOTHING;

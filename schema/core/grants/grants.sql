@@ -64,6 +64,7 @@ entasis.predictions_id_seq,
 entasis.portfolio_status_id_seq
 TO entasis_writer;
 GRANT SELECT, INSERT ON entasis.quarantine TO entasis_writer;
+GRANT SELECT, INSERT, UPDATE ON entasis.past_retention TO entasis_writer;
 GRANT EXECUTE ON FUNCTION
 entasis.record_id_space,
 entasis.ensure_partitions,
@@ -77,7 +78,7 @@ entasis_internal.option_fault
 TO entasis_writer;
 
 GRANT UPDATE (keep, archived, months_ahead) ON entasis.keep_periods TO entasis_admin;
-GRANT DELETE ON entasis.quarantine, entasis.markets TO entasis_admin;
+GRANT DELETE ON entasis.quarantine, entasis.past_retention, entasis.markets TO entasis_admin;
 GRANT SELECT, INSERT, UPDATE, DELETE ON entasis.user_logins TO entasis_admin;
 GRANT SELECT ON entasis.maintenance_log TO entasis_admin;
 GRANT EXECUTE ON FUNCTION entasis.check_candles, entasis.flush_caches
@@ -94,7 +95,8 @@ entasis.archive_objects,
 entasis.restores,
 entasis.health,
 entasis.jobs,
-entasis_internal.known_partitions
+entasis_internal.known_partitions,
+entasis_internal.relation_sizes
 TO entasis_admin;
 GRANT EXECUTE ON FUNCTION
 entasis_internal.job_runs,
@@ -108,6 +110,10 @@ entasis_internal.candle_text,
 entasis_internal.count_and_checksum,
 entasis_internal.check_range_bounds,
 entasis_internal.record_partitions,
+entasis_internal.record_sizes,
+entasis_internal.relation_bytes,
+entasis_internal.delete_rows_before,
+entasis.maintenance_plan,
 entasis_internal.expired_partitions,
 entasis_internal.drop_partition,
 entasis_internal.mark_archive_stale,
@@ -119,4 +125,7 @@ entasis_internal.restore_verified,
 entasis_internal.attach_restored,
 entasis.drop_restored
 TO entasis_admin;
-GRANT EXECUTE ON PROCEDURE entasis_internal.drop_expired TO entasis_admin;
+GRANT EXECUTE ON PROCEDURE
+entasis_internal.drop_expired,
+entasis_internal.delete_expired_rows
+TO entasis_admin;

@@ -29,8 +29,8 @@ RETURN CASE
                     strike_price
                 )
             ]
-    WHEN NOT isfinite(expiry_date)
-        THEN ARRAY['expiry_date', 'the expiry date is not finite']
+    WHEN expiry_date < '0001-01-01 00:00:00+00' OR expiry_date >= '10000-01-01 00:00:00+00'
+        THEN ARRAY['expiry_date', 'the expiry date is not within the years 1 to 9999']
     WHEN NOT (iv >= 0 AND iv < 1e6) OR min_scale(iv) > 18
         THEN
             ARRAY[

@@ -68,6 +68,14 @@ BEGIN
                 'it or an older one was in use, or candles lagged behind; the next run tries again'
             );
     END LOOP;
+    FOR expired IN
+        SELECT h.relation, h.waiting_for_archive, h.waiting_bytes FROM entasis.health AS h
+        WHERE h.waiting_for_archive OPERATOR(pg_catalog.>) 0
+        ORDER BY h.relation
+    LOOP
+        RAISE NOTICE '%: % partitions of % bytes wait for their archive; run entasis archive, or set archived = false to discard them',
+            expired.relation, expired.waiting_for_archive, expired.waiting_bytes;
+    END LOOP;
 END
 $$;
 

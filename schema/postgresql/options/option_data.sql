@@ -19,7 +19,13 @@ CREATE TABLE IF NOT EXISTS entasis.option_data (
     ),
     CONSTRAINT option_data_underlying_not_empty CHECK (underlying <> ''),
     CONSTRAINT option_data_option_type_known CHECK (option_type IN ('call', 'put')),
-    CONSTRAINT option_data_expiry_date_finite CHECK (isfinite(expiry_date)),
+    -- what the archive can hold, as in market_data
+    CONSTRAINT option_data_timestamp_archivable CHECK (
+        timestamp >= '2009-01-01 00:00:00+00' AND timestamp < '9999-01-01 00:00:00+00'
+    ),
+    CONSTRAINT option_data_expiry_date_archivable CHECK (
+        expiry_date >= '0001-01-01 00:00:00+00' AND expiry_date < '10000-01-01 00:00:00+00'
+    ),
     CONSTRAINT option_data_strike_price_exact CHECK (
         strike_price > 0 AND strike_price < 1e12 AND min_scale(strike_price) <= 12
     ),

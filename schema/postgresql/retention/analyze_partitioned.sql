@@ -3,7 +3,7 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    PERFORM FROM entasis.keep_periods AS k WHERE k.relation = relation_name;
+    PERFORM FROM entasis.floors AS f WHERE f.relation = relation_name;
     IF FOUND THEN
         EXECUTE format('ANALYZE entasis.%I', relation_name);
     END IF;

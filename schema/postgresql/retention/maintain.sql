@@ -10,14 +10,16 @@ DECLARE
 BEGIN
     made := entasis_internal.make_partitions_ahead();
     PERFORM entasis_internal.record_partitions();
+    PERFORM entasis_internal.record_sizes();
     COMMIT;
     IF made OPERATOR(pg_catalog.>) 0 THEN
         RAISE NOTICE 'made % partitions ahead', made;
     END IF;
 
     CALL entasis_internal.drop_expired();
+    CALL entasis_internal.delete_expired_rows();
 
-    FOR kept_relation IN SELECT k.relation FROM entasis.keep_periods AS k LOOP
+    FOR kept_relation IN SELECT f.relation FROM entasis.floors AS f LOOP
         PERFORM entasis_internal.analyze_partitioned(kept_relation.relation);
         COMMIT;
     END LOOP;

@@ -14,6 +14,13 @@ CREATE TABLE IF NOT EXISTS entasis.market_data (
     CONSTRAINT market_data_pkey PRIMARY KEY (symbol, exchange, timestamp, id),
     CONSTRAINT market_data_symbol_not_empty CHECK (symbol <> ''),
     CONSTRAINT market_data_exchange_not_empty CHECK (exchange <> ''),
+    -- what the archive can hold: a month with any other row could never be archived, nor dropped
+    CONSTRAINT market_data_timestamp_archivable CHECK (
+        timestamp >= '2009-01-01 00:00:00+00' AND timestamp < '9999-01-01 00:00:00+00'
+    ),
+    CONSTRAINT market_data_created_at_archivable CHECK (
+        created_at >= '0001-01-01 00:00:00+00' AND created_at < '10000-01-01 00:00:00+00'
+    ),
     CONSTRAINT market_data_price_exact CHECK (
         price > 0 AND price < 1e12 AND min_scale(price) <= 12
     ),

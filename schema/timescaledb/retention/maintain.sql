@@ -6,8 +6,10 @@ LANGUAGE plpgsql
 AS $$
 BEGIN
     PERFORM entasis_internal.record_partitions();
+    PERFORM entasis_internal.record_sizes();
     COMMIT;
     CALL entasis_internal.drop_expired();
+    CALL entasis_internal.delete_expired_rows();
 END
 $$;
 

@@ -18,7 +18,7 @@ from entasis_db.ingest import ingest_options, ingest_trades
 from entasis_db.model import OptionQuote, Trade
 from tests import oracle
 from tests.contract.retention.test_maintenance import TRADES_OF
-from tests.db import Connection, KilledError, one
+from tests.db import Connection, KilledError, discard, one
 from tests.make import months_ago
 from tests.s3 import S3Server
 
@@ -49,6 +49,7 @@ def quote(time: datetime, number: int, **values: Decimal | None) -> OptionQuote:
 
 def fill(connection: Connection) -> None:
     """Trades and quotes of several months, some of them past their keep period."""
+    mark(connection, archived=False)
     trades = [
         Trade(
             symbol=symbol,
@@ -79,7 +80,7 @@ def fill(connection: Connection) -> None:
 
 
 def mark(connection: Connection, archived: bool = True) -> None:
-    connection.execute("UPDATE entasis.keep_periods SET archived = %s", [archived])
+    discard(connection, not archived)
 
 
 def filled_store(connection: Connection, url: str) -> Store:

@@ -23,7 +23,7 @@ from tests.contract.cache.support import (
     unseen,
     until,
 )
-from tests.db import Connection
+from tests.db import Connection, discard
 from tests.engines import Database
 from tests.make import NOON, D, quote, trade
 from tests.proxy import proxied
@@ -216,6 +216,7 @@ def test_dropped_history_is_forgotten(
     connection: Connection, database: Database, redis: RedisServer
 ) -> None:
     store(connection, trade(1))
+    discard(connection)
     with open_cache(database.dsn, redis) as cache:
         assert queries.latest_price("BTC", "x").one(cache)
         connection.execute("CALL entasis.maintain()")

@@ -49,6 +49,7 @@ def relations(connection: Connection) -> list[Relation]:
 
 NOT_FOR_READERS = {
     "quarantine",
+    "past_retention",
     "user_logins",
     "maintenance_log",
     "archives",

@@ -3,13 +3,14 @@
 import pytest
 
 from tests.contract.retention.support import RELATIONS, _load, keep
-from tests.db import Connection, ensure
+from tests.db import Connection, discard, ensure
 from tests.make import month
 
 
 @pytest.fixture
 def admin(connection: Connection) -> Connection:
-    """A superuser's connection."""
+    """A superuser's connection; what is past its keep period is discarded."""
+    discard(connection)
     return connection
 
 

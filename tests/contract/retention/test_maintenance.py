@@ -16,7 +16,7 @@ from entasis_db.maintenance import maintain
 from entasis_db.model import OptionQuote, Trade
 from tests import oracle
 from tests.conftest import Login
-from tests.db import KilledError, mortal
+from tests.db import KilledError, discard, mortal
 from tests.engines import Database, Server
 from tests.make import THIS_MONTH, months_ago
 
@@ -32,6 +32,7 @@ TRADES_OF = (14, 6, 5, 1)  # months ago; kept are 3 for trades and quotes, 12 fo
 
 
 def fill(connection: psycopg.Connection[Any]) -> None:
+    discard(connection)
     trades = [
         Trade(
             symbol="BTC",
