@@ -66,6 +66,8 @@ class Source:
     """Start it."""
     bindir: Path | None = None
     """Its programs, where they are on this machine."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """What the engine needs of a cluster of these programs."""
     lacks: Mapping[str, str] = field(default_factory=dict)
     """What this server cannot do although its engine can, and why."""
 

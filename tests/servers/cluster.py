@@ -11,7 +11,6 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from pathlib import Path
 
 from entasis_db.embedded import Cluster, embedded_cluster
@@ -82,14 +81,13 @@ def _timescaledb() -> Iterator[Source]:
 
 
 def _source(name: str, engine: str, origin: str, bindir: Path, **settings: str) -> Source:
-    """``settings`` are those that the engine needs of its cluster."""
-    return Source(name, engine, origin, partial(_start, settings=settings), bindir)
+    return Source(name, engine, origin, _start, bindir, settings)
 
 
-def _start(source: Source, settings: dict[str, str]) -> Server:
+def _start(source: Source) -> Server:
     assert source.bindir is not None
     stack = ExitStack()
-    cluster = stack.enter_context(bare_cluster(source.bindir, **settings))
+    cluster = stack.enter_context(bare_cluster(source.bindir, **source.settings))
     return Server(source, cluster.dsn("postgres"), stack=stack)
 
 

@@ -9,6 +9,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from entasis_db.migrate import migrate
+from tests import oracle
 from tests.catalog import facts
 from tests.contract.installation.test_migrations import ROWS, rows
 from tests.engines import Database, Server
@@ -39,20 +40,42 @@ def test_dump_and_restore(server: Server, database: Database, how: tuple[str, ..
         before, kept = facts(connection), rows(connection)
     dump = run(server, database, "pg_dump", "--format=custom", *how, stdin=b"")
     with server.empty_database() as restored:
-        run(server, restored, "pg_restore", "--exit-on-error", "--single-transaction", stdin=dump)
+        restore(server, restored, dump)
         with restored.connect() as connection:
             assert rows(connection) == kept
-            assert wrong_candles(connection) == []
-            # and it goes on living
-            connection.execute(ROWS.split(";")[0].replace("'BTC'", "'ETH'"))
             assert wrong_candles(connection) == []
         # The routines' text is PostgreSQL's own, which it does not always read as it wrote it.
         assert migrate(restored.dsn).pending == ()
         with restored.connect() as connection:
             after = facts(connection)
+            # and it goes on living
+            connection.execute(ROWS.split(";")[0].replace("'BTC'", "'ETH'"))
+            oracle.refresh(connection)
+            assert wrong_candles(connection) == []
         for kind in before.keys() - {"constraints"}:
-            assert after[kind] == before[kind], kind
-        assert names(after["constraints"]) == names(before["constraints"])
+            assert without_chunks(after[kind]) == without_chunks(before[kind]), kind
+        kept_names, found_names = (names(without_chunks(f["constraints"])) for f in (before, after))
+        assert found_names == kept_names
+
+
+def restore(server: Server, database: Database, dump: bytes) -> None:
+    """Restore as docs/installation.md says."""
+    options = ["--exit-on-error", "--single-transaction"]
+    if database.can("candle_tables"):
+        run(server, database, "pg_restore", *options, stdin=dump)
+        return
+    with psycopg.connect(database.dsn, autocommit=True) as connection:
+        connection.execute("CREATE EXTENSION timescaledb")
+    with psycopg.connect(database.dsn, autocommit=True) as connection:
+        connection.execute("SELECT timescaledb_pre_restore()")
+    run(server, database, "pg_restore", *options, stdin=dump)
+    with psycopg.connect(database.dsn, autocommit=True) as connection:
+        connection.execute("SELECT timescaledb_post_restore()")
+
+
+def without_chunks(found: set[Any]) -> set[Any]:
+    # the scheduler of the restored database may have made chunks of candles by now
+    return {each for each in found if "_timescaledb_internal._hyper_" not in str(each)}
 
 
 def names(constraints: set[Any]) -> set[Any]:

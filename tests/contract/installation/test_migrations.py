@@ -271,7 +271,7 @@ def test_status_needs_no_more_than_a_reader(login: Any) -> None:
 def test_a_managed_host_without_a_superuser(source: Source) -> None:
     """Somebody who may create roles and databases, and no more, installs on a bare cluster."""
     assert source.bindir is not None
-    with bare_cluster(source.bindir) as cluster:
+    with bare_cluster(source.bindir, **source.settings) as cluster:
         with psycopg.connect(cluster.dsn(), autocommit=True) as superuser:
             superuser.execute("CREATE ROLE desk LOGIN PASSWORD 'desk' CREATEROLE CREATEDB")
             superuser.execute("CREATE DATABASE first OWNER desk")

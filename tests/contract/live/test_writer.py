@@ -198,7 +198,9 @@ def durable(source: Source) -> Iterator[Cluster]:
     assert source.bindir is not None
     home = Path(tempfile.mkdtemp(prefix="entasis-test-"))
     home.chmod(0o711)
-    cluster = Cluster(source.bindir, home / "cluster", {"synchronous_commit": "on"})
+    cluster = Cluster(
+        source.bindir, home / "cluster", {**source.settings, "synchronous_commit": "on"}
+    )
     try:
         cluster.start()
         migrate(cluster.dsn(), engine=source.engine)
