@@ -25,6 +25,7 @@ MODULES = (
     "entasis_db.engine",
     "entasis_db.migrate",
     "entasis_db.maintenance",
+    "entasis_db.reopening",
     "entasis_db.candles",
     "entasis_db.manifest",
     "entasis_db.embedded",

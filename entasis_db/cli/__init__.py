@@ -1,6 +1,6 @@
 """The command ``entasis``: what a DBA and the people on call do by hand or from a scheduler."""
 
-from entasis_db.cli import archive, candles, environment, installation, load, retention
+from entasis_db.cli import archive, candles, environment, installation, load, reopen, retention
 from entasis_db.cli.root import main
 
 __all__ = ["main"]
@@ -9,6 +9,6 @@ for _command in (
     *(installation.migrate, installation.status, installation.rollback),
     *(environment.url, environment.env, environment.psql, environment.stop),
     *(load.load, candles.candles, candles.check, candles.rebuild),
-    *(retention.maintain, archive.archive, archive.restore),
+    *(retention.maintain, archive.archive, archive.restore, reopen.reopen),
 ):
     main.add_command(_command)

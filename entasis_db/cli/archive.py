@@ -15,11 +15,11 @@ from entasis_db.cli.root import Group
 from entasis_db.cli.target import Target
 from entasis_db.manifest import ArchivedRange, archived_ranges, has_archived_relations
 
-_STORE = "URL of the archive: s3://BUCKET/PREFIX[?endpoint_url=...] or file:///FOLDER."
+STORE = "URL of the archive: s3://BUCKET/PREFIX[?endpoint_url=...] or file:///FOLDER."
 
 
 @click.group(cls=Group, invoke_without_command=True)
-@click.option("--to", "url", envvar="ENTASIS_ARCHIVE_URL", show_envvar=True, help=_STORE)
+@click.option("--to", "url", envvar="ENTASIS_ARCHIVE_URL", show_envvar=True, help=STORE)
 @click.pass_context
 def archive(ctx: click.Context, url: str | None) -> None:
     """Archive what is past its keep period, of relations whose archived is true (the default).
@@ -59,6 +59,11 @@ def _store(url: str | None, option: str) -> Any:
             f"where is the archive? Name it with {option} or in ENTASIS_ARCHIVE_URL",
             ExitCode.USAGE,
         )
+    return open_archive(url)
+
+
+def open_archive(url: str) -> Any:
+    """Open the store of a URL."""
     return _archives().open_store(url)
 
 
@@ -100,7 +105,7 @@ def _state(one: ArchivedRange) -> str:
 @click.argument("relation")
 @arguments.from_time
 @arguments.to_time
-@click.option("--from", "url", envvar="ENTASIS_ARCHIVE_URL", show_envvar=True, help=_STORE)
+@click.option("--from", "url", envvar="ENTASIS_ARCHIVE_URL", show_envvar=True, help=STORE)
 @click.option("--attach", is_flag=True, help="Into the relation, whole archived ranges only.")
 @click.option(
     "--hold",

@@ -50,6 +50,10 @@ BEGIN
             AND s.from_time = check_archive_and_record_drop.from_time
             AND s.to_time = check_archive_and_record_drop.to_time;
     END IF;
+    PERFORM entasis_internal.close_reopened(
+        relation_name,
+        check_archive_and_record_drop.from_time, check_archive_and_record_drop.to_time
+    );
     -- a restored table is dropped with its range
     DELETE FROM entasis.restores AS r
     WHERE r.relation = relation_name

@@ -29,6 +29,7 @@ entasis.mv_ohlcv_1h,
 entasis.markets,
 entasis.keep_periods,
 entasis.floors,
+entasis.reopened,
 entasis.partitions,
 entasis.installation,
 entasis.migrations
@@ -66,6 +67,7 @@ TO entasis_writer;
 GRANT SELECT, INSERT ON entasis.quarantine TO entasis_writer;
 GRANT SELECT, INSERT, UPDATE ON entasis.past_retention TO entasis_writer;
 GRANT EXECUTE ON FUNCTION
+entasis_internal.is_reopened,
 entasis.record_id_space,
 entasis.ensure_partitions,
 entasis.stage_trades,
@@ -85,6 +87,8 @@ GRANT EXECUTE ON FUNCTION entasis.check_candles, entasis.flush_caches
 TO entasis_admin;
 GRANT EXECUTE ON PROCEDURE
 entasis.maintain,
+entasis.reopen,
+entasis_internal.reopen_candles,
 entasis.rebuild_candles,
 entasis.refresh_candles
 TO entasis_admin;
@@ -110,6 +114,10 @@ entasis_internal.candle_text,
 entasis_internal.count_and_checksum,
 entasis_internal.check_range_bounds,
 entasis_internal.record_partitions,
+entasis_internal.close_ended,
+entasis_internal.candle_faults,
+entasis_internal.reopen_begin,
+entasis_internal.reopen_end,
 entasis_internal.record_sizes,
 entasis_internal.relation_bytes,
 entasis_internal.delete_rows_before,

@@ -26,7 +26,14 @@ BEGIN
         DELETE FROM pg_temp.entasis_staged_options AS s
         WHERE entasis_internal.option_fault(
             s.underlying, s.strike_price, s.expiry_date, s.option_type, s.timestamp,
-            s.iv, s.delta, s.gamma, s.theta, s.vega, lowest, latest
+            s.iv, s.delta, s.gamma, s.theta, s.vega,
+            CASE
+                WHEN s.timestamp < lowest AND entasis_internal.is_reopened(
+                    'option_data', s.underlying, NULL, s.timestamp
+                ) THEN '-infinity'
+                ELSE lowest
+            END,
+            latest
         ) IS NOT NULL
         RETURNING s.*
     )
@@ -36,13 +43,21 @@ BEGIN
     CROSS JOIN LATERAL (
         SELECT entasis_internal.option_fault(
             s.underlying, s.strike_price, s.expiry_date, s.option_type, s.timestamp,
-            s.iv, s.delta, s.gamma, s.theta, s.vega, lowest, latest
+            s.iv, s.delta, s.gamma, s.theta, s.vega,
+            CASE
+                WHEN s.timestamp < lowest AND entasis_internal.is_reopened(
+                    'option_data', s.underlying, NULL, s.timestamp
+                ) THEN '-infinity'
+                ELSE lowest
+            END,
+            latest
         ) AS fault
     ) AS j
     ON CONFLICT DO NOTHING;
 
     FOR month IN
         SELECT DISTINCT date_trunc('month', s.timestamp) FROM pg_temp.entasis_staged_options AS s
+        WHERE s.timestamp >= lowest
         ORDER BY 1
     LOOP
         -- the floor may lie inside a month

@@ -4,18 +4,32 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     listened boolean := entasis_internal.has_cache_listeners();
+    lowest timestamptz;
 BEGIN
+    SELECT f.floor INTO lowest FROM entasis.floors AS f WHERE f.relation = 'option_data';
     IF tg_op IN ('UPDATE', 'DELETE') THEN
-        PERFORM entasis_internal.refuse_below_floor('option_data', min(o.timestamp))
-        FROM old_quotes AS o;
+        IF (SELECT min(o.timestamp) FROM old_quotes AS o) < lowest THEN
+            -- reopened ranges are whole days of an underlying
+            PERFORM entasis_internal.refuse_below_floor(
+                'option_data', min(o.timestamp), o.underlying
+            )
+            FROM old_quotes AS o
+            GROUP BY o.underlying, date_trunc('day', o.timestamp, 'UTC');
+        END IF;
         IF listened THEN
             PERFORM entasis_internal.notify_option_changes(array_agg(DISTINCT o.underlying))
             FROM old_quotes AS o;
         END IF;
     END IF;
     IF tg_op IN ('INSERT', 'UPDATE') THEN
-        PERFORM entasis_internal.refuse_below_floor('option_data', min(n.timestamp))
-        FROM new_quotes AS n;
+        IF (SELECT min(n.timestamp) FROM new_quotes AS n) < lowest THEN
+            -- reopened ranges are whole days of an underlying
+            PERFORM entasis_internal.refuse_below_floor(
+                'option_data', min(n.timestamp), n.underlying
+            )
+            FROM new_quotes AS n
+            GROUP BY n.underlying, date_trunc('day', n.timestamp, 'UTC');
+        END IF;
         IF listened THEN
             PERFORM entasis_internal.notify_option_changes(array_agg(DISTINCT n.underlying))
             FROM new_quotes AS n;

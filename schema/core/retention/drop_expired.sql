@@ -59,6 +59,10 @@ BEGIN
         END IF;
     END LOOP;
 
+    -- on some engines a reopened range has partitions only where it has rows
+    PERFORM entasis_internal.close_ended();
+    COMMIT;
+
     FOR expired IN
         SELECT e.partition_name, e.kept_because FROM entasis_internal.expired_partitions() AS e
     LOOP

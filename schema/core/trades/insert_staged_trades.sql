@@ -28,7 +28,14 @@ BEGIN
     WITH faulty AS (
         DELETE FROM pg_temp.entasis_staged_trades AS s
         WHERE entasis_internal.trade_fault(
-            s.symbol, s.exchange, s.timestamp, s.price, s.volume, s.side, lowest, latest
+            s.symbol, s.exchange, s.timestamp, s.price, s.volume, s.side,
+            CASE
+                WHEN s.timestamp < lowest AND entasis_internal.is_reopened(
+                    'market_data', s.symbol, s.exchange, s.timestamp
+                ) THEN '-infinity'
+                ELSE lowest
+            END,
+            latest
         ) IS NOT NULL
         RETURNING s.*
     )
@@ -37,13 +44,22 @@ BEGIN
     FROM faulty AS s
     CROSS JOIN LATERAL (
         SELECT entasis_internal.trade_fault(
-            s.symbol, s.exchange, s.timestamp, s.price, s.volume, s.side, lowest, latest
+            s.symbol, s.exchange, s.timestamp, s.price, s.volume, s.side,
+            CASE
+                WHEN s.timestamp < lowest AND entasis_internal.is_reopened(
+                    'market_data', s.symbol, s.exchange, s.timestamp
+                ) THEN '-infinity'
+                ELSE lowest
+            END,
+            latest
         ) AS fault
     ) AS j
     ON CONFLICT DO NOTHING;
 
     FOR month IN
         SELECT DISTINCT date_trunc('month', s.timestamp) FROM pg_temp.entasis_staged_trades AS s
+        -- what is reopened below the floor has its partitions
+        WHERE s.timestamp >= lowest
         ORDER BY 1
     LOOP
         -- the floor may lie inside a month

@@ -10,7 +10,9 @@ DECLARE
     to_day timestamptz := from_day + interval '1 day';
     touched entasis.ohlcv_1m[];
 BEGIN
-    PERFORM entasis_internal.refuse_below_floor('market_data', from_day);
+    PERFORM entasis_internal.refuse_below_floor(
+        'market_data', from_day, symbol_name, exchange_name
+    );
     -- minutes with trades and buckets with candles: an hour without minutes is recomputed by its first
     SELECT array_agg(
         row(

@@ -32,7 +32,14 @@ BEGIN
     IF touched IS NULL THEN
         RETURN NULL;
     END IF;
-    PERFORM entasis_internal.refuse_below_floor('market_data', earliest);
+    IF earliest < (SELECT f.floor FROM entasis.floors AS f WHERE f.relation = 'market_data') THEN
+        -- reopened ranges are whole days of a market
+        PERFORM entasis_internal.refuse_below_floor(
+            'market_data', min(m.opened_at), m.symbol, m.exchange
+        )
+        FROM unnest(touched) AS m
+        GROUP BY m.symbol, m.exchange, date_trunc('day', m.opened_at, 'UTC');
+    END IF;
     PERFORM entasis_internal.recompute_candles(touched);
     RETURN NULL;
 END

@@ -18,11 +18,24 @@ BEGIN
         PERFORM set_config('entasis.moved', 'off', true);
     END IF;
 
-    PERFORM entasis_internal.refuse_below_floor('market_data', least(
+    IF least(
         (SELECT min(o.timestamp) FROM old_trades AS o),
         (SELECT min(n.timestamp) FROM new_trades AS n),
         (SELECT min(m.timestamp) FROM unnest(moved) AS m)
-    ));
+    ) < (SELECT f.floor FROM entasis.floors AS f WHERE f.relation = 'market_data') THEN
+        -- reopened ranges are whole days of a market
+        PERFORM entasis_internal.refuse_below_floor(
+            'market_data', min(t.timestamp), t.symbol, t.exchange
+        )
+        FROM (
+            SELECT o.symbol, o.exchange, o.timestamp FROM old_trades AS o
+            UNION ALL
+            SELECT n.symbol, n.exchange, n.timestamp FROM new_trades AS n
+            UNION ALL
+            SELECT m.symbol, m.exchange, m.timestamp FROM unnest(moved) AS m
+        ) AS t
+        GROUP BY t.symbol, t.exchange, date_trunc('day', t.timestamp, 'UTC');
+    END IF;
 
     -- Trades that went and trades that came, without those that did both: a statement that changes
     -- nothing, or only columns that no candle depends on, touches no candle.

@@ -1,4 +1,5 @@
--- Whole UTC days, because the candle of a day needs them, but not below the floor, and only buckets that
+-- Whole UTC days, because the candle of a day needs them, below the floor only what was reopened, and only
+-- buckets that
 -- have ended: an open one is computed when it is read; materialized, it would hide its next trades until
 -- the next refresh. Minutes are refreshed chunk by chunk, each in one transaction. TimescaleDB's batches
 -- (buckets_per_batch) are not used, because 2.28.3 omits the last bucket of a range of changes that ends
@@ -10,16 +11,13 @@ LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 BEGIN ATOMIC
-    WITH days AS (
+    WITH asked AS (
         SELECT
-            greatest(
-                entasis_internal.first_whole_day(),
-                CASE
-                    WHEN isfinite(refresh_windows.from_time)
-                        THEN date_trunc('day', refresh_windows.from_time)
-                    ELSE refresh_windows.from_time
-                END
-            ) AS from_day,
+            CASE
+                WHEN isfinite(refresh_windows.from_time)
+                    THEN date_trunc('day', refresh_windows.from_time)
+                ELSE refresh_windows.from_time
+            END AS from_day,
             CASE
                 WHEN isfinite(refresh_windows.to_time)
                     THEN
@@ -28,6 +26,22 @@ BEGIN ATOMIC
                 ELSE refresh_windows.to_time
             END AS to_day
         WHERE refresh_windows.from_time < refresh_windows.to_time
+    ),
+
+    days AS (
+        SELECT
+            greatest(entasis_internal.first_whole_day(), a.from_day) AS from_day,
+            a.to_day
+        FROM asked AS a
+        UNION
+        SELECT
+            greatest(r.from_time, a.from_day) AS from_day,
+            least(
+                date_trunc('day', r.to_time - interval '1 microsecond') + interval '1 day', a.to_day
+            ) AS to_day
+        FROM asked AS a
+        CROSS JOIN entasis.reopened AS r
+        WHERE r.relation = 'market_data'
     )
 
     SELECT
@@ -61,4 +75,4 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION entasis_internal.refresh_windows IS
-'The windows to refresh in each continuous aggregate for [from_time, to_time), minutes first: whole UTC days above the floor, up to the bucket that is open now.';
+'The windows to refresh in each continuous aggregate for [from_time, to_time), minutes first: whole UTC days above the floor, and reopened ones below it, up to the bucket that is open now.';

@@ -8,7 +8,15 @@ AS $$
 DECLARE
     touched record := CASE tg_op WHEN 'DELETE' THEN old ELSE new END;
 BEGIN
-    PERFORM entasis_internal.refuse_below_floor(tg_argv[0], touched.timestamp);
+    IF tg_argv[0] = 'market_data' THEN
+        PERFORM entasis_internal.refuse_below_floor(
+            tg_argv[0], touched.timestamp, touched.symbol, touched.exchange
+        );
+    ELSE
+        PERFORM entasis_internal.refuse_below_floor(
+            tg_argv[0], touched.timestamp, touched.underlying
+        );
+    END IF;
     RETURN touched;
 END
 $$;

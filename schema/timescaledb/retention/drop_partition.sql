@@ -15,7 +15,17 @@ BEGIN
     -- not SHARE: two sessions could hold it, and their drops would then deadlock
     EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', expired.partition_table);
     IF relation_name = 'market_data' THEN
-        IF NOT entasis_internal.candles_are_materialized(expired.from_time, expired.to_time) THEN
+        IF NOT entasis_internal.candles_are_materialized(expired.from_time, expired.to_time)
+            OR EXISTS (
+                SELECT FROM entasis.reopened AS r
+                CROSS JOIN LATERAL entasis_internal.candle_faults(
+                    r.symbol, r.exchange,
+                    greatest(r.from_time, expired.from_time), least(r.to_time, expired.to_time)
+                ) AS f
+                WHERE r.relation = 'market_data'
+                    AND r.from_time < expired.to_time AND r.to_time > expired.from_time
+            )
+        THEN
             RAISE EXCEPTION 'candles of % are not up to date', partition_name
             USING ERRCODE = 'EN001',
                 HINT = 'CALL entasis.refresh_candles(from_time, to_time) brings them up to date.';

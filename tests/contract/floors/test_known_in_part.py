@@ -30,14 +30,14 @@ def _trades(connection: Connection, times: list[datetime]) -> None:
 
 
 @pytest.fixture
-def weeks(connection: Connection) -> Connection:
+def weeks(admin: Connection) -> Connection:
     """Four trades a day from Monday, 30 December 2019, over nine weeks."""
-    keep(connection, market_data=None, option_data=None, **dict.fromkeys(CANDLES))
-    ensure(connection, "market_data", month(2019, 12), month(2020, 4))
+    keep(admin, market_data=None, option_data=None, **dict.fromkeys(CANDLES))
+    ensure(admin, "market_data", month(2019, 12), month(2020, 4))
     first = datetime(2019, 12, 30, tzinfo=UTC)
-    _trades(connection, _times(first, month(2020, 3), timedelta(hours=6)))
-    oracle.refresh(connection)
-    return connection
+    _trades(admin, _times(first, month(2020, 3), timedelta(hours=6)))
+    oracle.refresh(admin)
+    return admin
 
 
 def _read(connection: Connection, level: str, **how: Any) -> oracle.Candles:

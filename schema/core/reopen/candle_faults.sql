@@ -1,0 +1,106 @@
+-- What check_candles() does above the floor, below it: all levels are compared with the trades themselves,
+-- because minutes may be gone where hours are still kept.
+CREATE OR REPLACE FUNCTION entasis_internal.candle_faults(
+    symbol_name text, exchange_name text, from_time timestamptz, to_time timestamptz
+) RETURNS TABLE (
+    relation text, symbol text, exchange text, bucket timestamptz, counted bigint, stored bigint
+)
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
+BEGIN ATOMIC
+    WITH bounds AS (
+        SELECT
+            date_trunc('day', candle_faults.from_time) AS from_day,
+            date_trunc('day', candle_faults.to_time + interval '1 day' - interval '1 microsecond')
+                AS to_day
+    ),
+
+    shown AS (
+        SELECT
+            'ohlcv_1m' AS relation,
+            c.*
+        FROM entasis.ohlcv_1m AS c
+        UNION ALL
+        SELECT
+            'ohlcv_1h' AS relation,
+            c.*
+        FROM entasis.ohlcv_1h AS c
+        UNION ALL
+        SELECT
+            'ohlcv_1d' AS relation,
+            c.*
+        FROM entasis.ohlcv_1d AS c
+    ),
+
+    shown_in_range AS (
+        SELECT s.*
+        FROM shown AS s
+        WHERE
+            s.bucket >= (SELECT b.from_day FROM bounds AS b)
+            AND s.bucket < (SELECT b.to_day FROM bounds AS b)
+            AND (
+                candle_faults.symbol_name IS NULL
+                OR (
+                    s.symbol = candle_faults.symbol_name
+                    AND s.exchange = candle_faults.exchange_name
+                )
+            )
+    ),
+
+    computed AS (
+        SELECT
+            l.relation,
+            d.symbol,
+            d.exchange,
+            date_bin(l.step, d.timestamp, '2000-01-01 00:00:00+00'::timestamptz) AS bucket,
+            min(entasis_internal.trade_order(d.timestamp, d.id, d.price)) AS opening,
+            max(d.price) AS high,
+            min(d.price) AS low,
+            max(entasis_internal.trade_order(d.timestamp, d.id, d.price)) AS closing,
+            sum(d.volume) AS volume,
+            sum(d.price * d.volume) AS quote_volume,
+            count(*) AS trades,
+            min(d.timestamp) AS opened_at,
+            max(d.timestamp) AS closed_at
+        FROM entasis.market_data AS d
+        CROSS JOIN (
+            VALUES
+            ('ohlcv_1m', interval '1 minute'),
+            ('ohlcv_1h', interval '1 hour'),
+            ('ohlcv_1d', interval '1 day')
+        ) AS l (relation, step)
+        WHERE
+            d.timestamp >= (SELECT b.from_day FROM bounds AS b)
+            AND d.timestamp < (SELECT b.to_day FROM bounds AS b)
+            AND (
+                candle_faults.symbol_name IS NULL
+                OR (
+                    d.symbol = candle_faults.symbol_name
+                    AND d.exchange = candle_faults.exchange_name
+                )
+            )
+        GROUP BY 1, 2, 3, 4
+    )
+
+    SELECT
+        relation,
+        symbol::text,
+        exchange::text,
+        bucket,
+        coalesce(s.trades, 0) AS counted,
+        coalesce(e.trades, 0) AS stored
+    FROM shown_in_range AS s
+    FULL OUTER JOIN computed AS e USING (relation, symbol, exchange, bucket)
+    WHERE
+        (
+            s.open, s.high, s.low, s.close, s.volume, s.quote_volume, s.trades,
+            s.opened_at, s.first_trade_id, s.closed_at, s.last_trade_id
+        ) IS DISTINCT FROM (
+            e.opening[3], e.high, e.low, e.closing[3], e.volume, e.quote_volume, e.trades,
+            e.opened_at, e.opening[2]::bigint, e.closed_at, e.closing[2]::bigint
+        );
+END;
+
+COMMENT ON FUNCTION entasis_internal.candle_faults IS
+'Candles of the UTC days that overlap [from_time, to_time), below the floor too, that do not equal their trades, of one market or, with symbol_name NULL, of all. counted is the number of trades that the candle counts, stored how many are stored: if fewer are, trades are missing.';
