@@ -13,6 +13,8 @@ from typing import Literal, NamedTuple
 
 OptionType = Literal["call", "put"]
 Side = Literal["buy", "sell"]
+TimeUnit = Literal["s", "ms", "us"]
+"""A unit in which exchanges and vendors state times."""
 
 
 class Trade(NamedTuple):

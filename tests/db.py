@@ -52,6 +52,14 @@ def discard(connection: Connection, discarding: bool = True) -> None:
     )
 
 
+def count_within_timestamps(connection: Connection, *markets: tuple[str, str]) -> None:
+    """Say that ids of these markets, (symbol, exchange), are unique within a timestamp only."""
+    for symbol, exchange in sorted(set(markets)):
+        connection.execute(
+            "SELECT entasis.record_id_space(%s, %s, 'ordinal', 'test')", [symbol, exchange]
+        )
+
+
 def wipe(connection: Connection) -> None:
     """Delete what was ingested."""
     for relation in ("market_data", "option_data", "quarantine", "markets"):

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 import psycopg
@@ -15,6 +15,7 @@ from entasis_db.cli.root import Group
 from entasis_db.cli.target import Target
 from entasis_db.errors import EntasisError
 from entasis_db.ingest import Loaded, load_options, load_trades, quarantined
+from entasis_db.model import TimeUnit
 
 _SHOWN_REASONS = 5
 
@@ -32,6 +33,16 @@ def load() -> None:
 @click.option("--symbol", help="The instrument, for files that do not name it.")
 @click.option("--layout", help="The layout, when it is not to be recognised.")
 @click.option("--id-space", help="How trades are numbered (trade, aggtrade); for Parquet.")
+@click.option(
+    "--time-unit",
+    type=click.Choice(["s", "ms", "us"]),
+    help="The unit in which the source states times, where the layout does not say.",
+)
+@click.option(
+    "--sequence",
+    type=click.Choice(["exchange", "position"]),
+    help="What a column of that name is, if not what its numbers say.",
+)
 @click.option("--decimals", type=int, help="Decimals that floats were written with; for Parquet.")
 @click.pass_obj
 def trades(
@@ -41,6 +52,8 @@ def trades(
     symbol: str | None,
     layout: str | None,
     id_space: str | None,
+    time_unit: TimeUnit | None,
+    sequence: Literal["exchange", "position"] | None,
     decimals: int | None,
 ) -> None:
     """Load files of trades: CSV, Parquet, Binance's archives, or a raw Binance stream."""
@@ -56,6 +69,8 @@ def trades(
             layout=layout,
             progress=progress,
             id_space=id_space,
+            time_unit=time_unit,
+            sequence=sequence,
             decimals=decimals,
         ),
     )

@@ -8,7 +8,7 @@ reasons stand in one place, the database, and clean batches are not slowed.
 
 from entasis_db.ingest.arrow import ArrowReport, ingest_arrow
 from entasis_db.ingest.checks import check_row
-from entasis_db.ingest.id_spaces import IdSpace
+from entasis_db.ingest.id_spaces import IdSpace, TimeUnits
 from entasis_db.ingest.load import BATCH_ROWS, Loaded, load_options, load_trades
 from entasis_db.ingest.quarantine import Refusal, quarantine, quarantined
 from entasis_db.ingest.report import IngestReport
@@ -27,6 +27,7 @@ __all__ = [
     "IngestReport",
     "Loaded",
     "Refusal",
+    "TimeUnits",
     "check_row",
     "ingest_arrow",
     "ingest_options",

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from entasis_db.ingest.id_spaces import IdSpace
+from entasis_db.ingest.id_spaces import IdSpace, TimeUnits
 from entasis_db.ingest.report import IngestReport
 from entasis_db.ingest.retry import retrying
 from entasis_db.ingest.write import write_batch
@@ -31,6 +31,7 @@ def ingest_arrow(
     *,
     source: str,
     id_space: IdSpace,
+    time_unit: TimeUnits | None = None,
     symbol: str | None = None,
     exchange: str | None = None,
     decimals: int | None = None,
@@ -43,7 +44,8 @@ def ingest_arrow(
     ``__arrow_c_stream__``: a data frame of Polars, or of pandas from 2.2 on. Its columns are id,
     symbol, exchange, timestamp, price, volume and optionally side, in any order; others are
     ignored. ``symbol`` and ``exchange`` stand for columns that are missing. ``source`` and
-    ``id_space`` are as for ingest_trades; lines in quarantine count rows from 1.
+    ``id_space`` are as for ingest_trades, and so is ``time_unit``: by default it is that of the
+    column's type; lines in quarantine count rows from 1.
 
     Timestamps must have a time zone; digits below the microsecond are cut off. Price and volume are
     decimals or integers. Floats are not exact and are refused, unless ``decimals`` says how many
@@ -63,7 +65,14 @@ def ingest_arrow(
     reader = ArrowReader(trades, source=source, symbol=symbol, exchange=exchange, decimals=decimals)
     total = ArrowReport()
     for table in reader.tables(batch_rows):
-        step = partial(write_batch, connection, ArrowBatch(table), source, id_space)
+        step = partial(
+            write_batch,
+            connection,
+            ArrowBatch(table, reader.time_unit),
+            source,
+            id_space,
+            time_unit,
+        )
         own = connection.info.transaction_status == TransactionStatus.IDLE
         sum_ = total + (retrying(step) if own else step())
         total = ArrowReport(

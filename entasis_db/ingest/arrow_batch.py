@@ -1,6 +1,6 @@
 """A table of Arrow as a batch: a clean one becomes COPY's text without becoming Python objects."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property, reduce
@@ -9,12 +9,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from entasis_db.ingest.batch import Batch, DoubtfulRowError, RowBatch
-from entasis_db.ingest.id_spaces import Market
+from entasis_db.ingest.batch import UNKNOWN, Batch, DoubtfulRowError, RowBatch
+from entasis_db.ingest.id_spaces import Market, MarketBatch
 from entasis_db.ingest.limits import NAME_LENGTH, PRICE_DECIMALS, PRICE_LIMIT, time_bounds
 from entasis_db.ingest.quarantine import Refusal
 from entasis_db.ingest.targets import TRADES
-from entasis_db.model import TRADE_KEY, Trade
+from entasis_db.model import TRADE_KEY, TimeUnit, Trade
 from entasis_db.readers.arrow import COLUMNS, MOST_DIGITS, OPTIONAL
 
 _REQUIRED = [name for name in COLUMNS if name not in OPTIONAL]
@@ -25,7 +25,8 @@ class ArrowBatch(Batch):
 
     target = TRADES
 
-    def __init__(self, table: Any) -> None:
+    def __init__(self, table: Any, time_unit: TimeUnit | None = None) -> None:
+        self.time_unit = time_unit
         complete = [pc.is_valid(table.column(name)) for name in _REQUIRED]
         self._table = table.filter(reduce(pc.and_, complete))
         incomplete = len(self._table) < len(table)
@@ -39,9 +40,40 @@ class ArrowBatch(Batch):
         markets = self._table.group_by(["symbol", "exchange"]).aggregate([("line", "min")])
         return {(m["symbol"], m["exchange"]): m["line_min"] for m in markets.to_pylist()}
 
-    def markets(self) -> Collection[Market]:
-        """Return each (symbol, exchange) once."""
-        return self._first_lines
+    @cached_property
+    def _in_key_order(self) -> Any:
+        """Sort as writers do, who must lock in one order so that they do not deadlock."""
+        return self._table.sort_by([(name, "ascending") for name in TRADE_KEY])
+
+    def markets(self) -> Mapping[Market, MarketBatch]:
+        """Return each (symbol, exchange) with what it has."""
+        first, latest = time_bounds()
+        times = pc.min_max(self._table.column("timestamp"))
+        if not (
+            pc.greater_equal(times["min"], first).as_py()
+            and pc.less_equal(times["max"], latest).as_py()
+        ):
+            return dict.fromkeys(self._first_lines, UNKNOWN)
+        found = self._in_key_order.group_by(["symbol", "exchange"]).aggregate(
+            [(name, end) for name in ("timestamp", "id") for end in ("min", "max")]
+        )
+        falling = self._falling()
+        return {
+            (m["symbol"], m["exchange"]): MarketBatch(
+                *(m["timestamp_min"], m["timestamp_max"], m["id_min"], m["id_max"]),
+                rising=(m["symbol"], m["exchange"]) not in falling,
+            )
+            for m in found.to_pylist()
+        }
+
+    def _falling(self) -> set[Market]:
+        """Return the markets in which an id is not larger than the one before it."""
+        table = self._in_key_order
+        before, after = table.slice(0, len(table) - 1), table.slice(1)
+        same = [pc.equal(before.column(n), after.column(n)) for n in ("symbol", "exchange")]
+        falls = pc.less_equal(after.column("id"), before.column("id"))
+        fallen = after.filter(reduce(pc.and_, same, falls)).select(["symbol", "exchange"])
+        return {(m["symbol"], m["exchange"]) for m in fallen.to_pylist()}
 
     def line_of(self, market: Market) -> int:
         """Return the line of the first row of a market."""
@@ -53,7 +85,7 @@ class ArrowBatch(Batch):
 
     def clean_text(self) -> Iterator[str | memoryview]:
         """Write the rows in the order of the key; DoubtfulRowError at one that may be refused."""
-        yield _copy_text(_in_key_order(_clean(self._table)))
+        yield _copy_text(_clean(self._in_key_order))
 
     def staged_text(self) -> tuple[list[str], list[Refusal]]:
         """Write the rows with their lines, apart from those that no type can hold."""
@@ -98,11 +130,6 @@ def _clean(table: Any) -> Any:
     if not all(pc.all(column).as_py() for column in sane):
         raise DoubtfulRowError
     return table
-
-
-def _in_key_order(table: Any) -> Any:
-    """Sort as writers do, who must lock in one order so that they do not deadlock."""
-    return table.sort_by([(name, "ascending") for name in TRADE_KEY])
 
 
 def _copy_text(table: Any) -> memoryview:

@@ -1,19 +1,28 @@
 """Batches: what one transaction writes, as the text that COPY reads."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import InvalidOperation
-from itertools import count
+from functools import cached_property
+from itertools import count, groupby, islice
+from operator import itemgetter, lt
 from typing import Any, Generic
 
 from entasis_db.ingest.checks import check_row, storable, unstageable
 from entasis_db.ingest.copy_text import fields_text
-from entasis_db.ingest.id_spaces import Market
+from entasis_db.ingest.id_spaces import Market, MarketBatch
+from entasis_db.ingest.limits import INT64, time_bounds
 from entasis_db.ingest.quarantine import Refusal
 from entasis_db.ingest.targets import Row, Target
+from entasis_db.model import TimeUnit, Trade
 
 _CHUNK = 2000  # rows of one call into the driver
+_market_of = itemgetter(Trade._fields.index("symbol"), Trade._fields.index("exchange"))
+_id_of = itemgetter(Trade._fields.index("id"))
+
+UNKNOWN = MarketBatch(None, None, None, None, rising=False)
+"""Of trades that SQL shall judge: some are not what they should be."""
 
 
 class DoubtfulRowError(Exception):
@@ -26,14 +35,16 @@ class Batch(ABC):
     target: Target[Any]
     refusals: Sequence[Refusal]
     """Rows that were lost to the reader, and go to quarantine with the others' transaction."""
+    time_unit: TimeUnit | None = None
+    """The unit in which the rows' source states times; None: it does not say."""
 
     @abstractmethod
     def __len__(self) -> int:
         """Return how many rows can be written."""
 
     @abstractmethod
-    def markets(self) -> Collection[Market]:
-        """Return the markets of the rows, each once."""
+    def markets(self) -> Mapping[Market, MarketBatch]:
+        """Return the markets of the rows, which are trades, and what each has."""
 
     @abstractmethod
     def line_of(self, market: Market) -> int:
@@ -79,10 +90,14 @@ class RowBatch(Batch, Generic[Row]):
     def __len__(self) -> int:
         return len(self._rows)
 
-    def markets(self) -> Collection[Market]:
-        """Return each (symbol, exchange) once."""
-        rows: Sequence[Any] = self._rows
-        return {(row.symbol, row.exchange) for row in rows}
+    def markets(self) -> Mapping[Market, MarketBatch]:
+        """Return each (symbol, exchange) with what it has."""
+        found: dict[Market, MarketBatch] = {}
+        rows: Sequence[Any] = self._in_key_order
+        for market, trades in groupby(rows, _market_of):
+            # rows that could not be sorted may come back to a market
+            found[market] = UNKNOWN if market in found else _market_batch(list(trades))
+        return found
 
     def line_of(self, market: Market) -> int:
         """Return the line of the first row of a market."""
@@ -98,7 +113,7 @@ class RowBatch(Batch, Generic[Row]):
         """Write the rows in the order of the key; DoubtfulRowError at one that may be refused."""
         write = self.target.writer()
         lines = []
-        for row in self._in_key_order():
+        for row in self._in_key_order:
             line = write(row)
             if line is None:
                 raise DoubtfulRowError
@@ -108,6 +123,7 @@ class RowBatch(Batch, Generic[Row]):
                 lines.clear()
         yield "".join(lines)
 
+    @cached_property
     def _in_key_order(self) -> Sequence[Row]:
         try:
             return sorted(self._rows, key=self.target.key)
@@ -136,3 +152,20 @@ class RowBatch(Batch, Generic[Row]):
             chunks.append(f"{line}\t{text}")
         # few large pieces: each one is a call into the driver
         return ["".join(chunks[n : n + _CHUNK]) for n in range(0, len(chunks), _CHUNK)], refusals
+
+
+def _market_batch(trades: Sequence[Trade]) -> MarketBatch:
+    """Describe the trades of one market, in the order of the key."""
+    first, last = trades[0], trades[-1]
+    begin, end = time_bounds()
+    try:
+        if not (begin <= first.timestamp and last.timestamp <= end):
+            return UNKNOWN
+        ids = list(map(_id_of, trades))
+        rising = all(map(lt, ids, islice(ids, 1, None)))
+        first_id, last_id = (ids[0], ids[-1]) if rising else (min(ids), max(ids))
+        if not -INT64 <= first_id <= last_id < INT64:
+            return UNKNOWN
+    except TypeError:  # a time without a zone, or an id that is no number
+        return UNKNOWN
+    return MarketBatch(first.timestamp, last.timestamp, first_id, last_id, rising)

@@ -1,12 +1,14 @@
-"""How each market numbers its trades: recorded at its first load, and compared at every other."""
+"""How each market numbers its trades and states times: recorded, and compared at every load."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from psycopg import errors, sql
 
 from entasis_db.errors import IdSpaceError
 from entasis_db.ingest.limits import is_name
+from entasis_db.model import TimeUnit
 
 Market = tuple[str, str]
 """Symbol and exchange."""
@@ -14,20 +16,52 @@ Market = tuple[str, str]
 IdSpace = str | Mapping[Market, str]
 """How trades are numbered: one name for all markets, or one for each (symbol, exchange)."""
 
-RECORD_ID_SPACES = sql.SQL(
+TimeUnits = TimeUnit | Mapping[Market, TimeUnit]
+"""The unit in which a source states times: one for all markets, or one for each."""
+
+
+class MarketBatch(NamedTuple):
+    """The trades of one market in a batch."""
+
+    first_time: datetime | None
+    last_time: datetime | None
+    first_id: int | None
+    """The smallest."""
+    last_id: int | None
+    rising: bool
+    """Whether each id is larger than the one before it, in the order of (timestamp, id)."""
+
+
+RECORD_MARKETS = sql.SQL(
     """
-    SELECT m.symbol, m.exchange, m.id_space,
-        entasis.record_id_space(m.symbol, m.exchange, m.id_space, %(source)s) AS recorded
-    FROM unnest(%(symbols)s::text[], %(exchanges)s::text[], %(id_spaces)s::text[])
-        AS m (symbol, exchange, id_space)
+    SELECT m.symbol, m.exchange, m.id_space, m.recorded, m.may_repeat
+    FROM entasis.record_markets(
+        %(source)s, %(symbols)s::text[], %(exchanges)s::text[], %(id_spaces)s::text[],
+        %(time_units)s::text[], %(first_times)s::timestamptz[], %(last_times)s::timestamptz[],
+        %(first_ids)s::bigint[], %(last_ids)s::bigint[], %(rising)s::boolean[]
+    ) AS m
     """
 )
 
 
-def id_space_parameters(
-    markets: Iterable[Market], id_space: IdSpace, source: str
-) -> dict[str, str | list[str]]:
-    """Return the parameters of RECORD_ID_SPACES.
+STAGE_UNITS = sql.SQL(
+    """
+    INSERT INTO pg_temp.entasis_staged_units (symbol, exchange, time_unit)
+    SELECT u.symbol, u.exchange, u.time_unit
+    FROM unnest(%(symbols)s::text[], %(exchanges)s::text[], %(time_units)s::text[])
+        AS u (symbol, exchange, time_unit)
+    WHERE u.time_unit IS NOT NULL
+    """
+)
+
+
+def record_markets_parameters(
+    markets: Mapping[Market, MarketBatch],
+    id_space: IdSpace,
+    source: str,
+    time_unit: TimeUnits | None,
+) -> dict[str, object]:
+    """Return the parameters of RECORD_MARKETS.
 
     Raises ValueError for a market that ``id_space`` does not name.
     """
@@ -40,6 +74,8 @@ def id_space_parameters(
         for market in ordered:
             if market not in id_space:
                 raise ValueError(f"id_space does not say how trades of {market} are numbered")
+    columns = list(zip(*(markets[market] for market in ordered), strict=True)) or [()] * 5
+    first_times, last_times, first_ids, last_ids, rising = map(list, columns)
     return {
         "source": source,
         "symbols": [symbol for symbol, _ in ordered],
@@ -47,17 +83,28 @@ def id_space_parameters(
         "id_spaces": [
             id_space if isinstance(id_space, str) else id_space[market] for market in ordered
         ],
+        "time_units": [
+            time_unit if time_unit is None or isinstance(time_unit, str) else time_unit.get(market)
+            for market in ordered
+        ],
+        "first_times": first_times,
+        "last_times": last_times,
+        "first_ids": first_ids,
+        "last_ids": last_ids,
+        "rising": rising,
     }
 
 
 def check_id_spaces(
     recorded: Iterable[Sequence[Any]], source: str, line_of: Callable[[Market], int]
-) -> None:
-    """Compare what RECORD_ID_SPACES answered with what was wanted.
+) -> bool:
+    """Compare what RECORD_MARKETS answered with what was wanted.
 
-    Raises IdSpaceError for a market with another id space, naming the first line of it.
+    Return whether some market may repeat ids that are stored. Raises IdSpaceError for a market with
+    another id space, naming the first line of it.
     """
-    for symbol, exchange, wanted, known in recorded:
+    doubtful = False
+    for symbol, exchange, wanted, known, may_repeat in recorded:
         if known is None:
             raise errors.SerializationFailure(
                 "another session is recording the id space of this market; repeat the transaction"
@@ -69,3 +116,5 @@ def check_id_spaces(
                 "count every trade twice, so nothing of this batch was loaded. Load the file that "
                 "has the same kind of ids as the first one; entasis.markets says which that was"
             )
+        doubtful = doubtful or may_repeat
+    return doubtful

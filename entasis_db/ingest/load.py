@@ -10,20 +10,21 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import psycopg
 from psycopg.rows import tuple_row
 
 from entasis_db.errors import LoadError
 from entasis_db.ingest.batch import Batch, RowBatch
-from entasis_db.ingest.id_spaces import IdSpace
+from entasis_db.ingest.id_spaces import IdSpace, TimeUnits
 from entasis_db.ingest.quarantine import Refusal
 from entasis_db.ingest.read_ahead import read_ahead
 from entasis_db.ingest.report import IngestReport
 from entasis_db.ingest.retry import retrying
 from entasis_db.ingest.targets import OPTIONS, TRADES, Row, Target
 from entasis_db.ingest.write import write_batch
+from entasis_db.model import TimeUnit
 from entasis_db.readers import (
     OptionReader,
     OptionRow,
@@ -76,14 +77,19 @@ def load_trades(
     batch_rows: int = BATCH_ROWS,
     progress: Progress = lambda _: None,
     id_space: str | None = None,
+    time_unit: TimeUnit | None = None,
+    sequence: Literal["exchange", "position"] | None = None,
     decimals: int | None = None,
 ) -> Loaded:
     """Load one file of trades; ``connection`` is in autocommit mode.
 
     ``exchange`` and ``symbol`` are for layouts that do not name them, ``layout`` for files that are
     not to be recognised by their look. ``id_space`` says how the trades of a Parquet or Arrow file
-    are numbered, and ``decimals`` is for floats in one, as in ingest_arrow. Rows that cannot be
-    read or stored go to quarantine under the file's base name and their line.
+    are numbered, and ``decimals`` is for floats in one, as in ingest_arrow. ``time_unit`` is the
+    unit (s, ms, us) in which the trades' source states times, where the layout does not say,
+    ``sequence`` whether a column of that name is the exchange's own, which then is the id where
+    there is no other, or the row's position: by default, it is that if it counts the rows. Rows
+    that cannot be read or stored go to quarantine under the file's base name and their line.
 
     Raises LoadError when the file cannot be read to its end, after everything before the fault was
     loaded, and IdSpaceError when a market is on record with another kind of trade ids.
@@ -97,10 +103,12 @@ def load_trades(
                 f"{reader.source}: say how its trades are numbered with --id-space: trade for the "
                 "exchange's trade ids, aggtrade for Binance's aggregated trades"
             )
-        parts = _arrow_parts(reader, batch_rows, id_space)
+        parts = _arrow_parts(reader, batch_rows, id_space, time_unit)
     else:
-        reader = read_trades(path, exchange=exchange, symbol=symbol, layout=layout)
-        parts = _parts(reader, TRADES, batch_rows)
+        reader = read_trades(
+            path, exchange=exchange, symbol=symbol, layout=layout, sequence=sequence
+        )
+        parts = _parts(reader, TRADES, batch_rows, time_unit)
     return _load(connection, reader, "market_data", parts, batch_rows, progress)
 
 
@@ -139,6 +147,7 @@ class _Part:
 
     batch: Batch
     id_space: IdSpace | None
+    time_unit: TimeUnits | None
     bytes_read: int
     truncated_nanoseconds: int
     fault: LoadError | None = None
@@ -146,7 +155,10 @@ class _Part:
 
 
 def _parts(
-    reader: TradeReader | OptionReader, target: Target[Row], batch_rows: int
+    reader: TradeReader | OptionReader,
+    target: Target[Row],
+    batch_rows: int,
+    time_unit: TimeUnit | None = None,
 ) -> Iterator[_Part]:
     """Cut the rows of a text file into batches."""
     rows: list[Any] = []
@@ -154,12 +166,14 @@ def _parts(
     refusals: list[Refusal] = []
 
     def part(fault: LoadError | None = None) -> _Part:
-        id_space = None
+        id_space, units = None, None
         if isinstance(reader, TradeReader):
             id_space = {(s, e): space for (e, s), space in reader.id_spaces.items()}
+            units = time_unit or {(s, e): unit for (e, s), unit in reader.time_units.items()}
         return _Part(
             RowBatch(target, rows, lines, refusals),
             id_space,
+            units,
             reader.bytes_read,
             reader.truncated_nanoseconds,
             fault,
@@ -182,7 +196,9 @@ def _parts(
     yield part(fault)
 
 
-def _arrow_parts(reader: "ArrowReader", batch_rows: int, id_space: str) -> Iterator[_Part]:
+def _arrow_parts(
+    reader: "ArrowReader", batch_rows: int, id_space: str, time_unit: TimeUnit | None
+) -> Iterator[_Part]:
     """Take the tables of a Parquet or Arrow file as batches."""
     from entasis_db.ingest.arrow_batch import ArrowBatch
 
@@ -190,12 +206,16 @@ def _arrow_parts(reader: "ArrowReader", batch_rows: int, id_space: str) -> Itera
     try:
         for table in reader.tables(batch_rows):
             yield _Part(
-                ArrowBatch(table), id_space, reader.bytes_read, reader.truncated_nanoseconds
+                ArrowBatch(table, reader.time_unit),
+                id_space,
+                time_unit,
+                reader.bytes_read,
+                reader.truncated_nanoseconds,
             )
     except LoadError as error:
         fault = error
     rest: RowBatch[Any] = RowBatch(TRADES, [])
-    yield _Part(rest, id_space, reader.bytes_read, reader.truncated_nanoseconds, fault)
+    yield _Part(rest, id_space, None, reader.bytes_read, reader.truncated_nanoseconds, fault)
 
 
 def _load(
@@ -218,7 +238,10 @@ def _load(
     ahead = nullcontext(parts) if reader.total_bytes is None else read_ahead(parts)
     with ahead as parts:
         for part in parts:
-            written = retrying(partial(write_batch, connection, part.batch, source, part.id_space))
+            step = partial(
+                write_batch, connection, part.batch, source, part.id_space, part.time_unit
+            )
+            written = retrying(step)
             past_keep = 0
             if keep_from is not None:
                 past_keep = min(

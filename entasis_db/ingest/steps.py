@@ -12,10 +12,12 @@ from psycopg import errors, sql
 
 from entasis_db.ingest.batch import Batch, DoubtfulRowError
 from entasis_db.ingest.id_spaces import (
-    RECORD_ID_SPACES,
+    RECORD_MARKETS,
+    STAGE_UNITS,
     IdSpace,
+    TimeUnits,
     check_id_spaces,
-    id_space_parameters,
+    record_markets_parameters,
 )
 from entasis_db.ingest.quarantine import QUARANTINE, quarantine_rows
 from entasis_db.ingest.report import IngestReport
@@ -27,6 +29,14 @@ class Query:
 
     statement: sql.SQL
     parameters: Sequence[object] | Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Execute:
+    """Run a statement that has no rows to answer."""
+
+    statement: sql.SQL
+    parameters: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +57,19 @@ class Copy:
     """Whether it may fail: then it is undone alone, and its error thrown in."""
 
 
-Step = Query | ForEach | Copy
+Step = Query | Execute | ForEach | Copy
 Steps = Generator[Step, Any, IngestReport]
 
 
-def write(batch: Batch, source: str, id_space: IdSpace | None) -> Steps:
+def write(
+    batch: Batch, source: str, id_space: IdSpace | None, time_unit: TimeUnits | None
+) -> Steps:
     """Write a batch inside the running transaction, and answer its report.
 
     A batch that the client finds clean goes by COPY straight into its table. When something in it
     looks wrong, or the server objects, it goes through a staging table, where SQL judges row by
-    row. Trades have an ``id_space``, option quotes none.
+    row. So does a batch that may repeat ids which are stored at other times. Trades have an
+    ``id_space``, option quotes none.
     """
     target = batch.target
     report = IngestReport(quarantined=len(batch.refusals))
@@ -64,19 +77,26 @@ def write(batch: Batch, source: str, id_space: IdSpace | None) -> Steps:
         yield ForEach(QUARANTINE, quarantine_rows(target.relation, batch.refusals, source))
     if not len(batch):
         return report
+    doubtful, parameters = False, None
     if id_space is not None:
-        parameters = id_space_parameters(batch.markets(), id_space, source)
-        check_id_spaces((yield Query(RECORD_ID_SPACES, parameters)), source, batch.line_of)
-    try:
-        # rows are checked while the server is busy with what was sent before
-        inserted = yield Copy(target.copy, batch.clean_text(), in_savepoint=True)
-        return report + IngestReport(inserted=inserted)
-    except (DoubtfulRowError, errors.IntegrityError, errors.DataError):
-        pass  # the staging table makes the months that are missing, and finds out which row it was
+        if time_unit is None:
+            time_unit = getattr(id_space, "time_units", batch.time_unit)
+        parameters = record_markets_parameters(batch.markets(), id_space, source, time_unit)
+        recorded = yield Query(RECORD_MARKETS, parameters)
+        doubtful = check_id_spaces(recorded, source, batch.line_of)
+    if not doubtful:
+        try:
+            # rows are checked while the server is busy with what was sent before
+            inserted = yield Copy(target.copy, batch.clean_text(), in_savepoint=True)
+            return report + IngestReport(inserted=inserted)
+        except (DoubtfulRowError, errors.IntegrityError, errors.DataError):
+            pass  # the staging table makes missing months, and finds out which row it was
     text, refusals = batch.staged_text()
     if refusals:
         yield ForEach(QUARANTINE, quarantine_rows(target.relation, refusals, source))
     yield Query(target.stage)
     yield Copy(target.copy_staged, text)
+    if parameters is not None:
+        yield Execute(STAGE_UNITS, parameters)
     ((inserted, already_there, quarantined),) = yield Query(target.insert_staged, [source])
     return report + IngestReport(inserted, already_there, quarantined + len(refusals))

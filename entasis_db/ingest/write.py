@@ -9,9 +9,9 @@ from psycopg.rows import tuple_row
 
 from entasis_db.ingest import steps
 from entasis_db.ingest.batch import Batch, RowBatch
-from entasis_db.ingest.id_spaces import IdSpace
+from entasis_db.ingest.id_spaces import IdSpace, TimeUnits
 from entasis_db.ingest.report import IngestReport
-from entasis_db.ingest.steps import Copy, ForEach, Query, Step
+from entasis_db.ingest.steps import Copy, Execute, ForEach, Query, Step
 from entasis_db.ingest.targets import OPTIONS, TRADES
 from entasis_db.model import OptionQuote, Trade
 
@@ -22,23 +22,27 @@ def ingest_trades(
     *,
     source: str,
     id_space: IdSpace,
+    time_unit: TimeUnits | None = None,
     lines: Sequence[int] | None = None,
 ) -> IngestReport:
     """Write one batch of trades in one transaction, or inside the caller's.
 
     ``source`` names the file or feed, ``lines`` the line of each trade in it (by default its
     position in the batch, from 1): both stand in quarantine beside what is refused. ``id_space``
-    says how the trades are numbered, as entasis.markets records it.
+    says how the trades are numbered, as entasis.markets records it; ``time_unit`` in which unit
+    their source states times (s, ms or us).
 
     Missing months are made. A repeated trade changes nothing, except that its side replaces a
     stored None, which counts as already there too. One that is stored with another price, volume
-    or side goes to quarantine, as does whatever the table cannot hold.
+    or side goes to quarantine, as does whatever the table cannot hold. Where ids are the
+    exchange's, one id is one trade: told again at another time, it is there already if the finer
+    time cut to the coarser ``time_unit`` is the same, else it goes to quarantine too.
 
     Raises IdSpaceError, before anything is written, when a market is on record with another id
     space. Raises psycopg's SerializationFailure and DeadlockDetected, after which the caller
     repeats the transaction: outside a transaction of the caller's, :func:`retrying` does it.
     """
-    return write_batch(connection, RowBatch(TRADES, trades, lines), source, id_space)
+    return write_batch(connection, RowBatch(TRADES, trades, lines), source, id_space, time_unit)
 
 
 def ingest_options(
@@ -49,7 +53,7 @@ def ingest_options(
     lines: Sequence[int] | None = None,
 ) -> IngestReport:
     """Write one batch of option quotes, as :func:`ingest_trades` does with trades."""
-    return write_batch(connection, RowBatch(OPTIONS, quotes, lines), source, None)
+    return write_batch(connection, RowBatch(OPTIONS, quotes, lines), source)
 
 
 async def ingest_trades_async(
@@ -58,10 +62,13 @@ async def ingest_trades_async(
     *,
     source: str,
     id_space: IdSpace,
+    time_unit: TimeUnits | None = None,
     lines: Sequence[int] | None = None,
 ) -> IngestReport:
     """Do what :func:`ingest_trades` does, on an asynchronous connection."""
-    return await write_batch_async(connection, RowBatch(TRADES, trades, lines), source, id_space)
+    return await write_batch_async(
+        connection, RowBatch(TRADES, trades, lines), source, id_space, time_unit
+    )
 
 
 async def ingest_options_async(
@@ -72,16 +79,20 @@ async def ingest_options_async(
     lines: Sequence[int] | None = None,
 ) -> IngestReport:
     """Do what :func:`ingest_options` does, on an asynchronous connection."""
-    return await write_batch_async(connection, RowBatch(OPTIONS, quotes, lines), source, None)
+    return await write_batch_async(connection, RowBatch(OPTIONS, quotes, lines), source)
 
 
 def write_batch(
-    connection: psycopg.Connection[Any], batch: Batch, source: str, id_space: IdSpace | None
+    connection: psycopg.Connection[Any],
+    batch: Batch,
+    source: str,
+    id_space: IdSpace | None = None,
+    time_unit: TimeUnits | None = None,
 ) -> IngestReport:
     """Write any batch in one transaction, or inside the caller's."""
     if not (len(batch) or batch.refusals):
         return IngestReport()
-    writing = steps.write(batch, source, id_space)
+    writing = steps.write(batch, source, id_space, time_unit)
     # the caller's own factories of cursors and rows are for the caller's statements
     with connection.transaction(), psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
         try:
@@ -102,6 +113,8 @@ def _do(connection: psycopg.Connection[Any], cursor: psycopg.Cursor[Any], step: 
     match step:
         case Query(statement, parameters):
             return cursor.execute(statement, parameters).fetchall()
+        case Execute(statement, parameters):
+            return cursor.execute(statement, parameters)
         case ForEach(statement, rows):
             return cursor.executemany(statement, rows)
         case Copy(statement, text, in_savepoint=True):
@@ -115,12 +128,16 @@ def _do(connection: psycopg.Connection[Any], cursor: psycopg.Cursor[Any], step: 
 
 
 async def write_batch_async(
-    connection: psycopg.AsyncConnection[Any], batch: Batch, source: str, id_space: IdSpace | None
+    connection: psycopg.AsyncConnection[Any],
+    batch: Batch,
+    source: str,
+    id_space: IdSpace | None = None,
+    time_unit: TimeUnits | None = None,
 ) -> IngestReport:
     """Do what :func:`write_batch` does, on an asynchronous connection."""
     if not (len(batch) or batch.refusals):
         return IngestReport()
-    writing = steps.write(batch, source, id_space)
+    writing = steps.write(batch, source, id_space, time_unit)
     async with (
         connection.transaction(),
         psycopg.AsyncCursor(connection, row_factory=tuple_row) as cursor,
@@ -146,6 +163,8 @@ async def _do_async(
         case Query(statement, parameters):
             await cursor.execute(statement, parameters)
             return await cursor.fetchall()
+        case Execute(statement, parameters):
+            return await cursor.execute(statement, parameters)
         case ForEach(statement, rows):
             return await cursor.executemany(statement, rows)
         case Copy(statement, text, in_savepoint=True):

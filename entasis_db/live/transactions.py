@@ -10,6 +10,7 @@ from entasis_db.ingest import (
     IdSpace,
     IngestReport,
     Refusal,
+    TimeUnits,
     ingest_options,
     ingest_trades,
     quarantine,
@@ -21,7 +22,11 @@ from entasis_db.model import OptionQuote, Trade
 
 
 def transactions(
-    batch: Sequence[Row], first_line: int, source: str, id_space: IdSpace
+    batch: Sequence[Row],
+    first_line: int,
+    source: str,
+    id_space: IdSpace,
+    time_unit: TimeUnits | None,
 ) -> Iterator[Callable[[psycopg.Connection[Any]], IngestReport]]:
     """Yield what writes the trades, the quotes and the unreadable messages of a batch.
 
@@ -34,7 +39,7 @@ def transactions(
     unreadable = [(row, line) for line, row in numbered if isinstance(row, Unreadable)]
     if trades:
         rows, lines = zip(*trades, strict=True)
-        yield partial(_ingest_trades, rows, lines, source, id_space)
+        yield partial(_ingest_trades, rows, lines, source, id_space, time_unit)
     if quotes:
         quoted, lines = zip(*quotes, strict=True)
         yield partial(_ingest_options, quoted, lines, source)
@@ -47,9 +52,12 @@ def _ingest_trades(
     lines: Sequence[int],
     source: str,
     id_space: IdSpace,
+    time_unit: TimeUnits | None,
     connection: psycopg.Connection[Any],
 ) -> IngestReport:
-    return ingest_trades(connection, rows, source=source, id_space=id_space, lines=lines)
+    return ingest_trades(
+        connection, rows, source=source, id_space=id_space, time_unit=time_unit, lines=lines
+    )
 
 
 def _ingest_options(

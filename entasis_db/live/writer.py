@@ -19,7 +19,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from entasis_db.errors import NotWrittenError, WriterError
-from entasis_db.ingest import IdSpace, IngestReport, check_row
+from entasis_db.ingest import IdSpace, IngestReport, TimeUnits, check_row
 from entasis_db.live.batching import Batching, Row
 from entasis_db.live.metrics import WriterMetrics
 from entasis_db.live.retries import PASSING, keeps_connection, pauses
@@ -67,6 +67,7 @@ class TickWriter:
         *,
         source: str,
         id_space: IdSpace,
+        time_unit: TimeUnits | None = None,
         batch_rows: int = 10_000,
         max_age: timedelta = timedelta(milliseconds=250),
         max_queued: int = 50_000,
@@ -75,9 +76,9 @@ class TickWriter:
         """Make a writer; nothing is connected before ``open``.
 
         ``conninfo`` is libpq's connection string. ``source`` names the feed in quarantine, where
-        ``line`` counts the rows that the writer accepted, from 1. ``id_space`` is as for
-        ingest_trades; a mapping may gain markets while the writer runs. ``close_timeout`` is how
-        long leaving the ``with`` statement waits for the last rows.
+        ``line`` counts the rows that the writer accepted, from 1. ``id_space`` and ``time_unit``
+        are as for ingest_trades; a mapping may gain markets while the writer runs.
+        ``close_timeout`` is how long leaving the ``with`` statement waits for the last rows.
 
         Raises ValueError for a number or a span that is not above 0.
         """
@@ -90,6 +91,7 @@ class TickWriter:
         self._conninfo = _parsed(conninfo)
         self._source = source
         self._id_space = id_space
+        self._time_unit = time_unit
         self._close_timeout = close_timeout
 
         # guards everything below, and is notified when any of it changes
@@ -298,7 +300,9 @@ class TickWriter:
     def _write(self, batch: list[Row]) -> IngestReport:
         report = IngestReport()
         first_line = self._batching.settled + 1
-        for transaction in transactions(batch, first_line, self._source, self._id_space):
+        for transaction in transactions(
+            batch, first_line, self._source, self._id_space, self._time_unit
+        ):
             report += self._persist(transaction)
         return report
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
-from entasis_db.ingest import IdSpace
+from entasis_db.ingest import IdSpace, TimeUnits
 from entasis_db.live.metrics import WriterMetrics
 from entasis_db.live.unreadable import Unreadable
 from entasis_db.live.writer import TickWriter
@@ -26,6 +26,7 @@ class AsyncTickWriter:
         *,
         source: str,
         id_space: IdSpace,
+        time_unit: TimeUnits | None = None,
         batch_rows: int = 10_000,
         max_age: timedelta = timedelta(milliseconds=250),
         max_queued: int = 50_000,
@@ -36,6 +37,7 @@ class AsyncTickWriter:
             conninfo,
             source=source,
             id_space=id_space,
+            time_unit=time_unit,
             batch_rows=batch_rows,
             max_age=max_age,
             max_queued=max_queued,

@@ -10,7 +10,7 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from entasis_db.errors import LoadError
-from entasis_db.model import Trade
+from entasis_db.model import TimeUnit, Trade
 from entasis_db.readers.files import arrow_kind
 
 COLUMNS = Trade._fields
@@ -62,6 +62,9 @@ class ArrowReader:
         self._decimals = decimals
         self._ended = False
         _check(self._batches.schema, self._constants, decimals, source)
+        unit = self._batches.schema.field("timestamp").type.unit
+        self.time_unit: TimeUnit = unit if unit in ("s", "ms") else "us"
+        """The unit of the times, nanoseconds having been cut."""
 
     @property
     def bytes_read(self) -> int:

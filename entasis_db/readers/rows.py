@@ -22,7 +22,8 @@ REJECTIONS = {
     "timestamp": "the time is no number or date, or beyond the years 1 to 9999",
     "id": "the trade's id is no 64-bit integer, or is missing (is given) in a market whose first "
     "trade in the file has one (has none)",
-    "sequence": "the sequence does not increase, in a market whose trades have no id",
+    "sequence": "the sequence is no 64-bit integer where it is the id, or does not increase where "
+    "it is the row's position",
     "side": "the flag that says whether the buyer was the maker is neither true nor false",
     "number": "a price, volume, implied volatility or greek is no number",
     "instrument": "the name or type of the instrument is none of an option",
@@ -52,7 +53,7 @@ class TradeRow(NamedTuple):
     trade: Trade
     """As the file states it; not yet judged by any rule."""
     id_space: str
-    """What numbers the trade's market: ``trade``, ``aggtrade`` or ``ordinal``."""
+    """What numbers the trade's market: ``trade``, ``aggtrade``, ``sequence`` or ``ordinal``."""
 
 
 class OptionRow(NamedTuple):

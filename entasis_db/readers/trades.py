@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from entasis_db.errors import LoadError
-from entasis_db.model import Side, Trade
+from entasis_db.model import Side, TimeUnit, Trade
 from entasis_db.readers.rows import (
     Layout,
     Ordinals,
@@ -18,6 +18,7 @@ from entasis_db.readers.rows import (
     decimal_of,
     utc,
 )
+from entasis_db.readers.sequences import Kind, Sequences
 
 _ENTASIS = "exchange,symbol,timestamp_ns,sequence,trade_id,price,volume"
 _TRADES = "id,price,qty,quote_qty,time,is_buyer_maker"
@@ -46,15 +47,17 @@ def read_trades(
     exchange: str | None = None,
     symbol: str | None = None,
     layout: str | None = None,
+    sequence: Kind | None = None,
 ) -> "TradeReader":
     """Recognise a file of trades by its first line, or take it as ``layout``.
 
     ``path`` may be plain, gzip or zip, whatever its name, or ``-`` for standard input.
     ``exchange`` names the venue where the layout does not, or overrules the guess for a captured
-    stream; ``symbol`` overrules the file name of a Binance archive. LoadError if the file cannot
-    be opened or recognised, or if its market is not known or is given twice.
+    stream; ``symbol`` overrules the file name of a Binance archive. ``sequence`` says whether a
+    column of that name is the exchange's own, or the row's position in the file. LoadError if the
+    file cannot be opened or recognised, or if its market is not known or is given twice.
     """
-    return TradeReader(path, exchange=exchange, symbol=symbol, layout=layout)
+    return TradeReader(path, exchange=exchange, symbol=symbol, layout=layout, sequence=sequence)
 
 
 class TradeReader(Reader[TradeRow]):
@@ -64,16 +67,29 @@ class TradeReader(Reader[TradeRow]):
 
     - ``trade``: the exchange's own trade id;
     - ``aggtrade``: the exchange's number of an aggregated trade;
-    - ``ordinal``: the file has no ids, so a trade's id is its 0-based ordinal among the trades of
-      its market with the same microsecond, over the whole file. A line that is rejected for its
-      price or volume keeps its ordinal, so that the others keep theirs once it is corrected.
+    - ``sequence``: the file has no ids, but the exchange's sequence, which is the id;
+    - ``ordinal``: the file has neither, or its sequence counts the rows of the market, so a trade's
+      id is its 0-based ordinal among the trades of its market with the same microsecond, over the
+      whole file. A line that is rejected for its price or volume keeps its ordinal, so that the
+      others keep theirs once it is corrected.
+
+    ``time_units`` tells in which unit each of them states times, as far as the layout says so: ms
+    or us, by the number of digits, in Binance's; nanoseconds, which are cut, count as us.
     """
 
     def __init__(
-        self, path: str | Path, *, exchange: str | None, symbol: str | None, layout: str | None
+        self,
+        path: str | Path,
+        *,
+        exchange: str | None,
+        symbol: str | None,
+        layout: str | None,
+        sequence: Kind | None = None,
     ) -> None:
         super().__init__(path, LAYOUTS, layout)
+        self._sequences = Sequences(path, (0, 1, 3), sequence)
         self.id_spaces: dict[tuple[str, str], str] = {}
+        self.time_units: dict[tuple[str, str], TimeUnit] = {}
         self._exchange = exchange
         self._symbol = symbol
         if self.layout in {"entasis", "binance-stream"}:
@@ -124,16 +140,21 @@ class TradeReader(Reader[TradeRow]):
                     "timestamp", f"{stamp!r} is not a number of nanoseconds since 1970"
                 ) from None
             timestamp = utc(microseconds)
-            number = _id(trade_id) if trade_id else 0
-            id_space = "trade" if trade_id else "ordinal"
-            known = id_spaces.setdefault(market, id_space)
-            if known != id_space:
+            id_space = id_spaces.get(market)
+            if id_space is None:
+                id_space = id_spaces[market] = self._id_space(market, trade_id, sequence)
+                self.time_units[market] = "us"
+            if bool(trade_id) != (id_space == "trade"):
                 raise RowError(
                     "id",
                     f"{'an' if trade_id else 'no'} id, but the market's first trade in this file "
                     f"has {'none' if trade_id else 'one'}",
                 )
-            if id_space == "ordinal":
+            if id_space == "trade":
+                number = _id(trade_id)
+            elif id_space == "sequence":
+                number = _id(sequence, "sequence")
+            else:
                 if sequence:
                     _increase(sequences, market, sequence)
                 number = ordinals.next(market, microseconds)
@@ -153,6 +174,14 @@ class TradeReader(Reader[TradeRow]):
 
         return parse
 
+    def _id_space(self, market: tuple[str, str], trade_id: str, sequence: str) -> str:
+        """Tell what numbers a market, by its first row."""
+        if trade_id:
+            return "trade"
+        if sequence and not self._sequences.is_position(market, sequence):
+            return "sequence"
+        return "ordinal"
+
     def _binance_archive(self) -> Parse[TradeRow]:
         assert self._exchange is not None
         assert self._symbol is not None
@@ -163,15 +192,17 @@ class TradeReader(Reader[TradeRow]):
         self.id_spaces[exchange, symbol] = id_space
 
         def parse(line: int, fields: list[str]) -> TradeRow:
+            stamp = fields[time]
             trade = Trade(
                 _id(fields[0]),
                 symbol,
                 exchange,
-                _binance_time(fields[time]),
+                _binance_time(stamp),
                 decimal_of(fields[1]),
                 decimal_of(fields[2]),
                 _taker(fields[maker]),
             )
+            self.time_units[exchange, symbol] = "ms" if len(stamp) == _MS_DIGITS else "us"
             return TradeRow(line, trade, id_space)
 
         return parse
@@ -194,6 +225,7 @@ class TradeReader(Reader[TradeRow]):
                 _taker(maker),
             )
             self.id_spaces[exchange, symbol] = "trade"
+            self.time_units[exchange, symbol] = "ms" if len(time) == _MS_DIGITS else "us"
             return TradeRow(line, trade, "trade")
 
         return parse
@@ -221,13 +253,13 @@ def _increase(sequences: dict[tuple[str, str], int], market: tuple[str, str], te
     sequences[market] = sequence
 
 
-def _id(text: str) -> int:
+def _id(text: str, code: str = "id") -> int:
     try:
         number = int(text)
     except ValueError:
-        raise RowError("id", f"{text!r} is not an integer") from None
+        raise RowError(code, f"{text!r} is not an integer") from None
     if not -(1 << 63) <= number < 1 << 63:
-        raise RowError("id", f"{text} does not fit into 64 bits")
+        raise RowError(code, f"{text} does not fit into 64 bits")
     return number
 
 
@@ -246,11 +278,14 @@ def _taker(buyer_is_maker: str) -> Side:
     return side
 
 
+_MS_DIGITS = 13
+
+
 def _binance_time(text: str) -> datetime:
     """Read milliseconds (13 digits until 2286) or, in spot files since 2025, microseconds (16)."""
     digits = len(text)
-    if text.isdecimal() and (digits == 13 or digits == 16):
-        return utc(int(text) * 1000 if digits == 13 else int(text))
+    if text.isdecimal() and (digits == _MS_DIGITS or digits == 16):
+        return utc(int(text) * 1000 if digits == _MS_DIGITS else int(text))
     raise RowError(
         "timestamp", f"{text!r} is neither milliseconds (13 digits) nor microseconds (16)"
     )

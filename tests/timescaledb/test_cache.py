@@ -41,7 +41,7 @@ def quiet(database: Database) -> Iterator[Connection]:
 
 
 def store(connection: Connection, *trades: Trade) -> None:
-    ingest_trades(connection, trades, source="f", id_space="trade")
+    ingest_trades(connection, trades, source="f", id_space="ordinal")
 
 
 def refresh(connection: Connection, relation: str) -> None:

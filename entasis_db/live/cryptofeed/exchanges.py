@@ -22,7 +22,7 @@ from entasis_db.live.cryptofeed.numbers import (
     seconds,
     text,
 )
-from entasis_db.model import Side
+from entasis_db.model import Side, TimeUnit
 from entasis_db.readers.rows import RowError
 
 
@@ -66,6 +66,8 @@ class Exchange:
     read: Callable[[FedTrade, int], Reading]
     """Reads one of cryptofeed's trades, which is the one at a position (from 0) of its message.
     Whatever it raises means that the message cannot be read."""
+    time_unit: TimeUnit = "us"
+    """In which it states times; what is finer than a microsecond is cut."""
 
 
 _UNTOLD = (None, "", "UNKNOWN_ORDER_SIDE")
@@ -201,14 +203,14 @@ def _phemex(trade: FedTrade, position: int) -> Reading:
 
 
 EXCHANGES: Mapping[str, Exchange] = {
-    "BINANCE": Exchange("binance-spot", "aggtrade", _binance),
-    "BINANCE_FUTURES": Exchange("binance-usdm", "aggtrade", _binance),
-    "BINANCE_DELIVERY": Exchange("binance-cm", "aggtrade", _binance),
-    "BYBIT": Exchange("bybit", "trade", _bybit),
+    "BINANCE": Exchange("binance-spot", "aggtrade", _binance, "ms"),
+    "BINANCE_FUTURES": Exchange("binance-usdm", "aggtrade", _binance, "ms"),
+    "BINANCE_DELIVERY": Exchange("binance-cm", "aggtrade", _binance, "ms"),
+    "BYBIT": Exchange("bybit", "trade", _bybit, "ms"),
     "COINBASE": Exchange("coinbase", "trade", _coinbase),
-    "DERIBIT": Exchange("deribit", "trade_seq", _deribit),
+    "DERIBIT": Exchange("deribit", "trade_seq", _deribit, "ms"),
     "KRAKEN": Exchange("kraken", "trade", _kraken),
-    "OKX": Exchange("okx", "trade", _okx),
+    "OKX": Exchange("okx", "trade", _okx, "ms"),
     "PHEMEX": Exchange("phemex", "digest", _phemex),
 }
 """By cryptofeed's id of the exchange."""

@@ -16,7 +16,7 @@ from entasis_db.live.cryptofeed.positions import Positions
 from entasis_db.live.unreadable import Unreadable
 from entasis_db.live.writer import TickWriter
 from entasis_db.live.writer_async import AsyncTickWriter
-from entasis_db.model import OptionQuote, Trade
+from entasis_db.model import OptionQuote, TimeUnit, Trade
 from entasis_db.readers.options import deribit_contract
 from entasis_db.readers.rows import RowError
 
@@ -54,6 +54,8 @@ class Source(Mapping[tuple[str, str], str]):
         """Make a source; ``exchanges`` adds to EXCHANGES, or replaces some."""
         self._exchanges = {**EXCHANGES, **(exchanges or {})}
         self._markets: dict[tuple[str, str], str] = {}
+        self.time_units: dict[tuple[str, str], TimeUnit] = {}
+        """In which unit each market states times, for the writer that has this as its id_space."""
         self._positions = Positions()
         self._quotes: dict[object, tuple[datetime, list[OptionQuote]]] = {}
         self._warned: set[tuple[str, str]] = set()
@@ -175,6 +177,8 @@ class Source(Mapping[tuple[str, str], str]):
                 side=reading.side,
             )
             check_row(row)
+            if market not in self._markets:
+                self.time_units[market] = exchange.time_unit
             if self._markets.setdefault(market, id_space) != id_space:
                 raise RowError(
                     "id",

@@ -49,7 +49,9 @@ entasis_internal.candle_watermarks,
 entasis_internal.stored_level,
 entasis_internal.candles_known_from,
 entasis_internal.is_known_below_floor,
-entasis_internal.trade_order
+entasis_internal.trade_order,
+entasis_internal.is_exchange_id,
+entasis.id_gaps
 TO entasis_reader;
 
 GRANT INSERT, UPDATE, DELETE ON
@@ -69,6 +71,13 @@ GRANT SELECT, INSERT, UPDATE ON entasis.past_retention TO entasis_writer;
 GRANT EXECUTE ON FUNCTION
 entasis_internal.is_reopened,
 entasis.record_id_space,
+entasis.record_markets,
+entasis_internal.record_disorder,
+entasis_internal.is_same_moment,
+entasis_internal.ids_elsewhere,
+entasis_internal.match_stored_trades,
+entasis_internal.match_repeated_lines,
+entasis_internal.match_staged_trades,
 entasis.ensure_partitions,
 entasis.stage_trades,
 entasis.insert_staged_trades,
@@ -83,7 +92,7 @@ GRANT UPDATE (keep, archived, months_ahead) ON entasis.keep_periods TO entasis_a
 GRANT DELETE ON entasis.quarantine, entasis.past_retention, entasis.markets TO entasis_admin;
 GRANT SELECT, INSERT, UPDATE, DELETE ON entasis.user_logins TO entasis_admin;
 GRANT SELECT ON entasis.maintenance_log TO entasis_admin;
-GRANT EXECUTE ON FUNCTION entasis.check_candles, entasis.flush_caches
+GRANT EXECUTE ON FUNCTION entasis.check_candles, entasis.check_ids, entasis.flush_caches
 TO entasis_admin;
 GRANT EXECUTE ON PROCEDURE
 entasis.maintain,

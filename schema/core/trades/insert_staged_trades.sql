@@ -68,6 +68,10 @@ BEGIN
         );
     END LOOP;
 
+    PERFORM entasis_internal.match_staged_trades(source_name);
+    -- see refuse_repeated_ids()
+    PERFORM set_config('entasis.trade_ids', 'compared', true);
+
     -- Inserts the first row of each key. Rows that were not inserted are compared with the stored ones by the
     -- next statement, whose snapshot includes what other sessions committed in the meantime.
     WITH ranked AS (
@@ -147,8 +151,9 @@ BEGIN
     already_there := (SELECT count(*) FROM pg_temp.entasis_staged_trades) - inserted - refused;
     quarantined := staged - inserted - already_there;
     DELETE FROM pg_temp.entasis_staged_trades;
+    DELETE FROM pg_temp.entasis_staged_units;
 END
 $$;
 
 COMMENT ON FUNCTION entasis.insert_staged_trades IS
-'Inserts the trades of pg_temp.entasis_staged_trades into market_data, and creates the partitions that they need. A trade that is stored already changes nothing, except that its side replaces a stored NULL; one that cannot be stored, or is stored with another price, volume or side, goes to quarantine with the reason. The three counts add up to the number of staged rows; a row that is in quarantine from an earlier load is counted but not written again.';
+'Inserts the trades of pg_temp.entasis_staged_trades into market_data, and creates the partitions that they need. A trade that is stored already changes nothing, except that its side replaces a stored NULL; one that cannot be stored, or is stored with another price, volume or side, goes to quarantine with the reason. So does one whose id is stored at another time, where ids are the exchange''s: unless the finer of the two times cut to the unit of the other is the same, as an archive in microseconds and a feed in milliseconds tell one trade. The three counts add up to the number of staged rows; a row that is in quarantine from an earlier load is counted but not written again.';

@@ -1,25 +1,42 @@
 CREATE OR REPLACE FUNCTION entasis.record_id_space(
-    symbol_name text, exchange_name text, id_space text, source_name text
+    symbol_name text, exchange_name text, id_space text, source_name text,
+    time_unit text DEFAULT NULL
 ) RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    recorded text;
+    market entasis.markets;
 BEGIN
-    SELECT m.id_space INTO recorded FROM entasis.markets AS m
+    SELECT m.* INTO market FROM entasis.markets AS m
     WHERE m.symbol = symbol_name AND m.exchange = exchange_name;
-    IF recorded IS NULL THEN
-        INSERT INTO entasis.markets (symbol, exchange, id_space, source)
-        VALUES (symbol_name, exchange_name, record_id_space.id_space, source_name)
-        ON CONFLICT (symbol, exchange) DO NOTHING;
+    IF market.id_space IS NULL THEN
+        INSERT INTO entasis.markets AS m (
+            symbol, exchange, id_space, source, ids_rise, ids_dense, time_units
+        )
+        SELECT
+            symbol_name, exchange_name, record_id_space.id_space, source_name,
+            k.ids_rise, k.ids_dense, array_remove(ARRAY[time_unit], NULL)
+        FROM entasis_internal.known_id_order(exchange_name, record_id_space.id_space) AS k
+        ON CONFLICT (symbol, exchange) DO UPDATE
+            SET id_space = excluded.id_space,
+                ids_rise = coalesce(excluded.ids_rise, m.ids_rise),
+                ids_dense = coalesce(excluded.ids_dense, m.ids_dense)
+            WHERE m.id_space IS NULL;
         -- another session may have been first, with another id space
-        SELECT m.id_space INTO recorded FROM entasis.markets AS m
+        SELECT m.* INTO market FROM entasis.markets AS m
         WHERE m.symbol = symbol_name AND m.exchange = exchange_name;
     END IF;
-    RETURN recorded;
+    IF time_unit IS NOT NULL AND time_unit <> ALL (market.time_units)
+        AND market.id_space = record_id_space.id_space
+    THEN
+        UPDATE entasis.markets AS m SET time_units = array_append(m.time_units, time_unit)
+        WHERE m.symbol = symbol_name AND m.exchange = exchange_name
+            AND time_unit <> ALL (m.time_units);
+    END IF;
+    RETURN market.id_space;
 END
 $$;
 
 COMMENT ON FUNCTION entasis.record_id_space IS
-'Records the id space of a market when it is first loaded, and returns the recorded one: callers refuse trades of any other. NULL: another session has just recorded one that this snapshot does not show; try again.';
+'Records the id space of a market when it is first loaded, and returns the recorded one: callers refuse trades of any other. time_unit is the unit in which the source states times (s, ms, us), and joins those of the market; NULL: it does not say. NULL returned: another session has just recorded one that this snapshot does not show; try again.';

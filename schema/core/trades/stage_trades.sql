@@ -16,8 +16,15 @@ BEGIN
         side text COLLATE "C"
     ) ON COMMIT DELETE ROWS;
     DELETE FROM pg_temp.entasis_staged_trades;
+    CREATE TEMPORARY TABLE IF NOT EXISTS entasis_staged_units (
+        symbol text COLLATE "C" NOT NULL,
+        exchange text COLLATE "C" NOT NULL,
+        time_unit text NOT NULL,
+        PRIMARY KEY (symbol, exchange)
+    ) ON COMMIT DELETE ROWS;
+    DELETE FROM pg_temp.entasis_staged_units;
 END
 $$;
 
 COMMENT ON FUNCTION entasis.stage_trades IS
-'Creates the session''s empty staging table pg_temp.entasis_staged_trades (line, symbol, exchange, timestamp, id, price, volume, side). Only side may be NULL. COPY into it, then call insert_staged_trades() in the same transaction.';
+'Creates the session''s empty staging table pg_temp.entasis_staged_trades (line, symbol, exchange, timestamp, id, price, volume, side). Only side may be NULL. COPY into it, then call insert_staged_trades() in the same transaction. Also creates pg_temp.entasis_staged_units (symbol, exchange, time_unit): the unit (s, ms, us) in which the source states the times of a market, which may be left out.';

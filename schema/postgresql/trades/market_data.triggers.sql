@@ -21,3 +21,7 @@ EXECUTE FUNCTION entasis_internal.record_moved_trade();
 
 CREATE OR REPLACE TRIGGER refuse_truncate BEFORE TRUNCATE ON entasis.market_data
 FOR EACH STATEMENT EXECUTE FUNCTION entasis_internal.refuse_truncate();
+
+CREATE OR REPLACE TRIGGER ids_after_insert AFTER INSERT ON entasis.market_data
+REFERENCING NEW TABLE AS new_trades
+FOR EACH STATEMENT EXECUTE FUNCTION entasis_internal.refuse_repeated_ids();

@@ -69,7 +69,7 @@ def fill(connection: Connection) -> None:
         Trade(symbol="HUGE", exchange="x", timestamp=months_ago(14), id=n, price=HUGE, volume=HUGE)
         for n in range(3)
     ]
-    ingest_trades(connection, trades, source="fill", id_space="trade")
+    ingest_trades(connection, trades, source="fill", id_space="ordinal")
     quotes = [
         quote(months_ago(5), 0, iv=Decimal("0.65"), gamma=Decimal("0.000000000000000001")),
         quote(months_ago(5), 1, delta=Decimal("-1.50"), theta=-HUGE, vega=Decimal(0)),

@@ -175,7 +175,7 @@ def test_what_came_back_is_read_only_and_stands_in_nobodys_way(
         price=Decimal(1),
         volume=Decimal(1),
     )
-    assert ingest_trades(connection, [new], source="later", id_space="trade").inserted == 1
+    assert ingest_trades(connection, [new], source="later", id_space="ordinal").inserted == 1
     oracle.refresh(connection)
     connection.execute("CALL entasis.rebuild_candles('-infinity', 'infinity')")
     migrate(database.dsn)

@@ -36,7 +36,7 @@ def open_cache(dsn: str, redis: RedisServer | None, **options: Any) -> Cache:
 
 def store(connection: Connection, *trades: Trade) -> None:
     """Store trades; outside a transaction, also bring their candles up to date."""
-    report = ingest_trades(connection, trades, source="f", id_space="trade")
+    report = ingest_trades(connection, trades, source="f", id_space="ordinal")
     assert report.quarantined == 0
     if connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE:
         oracle.refresh(connection)

@@ -76,7 +76,7 @@ def test_every_layer_says_what_the_database_says(
             match what:
                 case "store":
                     # what comes again after a correction is a conflict, and changes nothing
-                    ingest_trades(connection, [given_], source="f", id_space="trade")
+                    ingest_trades(connection, [given_], source="f", id_space="ordinal")
                 case "correct":
                     connection.execute(
                         "UPDATE entasis.market_data SET price = price + 1 WHERE id = %s", [given_]
@@ -266,7 +266,7 @@ def test_what_is_open_is_no_older_than_its_time_to_live(
     ):
         for n in (1, 2):
             made = trade(n, timestamp=now, price=D(n))
-            ingest_trades(connection, [made], source="f", id_space="trade")
+            ingest_trades(connection, [made], source="f", id_space="ordinal")
             threading.Event().wait(life.total_seconds())
             assert_caches_are_right(connection, questions, cache, other)
 

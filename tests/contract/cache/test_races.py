@@ -142,7 +142,7 @@ def test_readers_beside_writers_and_refreshes(database: Database, redis: RedisSe
         with database.connect() as connection:
             for n in range(first, first + 25):
                 at = NOON + timedelta(seconds=chance.randrange(-20_000, 20_000))
-                ingest_trades(connection, [trade(n, timestamp=at)], source="f", id_space="trade")
+                ingest_trades(connection, [trade(n, timestamp=at)], source="f", id_space="ordinal")
                 connection.execute(
                     "DELETE FROM entasis.market_data WHERE id = %s",
                     [chance.randrange(first, first + 25)],

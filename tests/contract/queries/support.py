@@ -20,6 +20,7 @@ from entasis_db.queries import (
     Trade,
 )
 from tests import make
+from tests.db import count_within_timestamps
 from tests.make import MICROSECOND
 
 SECOND, MINUTE, HOUR, DAY = (timedelta(seconds=n) for n in (1, 60, 3600, 86400))
@@ -63,6 +64,7 @@ def example(connection: psycopg.Connection[Any], session: Session = Session()) -
 
 def insert_trades(connection: psycopg.Connection[Any], trades: Sequence[Trade]) -> None:
     """Insert in two statements, so that what is stored may lie in any order."""
+    count_within_timestamps(connection, *((t.symbol, t.exchange) for t in trades))
     half = len(trades) // 2
     for batch in filter(None, (trades[:half], trades[half:])):
         connection.execute(

@@ -45,7 +45,7 @@ def fill(connection: psycopg.Connection[Any]) -> None:
         for back in TRADES_OF
         for day in range(3)
     ]
-    ingest_trades(connection, trades, source="fill", id_space="trade")
+    ingest_trades(connection, trades, source="fill", id_space="ordinal")
     quote = OptionQuote(
         id=0,
         underlying="ETH",
@@ -235,7 +235,7 @@ def test_a_running_reader_holds_nobody_else_up(filled: Database) -> None:
                     price=Decimal(1),
                     volume=Decimal(1),
                 )
-                ingest_trades(other, [late], source="meanwhile", id_space="trade")
+                ingest_trades(other, [late], source="meanwhile", id_space="ordinal")
                 other.execute("DELETE FROM entasis.market_data WHERE id = 99")
                 assert not running.done()
             running.result(60)
@@ -256,7 +256,7 @@ def test_an_administrator_brings_late_candles_up_to_date_first(
             price=Decimal(7),
             volume=Decimal(7),
         )
-        ingest_trades(connected, [late], source="late", id_space="trade")
+        ingest_trades(connected, [late], source="late", id_space="ordinal")
         expected = oracle.candles(oracle.stored_trades(connected), "1m")
         if filled.can("hypertables"):  # which does it every minute
             connected.execute(

@@ -83,7 +83,7 @@ def test_rows_are_written_in_the_order_of_their_key(server: Server, slow: bool) 
     # of now, because a job may compress older ones, and then there is no heap
     now = datetime.now(UTC) - timedelta(minutes=1)
     times = [{"timestamp": now - timedelta(microseconds=n)} for n in range(60)]
-    rows = [trade(n, symbol="ABC"[n % 3], exchange="xy"[n % 2], **times[n]) for n in range(60)]
+    rows = [trade(60 - n, symbol="ABC"[n % 3], exchange="xy"[n % 2], **times[n]) for n in range(60)]
     quotes = [
         quote(n, strike_price=D(n % 7 + 1), underlying="AB"[n % 2], **times[n]) for n in range(60)
     ]

@@ -77,7 +77,7 @@ def test_the_hour_that_a_clock_goes_through_twice(connection: psycopg.Connection
     given_trades = [trade(1, timestamp=early), trade(1, timestamp=late)]
     values = (D("61804.5"), D("0.25"))
     for rows in (given_trades, [*given_trades, trade(2, price=D(0))]):
-        ingest(connection, *rows)
+        ingest(connection, *rows, id_space="ordinal")
         oracle.assert_candles_are_right(
             connection,
             {

@@ -49,7 +49,7 @@ def versions(connection: psycopg.Connection[Any], relation: str) -> list[tuple[A
 def test_trades(shared_connection: psycopg.Connection[Any], rows: list[Trade]) -> None:
     connection = shared_connection
     wipe(connection)
-    written = ingest_trades(connection, rows, source="a", id_space="trade")
+    written = ingest_trades(connection, rows, source="a", id_space="ordinal")
     assert written == IngestReport(inserted=len(rows))
     found = read_trades(connection)
     assert found == sorted(rows, key=trade_key)
@@ -57,7 +57,7 @@ def test_trades(shared_connection: psycopg.Connection[Any], rows: list[Trade]) -
     assert all(type(row) is Trade and row.timestamp.tzinfo is UTC for row in found)
 
     before = versions(connection, "market_data")
-    again = ingest_trades(connection, found, source="a", id_space="trade")
+    again = ingest_trades(connection, found, source="a", id_space="ordinal")
     assert again == IngestReport(already_there=len(rows))
     assert versions(connection, "market_data") == before
 

@@ -70,7 +70,11 @@ def test_ordinals_count_each_group_from_0_however_the_file_comes(
         expected.append((*group, seen[group]))
         seen[group] += 1
     assert len(set(expected)) == len(expected), "a key is unique"
-    text = ENTASIS + "".join(f"x,{s},{t}500,{n},,1,1\n" for n, (s, t) in enumerate(groups))
+    rows: Counter[str] = Counter()
+    text = ENTASIS
+    for symbol, stamp in groups:
+        text += f"x,{symbol},{stamp}500,{rows[symbol]},,1,1\n"
+        rows[symbol] += 1
     path = tmp_path_factory.getbasetemp() / "ordinals.csv"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(files, "CHUNK", chunk)

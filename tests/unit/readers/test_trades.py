@@ -78,14 +78,19 @@ def test_entasis_with_ids(write: Write, pack: Callable[[bytes], bytes]) -> None:
     assert reader.bytes_read == reader.total_bytes == path.stat().st_size
 
 
-def test_entasis_without_ids(write: Write) -> None:
-    path = write(
-        ENTASIS
-        + "x,A,1000,0,,1,1\nx,A,1999,1,,1,1\nx,B,1000,2,,1,1\nx,A,2000,3,,1,1\nx,B,1000,4,,1,1\n"
-    )
+@pytest.mark.parametrize("sequence", ["position", "none"])
+def test_entasis_without_ids(write: Write, sequence: str) -> None:
+    rows = [("A", 1000), ("A", 1999), ("B", 1000), ("A", 2000), ("B", 1000)]
+    counts = dict.fromkeys("AB", 0)
+    text = ENTASIS
+    for symbol, stamp in rows:
+        number = str(counts[symbol]) if sequence == "position" else ""
+        text += f"x,{symbol},{stamp},{number},,1,1\n"
+        counts[symbol] += 1
+    path = write(text)
     reader = read_trades(path)
-    rows = list(reader)
-    assert [(row.trade.symbol, row.trade.id) for row in rows if isinstance(row, TradeRow)] == [
+    found = list(reader)
+    assert [(row.trade.symbol, row.trade.id) for row in found if isinstance(row, TradeRow)] == [
         ("A", 0),
         ("A", 1),
         ("B", 0),
@@ -93,8 +98,44 @@ def test_entasis_without_ids(write: Write) -> None:
         ("B", 1),
     ]
     assert set(reader.id_spaces.values()) == {"ordinal"}
-    assert list(reader) == rows, "a file can be read again"
+    assert list(reader) == found, "a file can be read again"
     assert reader.truncated_nanoseconds == 1, "and is counted once"
+
+
+@pytest.mark.parametrize(
+    ("numbers", "spaces"),
+    [
+        ("101", {"sequence"}),
+        ("0 1 2", {"ordinal"}),
+        ("0", {"ordinal"}),
+        ("0 1 3", {"sequence"}),
+        ("0 0", {"sequence"}),
+        ("1 2 3", {"sequence"}),
+        ("0 1 z 3", {"ordinal"}),  # the line that cannot be read was one of them
+        ("0 1 z 4", {"sequence"}),
+    ],
+)
+def test_a_sequence_that_counts_the_rows_is_a_position(
+    write: Write, numbers: str, spaces: set[str]
+) -> None:
+    lines = "".join(f"x,A,{n}000,{text},,1,1\n" for n, text in enumerate(numbers.split()))
+    path = write(ENTASIS + lines)
+    reader = read_trades(path)
+    ids = [row.trade.id for row in reader if isinstance(row, TradeRow)]
+    assert set(reader.id_spaces.values()) == spaces
+    given = [int(text) for text in numbers.split() if text.isdecimal()]
+    assert ids == (given if spaces == {"sequence"} else [0] * len(given))
+    for kind, space in (("exchange", "sequence"), ("position", "ordinal")):
+        reader = read_trades(path, sequence=kind)  # type: ignore[arg-type]
+        assert list(reader)
+        assert set(reader.id_spaces.values()) == {space}
+
+
+def test_each_market_has_a_sequence_of_its_own(write: Write) -> None:
+    path = write(ENTASIS + "x,A,1,0,,1,1\nx,B,1,7,,1,1\nx,A,1,1,,1,1\nx,C,1,0,5,1,1\n")
+    reader = read_trades(path)
+    assert [row.trade.id for row in reader if isinstance(row, TradeRow)] == [0, 7, 1, 5]
+    assert list(reader.id_spaces.values()) == ["ordinal", "sequence", "trade"]
 
 
 @pytest.mark.parametrize("standard_input", [False, True], ids=["file", "pipe"])
@@ -160,7 +201,8 @@ def test_sequence_must_increase_where_ordinals_rest_on_it(write: Write) -> None:
         + "x,A,1,5,,1,1\nx,A,1,5,,1,1\nx,A,1,4,,1,1\nx,B,1,4,,1,1\n"
         + "x,A,1,z,,1,1\nx,A,1,6,,1,1\nx,A,1,,,1,1\n"
     )
-    found = [row.trade.id if isinstance(row, TradeRow) else row.code for row in read_trades(path)]
+    reader = read_trades(path, sequence="position")
+    found = [row.trade.id if isinstance(row, TradeRow) else row.code for row in reader]
     assert found == [0, "sequence", "sequence", 0, "sequence", 1, 2]
 
 
@@ -170,7 +212,7 @@ def test_sequence_does_not_matter_where_trades_have_ids(write: Write) -> None:
 
 def test_the_first_trade_of_a_market_decides_its_id_space(write: Write) -> None:
     path = write(
-        ENTASIS + "x,A,1,0,7,1,1\nx,A,1,1,,1,1\nx,B,1,2,,1,1\nx,B,1,3,9,1,1\nx,A,1,4,8,1,1\n"
+        ENTASIS + "x,A,1,0,7,1,1\nx,A,1,1,,1,1\nx,B,1,0,,1,1\nx,B,1,1,9,1,1\nx,A,1,4,8,1,1\n"
     )
     reader = read_trades(path)
     found = [row.id_space if isinstance(row, TradeRow) else row.code for row in reader]

@@ -1,0 +1,86 @@
+-- Loaders compare ids before they insert, and say so for one statement: entasis.trade_ids. Anybody may set it;
+-- it protects from mistakes, not from their makers. SECURITY DEFINER, because writers may not write to
+-- entasis.markets. The new trades are in the table by now, so that each is compared with the others too.
+-- Where no loader has said what ids are, only what is equal but for the unit of time is taken for one trade:
+-- rows may be numbered within each timestamp.
+CREATE OR REPLACE FUNCTION entasis_internal.refuse_repeated_ids() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET enable_nestloop = off
+AS $$
+DECLARE
+    market record;
+    piece tstzrange;
+    repeat record;
+BEGIN
+    IF current_setting('entasis.trade_ids', true) = 'compared' THEN
+        PERFORM set_config('entasis.trade_ids', '', true);
+        RETURN NULL;
+    END IF;
+
+    FOR market IN
+        SELECT g.*, m.symbol IS NULL AS is_new, m.id_space, m.ids_rise
+        FROM (
+            SELECT n.symbol, n.exchange, min(n.timestamp) AS first_time, max(n.timestamp) AS last_time,
+                min(n.id) AS first_id, max(n.id) AS last_id
+            FROM new_trades AS n
+            GROUP BY n.symbol, n.exchange
+        ) AS g
+        LEFT JOIN entasis.markets AS m ON g.symbol = m.symbol AND g.exchange = m.exchange
+        WHERE entasis_internal.is_exchange_id(m.id_space)
+        ORDER BY g.symbol, g.exchange
+    LOOP
+        IF market.is_new THEN
+            INSERT INTO entasis.markets (symbol, exchange, source)
+            VALUES (market.symbol, market.exchange, 'sql')
+            ON CONFLICT (symbol, exchange) DO NOTHING;
+        END IF;
+        FOR piece IN
+            SELECT unnest(
+                tstzmultirange(tstzrange(
+                    market.first_time - interval '1 second', market.last_time + interval '1 second',
+                    '[]'
+                ))
+                + CASE WHEN market.id_space <> '' AND market.ids_rise IS NOT FALSE THEN entasis_internal.ids_elsewhere(
+                    market.symbol, market.exchange, market.first_time, market.last_time,
+                    market.first_id, market.last_id
+                ) ELSE '{}' END
+            )
+        LOOP
+            SELECT n.id, n.timestamp AS told, d.timestamp AS stored INTO repeat
+            FROM new_trades AS n
+            INNER JOIN entasis.market_data AS d ON n.id = d.id AND n.timestamp <> d.timestamp
+            WHERE n.symbol = market.symbol AND n.exchange = market.exchange
+                AND d.symbol = market.symbol AND d.exchange = market.exchange
+                AND d.timestamp >= lower(piece) AND d.timestamp <= upper(piece)
+                AND (
+                    market.id_space IS NOT NULL
+                    OR (
+                        n.price = d.price AND n.volume = d.volume
+                        AND (
+                            entasis_internal.is_same_moment(n.timestamp, d.timestamp, 'us', '{s,ms}')
+                            OR entasis_internal.is_same_moment(d.timestamp, n.timestamp, 'us', '{s,ms}')
+                        )
+                    )
+                )
+            LIMIT 1;
+            IF FOUND THEN
+                RAISE unique_violation USING
+                    MESSAGE = format(
+                        'trade %s of %s %s at %s is stored at %s already',
+                        repeat.id, market.exchange, market.symbol,
+                        repeat.told AT TIME ZONE 'UTC', repeat.stored AT TIME ZONE 'UTC'
+                    ),
+                    HINT = 'An id of the exchange is one trade, whatever its time. Where ids are unique'
+                        ' only within a timestamp, record it first: SELECT entasis.record_id_space('
+                        'symbol, exchange, ''ordinal'', source).',
+                    TABLE = 'market_data', SCHEMA = 'entasis';
+            END IF;
+        END LOOP;
+    END LOOP;
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION entasis_internal.refuse_repeated_ids IS
+'Trigger of market_data: refuses trades that plain SQL inserts although their id is stored at another time, where ids are the exchange''s (SQLSTATE 23505), and records their market. Looks at the trades within a second, and at all times where ids rise with time. In a market whose id space nobody recorded, only what is equal but for the unit of time is refused.';
