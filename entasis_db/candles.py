@@ -12,7 +12,7 @@ Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class WrongCandle:
+class CandleDifference:
     """A stored candle that is not what its trades say."""
 
     relation: str
@@ -24,28 +24,49 @@ class WrongCandle:
     bucket: datetime
     """When its bucket begins; UTC."""
     problem: str
-    """What is wrong, in one word, as in entasis.check_candles()."""
+    """``missing trades``; or, where the candle is wrong, ``missing``, ``surplus`` or ``different``:
+    as in entasis.check_candles()."""
+    missing_trades: int
+    """Trades that it counts and market_data does not hold. 0: the candle is wrong."""
 
 
 def check_candles(
     connection: psycopg.Connection[Any],
     from_time: datetime | None = None,
     to_time: datetime | None = None,
-) -> list[WrongCandle]:
+) -> list[CandleDifference]:
     """Return the stored candles that differ from the trades of the UTC days in the range.
 
     The range is [from_time, to_time), widened to whole days; None is no bound. ``connection``
-    belongs to a member of entasis_admin. Raises psycopg.Error when the server refuses.
+    belongs to a member of entasis_admin. On engine timescaledb, candles count what was deleted
+    until they are refreshed. Raises psycopg.Error when the server refuses, and for a range that is
+    empty or reversed.
     """
     with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
         cursor.execute(
-            "SELECT relation, exchange, symbol, bucket, problem FROM entasis.check_candles(%s, %s)",
+            "SELECT relation, exchange, symbol, bucket, problem, missing_trades"
+            " FROM entasis.check_candles(%s, %s)",
             [from_time or "-infinity", to_time or "infinity"],
         )
         return [
-            WrongCandle(relation, exchange, symbol, bucket.astimezone(UTC), problem)
-            for relation, exchange, symbol, bucket, problem in cursor
+            CandleDifference(relation, exchange, symbol, bucket.astimezone(UTC), problem, missing)
+            for relation, exchange, symbol, bucket, problem, missing in cursor
         ]
+
+
+def refresh_candles(
+    connection: psycopg.Connection[Any],
+    from_time: datetime | None = None,
+    to_time: datetime | None = None,
+) -> None:
+    """Bring the candles of [from_time, to_time) up to date with all committed trades.
+
+    None is no bound. ``connection`` is in autocommit mode and belongs to a member of
+    entasis_admin. Raises psycopg.Error when the server refuses.
+    """
+    connection.execute(
+        "CALL entasis.refresh_candles(%s, %s)", [from_time or "-infinity", to_time or "infinity"]
+    )
 
 
 def rebuild_candles(
@@ -53,11 +74,16 @@ def rebuild_candles(
     from_time: datetime,
     to_time: datetime,
     progress: Progress = lambda _: None,
+    *,
+    force: bool = False,
 ) -> None:
     """Compute the candles of the UTC days of [from_time, to_time) anew from their trades.
 
-    ``connection`` is in autocommit mode and belongs to a member of entasis_admin. ``progress`` is
-    called with each line that the server reports. Raises psycopg.Error when the server refuses.
+    A range in which trades are missing, because a candle counts more than market_data holds, is
+    refused (psycopg.errors.ObjectNotInPrerequisiteState), unless ``force`` is true: its candles
+    then count only what is left. ``connection`` is in autocommit mode and belongs to a member of
+    entasis_admin. ``progress`` is called with each line that the server reports. Raises
+    psycopg.Error when the server refuses, and for a range that is empty or reversed.
     """
     if not connection.autocommit:
         raise ValueError("rebuild over a connection in autocommit mode: it commits as it goes")
@@ -67,6 +93,6 @@ def rebuild_candles(
 
     connection.add_notice_handler(report)
     try:
-        connection.execute("CALL entasis.rebuild_candles(%s, %s)", [from_time, to_time])
+        connection.execute("CALL entasis.rebuild_candles(%s, %s, %s)", [from_time, to_time, force])
     finally:
         connection.remove_notice_handler(report)

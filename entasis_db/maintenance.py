@@ -61,6 +61,16 @@ def maintenance_plan(connection: psycopg.Connection[Any]) -> list[PlannedDrop]:
     ]
 
 
+def left_over(connection: psycopg.Connection[Any]) -> int:
+    """Count what is past its keep period and waits for an archive, or was in use.
+
+    What a restore holds there is not counted. ``connection`` belongs to a member of entasis_admin.
+    Raises psycopg.Error when the server refuses.
+    """
+    ((count,),) = _rows(connection, _LEFT_OVER)
+    return int(count)
+
+
 def maintain(connection: psycopg.Connection[Any], progress: Progress = lambda _: None) -> None:
     """Do what has to happen daily: partitions ahead, drops, statistics.
 
@@ -127,6 +137,18 @@ def _drop_concurrently(connection: psycopg.Connection[Any], progress: Progress) 
         if not connection.closed:
             connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(acting_before)))
 
+
+_LEFT_OVER = """
+    SELECT count(*)
+    FROM entasis_internal.expired_partitions() AS e
+    INNER JOIN entasis.keep_periods AS k ON e.relation = k.relation
+    WHERE entasis_internal.restore_hold(e.relation, e.from_time, e.to_time) IS NULL
+    AND (
+        e.kept_because IS NULL
+        OR k.archived
+        AND entasis_internal.archive_fault(e.relation, e.from_time, e.to_time) IS NOT NULL
+    )
+"""
 
 _NEXT_EXPIRED = """
     SELECT e.relation, e.partition_name, e.from_time, e.to_time

@@ -1,6 +1,15 @@
 """The command ``entasis``: what a DBA and the people on call do by hand or from a scheduler."""
 
-from entasis_db.cli import archive, candles, environment, installation, load, reopen, retention
+from entasis_db.cli import (
+    archive,
+    candles,
+    check,
+    environment,
+    installation,
+    load,
+    reopen,
+    retention,
+)
 from entasis_db.cli.root import main
 
 __all__ = ["main"]
@@ -8,7 +17,7 @@ __all__ = ["main"]
 for _command in (
     *(installation.migrate, installation.status, installation.rollback),
     *(environment.url, environment.env, environment.psql, environment.stop),
-    *(load.load, candles.candles, candles.check, candles.rebuild),
+    *(load.load, candles.candles, check.check, check.rebuild),
     *(retention.maintain, archive.archive, archive.restore, reopen.reopen),
 ):
     main.add_command(_command)

@@ -128,6 +128,7 @@ def restore(
 
     Into a new table beside the relation, or with --attach into the relation itself.
     """
+    arguments.check_range(from_time, to_time)
     archives = _archives()
     store = _store(url, "--from")
     with target.connect() as connection, archiving() as progress:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import click
 
 from entasis_db.cli.exit_codes import ExitCode
-from entasis_db.cli.output import fail
+from entasis_db.cli.output import fail, when
 
 
 def moment(_ctx: click.Context, _param: click.Parameter, text: str | None) -> datetime | None:
@@ -18,6 +18,12 @@ def moment(_ctx: click.Context, _param: click.Parameter, text: str | None) -> da
         return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         fail(f"{text!r} is no time; write 2024-08-08 or 2024-08-08T23:55 (UTC)", ExitCode.USAGE)
+
+
+def check_range(from_time: datetime | None, to_time: datetime | None) -> None:
+    """Refuse a range that is empty or reversed: it was hardly meant."""
+    if from_time is not None and to_time is not None and not from_time < to_time:
+        fail(f"{when(to_time)} is not after {when(from_time)}", ExitCode.USAGE)
 
 
 from_time = click.argument("from_time", callback=moment)

@@ -1,4 +1,4 @@
-"""Commands for candles: shown, compared with their trades, and computed anew."""
+"""The command that shows candles, as a table or drawn."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,7 +8,6 @@ import psycopg
 from rich.table import Table
 
 from entasis_db import queries
-from entasis_db.candles import check_candles, rebuild_candles
 from entasis_db.cli import arguments
 from entasis_db.cli.chart import draw
 from entasis_db.cli.exit_codes import ExitCode
@@ -16,37 +15,6 @@ from entasis_db.cli.output import fail, minute, out, print_whole, step, when
 from entasis_db.cli.target import Target
 
 _FIRST_MOMENT = datetime(2009, 1, 1, tzinfo=UTC)
-
-
-@click.command()
-@arguments.optional_from_time
-@arguments.optional_to_time
-@click.pass_obj
-def check(target: Target, from_time: datetime | None, to_time: datetime | None) -> None:
-    """Compare the stored candles with their trades; exit 1 when one is wrong.
-
-    FROM_TIME and TO_TIME are dates or times in UTC; without them, all there is.
-    """
-    with target.connect() as connection:
-        wrong = check_candles(connection, from_time, to_time)
-    for fault in wrong:
-        step(
-            f"{fault.relation} {fault.exchange} {fault.symbol} {when(fault.bucket)}: "
-            f"{fault.problem}"
-        )
-    if wrong:
-        fail(f"{len(wrong)} candles are wrong. Mend them with: entasis rebuild FROM TO")
-    step("every candle is what its trades say")
-
-
-@click.command()
-@arguments.from_time
-@arguments.to_time
-@click.pass_obj
-def rebuild(target: Target, from_time: datetime, to_time: datetime) -> None:
-    """Compute the candles of the UTC days from FROM_TIME up to TO_TIME anew."""
-    with target.connect() as connection:
-        rebuild_candles(connection, from_time, to_time, progress=step)
 
 
 @click.command()

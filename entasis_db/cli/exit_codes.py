@@ -1,4 +1,4 @@
-"""What the exit code of ``entasis`` says to a scheduler."""
+"""What the exit code of ``entasis`` says to a scheduler: the same for every command."""
 
 from enum import IntEnum
 
@@ -13,11 +13,12 @@ class ExitCode(IntEnum):
     USAGE = 2
     """The command was written wrongly, and nothing was begun."""
     LEFT_OVER = 3
-    """Done, with something left over that the next run must do. No command ends with it yet."""
+    """Done, with something left over: load put rows into quarantine, or maintain left partitions
+    that wait for an archive or are in use."""
     CANDLES_DIFFER = 4
-    """check: candles differ from their trades. Not used yet: such a check has FAILED."""
+    """check: candles are wrong, and entasis rebuild mends them."""
     TRADES_MISSING = 5
-    """check: trades of a candle are missing. Not used yet: such a check has FAILED."""
+    """check: candles count trades that are not stored, whatever else is wrong."""
 
 
 EXPLAINED = "Exit codes: " + ", ".join(
@@ -26,5 +27,8 @@ EXPLAINED = "Exit codes: " + ", ".join(
         (ExitCode.DONE, "done"),
         (ExitCode.FAILED, "failed (standard error says why)"),
         (ExitCode.USAGE, "the command was written wrongly"),
+        (ExitCode.LEFT_OVER, "done, with something left over (standard error says what)"),
+        (ExitCode.CANDLES_DIFFER, "check: candles are wrong"),
+        (ExitCode.TRADES_MISSING, "check: trades are missing"),
     )
 )

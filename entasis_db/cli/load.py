@@ -9,7 +9,7 @@ import click
 import psycopg
 
 from entasis_db.cli.exit_codes import ExitCode
-from entasis_db.cli.output import complain, step
+from entasis_db.cli.output import complain, note, step
 from entasis_db.cli.progress import loading
 from entasis_db.cli.root import Group
 from entasis_db.cli.target import Target
@@ -94,6 +94,7 @@ def options(target: Target, files: tuple[str, ...], layout: str | None) -> None:
 
 def _load_files(target: Target, files: tuple[str, ...], relation: str, loader: Loader) -> None:
     failed = False
+    quarantined_rows = 0
     with target.connect() as connection:
         for file in files:
             try:
@@ -103,9 +104,13 @@ def _load_files(target: Target, files: tuple[str, ...], relation: str, loader: L
                 complain(str(error))
                 failed = True
             else:
+                quarantined_rows += loaded.report.quarantined
                 _summarise(connection, relation, loaded)
     if failed:
         sys.exit(ExitCode.FAILED)
+    if quarantined_rows:
+        note(f"{quarantined_rows} rows are in quarantine, and the others are stored")
+        sys.exit(ExitCode.LEFT_OVER)
 
 
 def _summarise(connection: psycopg.Connection[Any], relation: str, loaded: Loaded) -> None:

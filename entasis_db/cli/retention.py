@@ -1,9 +1,12 @@
 """The command that a scheduler calls daily."""
 
+import sys
+
 import click
 
 from entasis_db import maintenance
-from entasis_db.cli.output import minute, step
+from entasis_db.cli.exit_codes import ExitCode
+from entasis_db.cli.output import minute, note, step
 from entasis_db.cli.target import Target
 
 
@@ -21,7 +24,14 @@ def maintain(target: Target, dry_run: bool) -> None:
             _show(maintenance.maintenance_plan(connection))
             return
         maintenance.maintain(connection, progress=step)
+        waiting = maintenance.left_over(connection)
     step("maintained")
+    if waiting:
+        note(
+            f"{waiting} partitions past their keep period stay: they wait for an archive, or are "
+            "in use. entasis maintain --dry-run says which"
+        )
+        sys.exit(ExitCode.LEFT_OVER)
 
 
 def _show(planned: list[maintenance.PlannedDrop]) -> None:

@@ -10,8 +10,12 @@ BEGIN
         USING ERRCODE = 'null_value_not_allowed',
             HINT = 'Use ''-infinity'' and ''infinity'' for everything.';
     END IF;
+    IF NOT from_time < to_time THEN
+        RAISE EXCEPTION 'from_time (%) must lie before to_time (%)', from_time, to_time
+        USING ERRCODE = 'invalid_parameter_value', HINT = 'to_time is not included.';
+    END IF;
 END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.check_range_bounds IS
-'Raises null_value_not_allowed if a bound of a range [from_time, to_time) is NULL.';
+'Raises null_value_not_allowed if a bound of a range [from_time, to_time) is NULL, invalid_parameter_value if the range is empty or reversed.';

@@ -1,7 +1,7 @@
 -- Commits after each day of a market, which bounds its memory and how long a writer waits for it.
 -- maintain() explains why every name is qualified.
 CREATE OR REPLACE PROCEDURE entasis.rebuild_candles(
-    from_time timestamptz, to_time timestamptz
+    from_time timestamptz, to_time timestamptz, forced boolean DEFAULT false
 )
 LANGUAGE plpgsql
 AS $$
@@ -12,6 +12,9 @@ DECLARE
     days bigint := 0;
 BEGIN
     PERFORM entasis_internal.check_range_bounds(from_time, to_time);
+    IF forced IS NOT TRUE THEN
+        PERFORM entasis_internal.refuse_missing_trades(from_time, to_time);
+    END IF;
     FOR m IN SELECT w.symbol, w.exchange FROM entasis_internal.known_markets() AS w LOOP
         FOR d IN
             SELECT w.day
@@ -20,7 +23,7 @@ BEGIN
             ) AS w
         LOOP
             looked_at := looked_at OPERATOR(pg_catalog.+)
-                entasis_internal.rebuild_market_day(m.symbol, m.exchange, d.day);
+                entasis_internal.rebuild_market_day(m.symbol, m.exchange, d.day, forced);
             days := days OPERATOR(pg_catalog.+) 1;
             COMMIT;
         END LOOP;
@@ -30,4 +33,4 @@ END
 $$;
 
 COMMENT ON PROCEDURE entasis.rebuild_candles IS
-'Recomputes the candles of the UTC days that overlap [from_time, to_time) from their trades, while writers run. Does not change candles below the floor. Commits after each day of a market, so it cannot run inside a transaction block.';
+'Recomputes the candles of the UTC days that overlap [from_time, to_time) from their trades, while writers run. Refuses a range in which trades are missing, that is, a candle counts more than market_data holds, unless forced. Does not change candles below the floor. Commits after each day of a market, so it cannot run inside a transaction block.';

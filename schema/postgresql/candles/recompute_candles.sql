@@ -1,4 +1,4 @@
--- All touched buckets are locked first; a later statement, whose snapshot is newer than the locks, reads the
+-- All touched buckets are locked first (lock_candles()); a later statement, whose snapshot is newer than the locks, reads the
 -- trades. A single statement that did both would read the trades as they were before it waited.
 CREATE OR REPLACE FUNCTION entasis_internal.recompute_candles(touched entasis.ohlcv_1m[])
 RETURNS void
@@ -16,18 +16,7 @@ BEGIN
     -- that statement's new trades: merging them afterwards would count them twice.
     PERFORM set_config('entasis.recompute', 'on', true);
 
-    -- DO UPDATE ... WHERE false locks an existing row without changing it. Above READ COMMITTED all
-    -- statements use one snapshot, and a candle that was changed or deleted after it fails here or in the
-    -- UPDATE below with 40001.
-    INSERT INTO entasis.ohlcv_1m AS c
-    SELECT t.* FROM unnest(minutes) AS t ORDER BY t.symbol, t.exchange, t.bucket
-    ON CONFLICT (symbol, exchange, bucket) DO UPDATE SET trades = c.trades WHERE false;
-    INSERT INTO entasis.ohlcv_1h AS c
-    SELECT t.* FROM unnest(hours) AS t ORDER BY t.symbol, t.exchange, t.bucket
-    ON CONFLICT (symbol, exchange, bucket) DO UPDATE SET trades = c.trades WHERE false;
-    INSERT INTO entasis.ohlcv_1d AS c
-    SELECT t.* FROM unnest(days) AS t ORDER BY t.symbol, t.exchange, t.bucket
-    ON CONFLICT (symbol, exchange, bucket) DO UPDATE SET trades = c.trades WHERE false;
+    PERFORM entasis_internal.lock_candles(minutes, hours, days);
 
     UPDATE entasis.ohlcv_1m AS c SET
         open = n.opening[3],

@@ -4,6 +4,7 @@ CREATE OR REPLACE PROCEDURE entasis.refresh_candles(
 LANGUAGE plpgsql
 AS $$
 BEGIN
+    PERFORM entasis_internal.check_range_bounds(from_time, to_time);
     -- nothing to do: on this engine candles are updated in the writer's transaction
 END
 $$;

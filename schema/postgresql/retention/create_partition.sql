@@ -59,6 +59,12 @@ BEGIN
         format('Partition of entasis.%s: [%s, %s) UTC.',
             relation_name, to_char(month_start, 'YYYY-MM-DD'), to_char(month_end, 'YYYY-MM-DD'))
     );
+    INSERT INTO entasis_internal.known_partitions AS s (
+        relation, partition_name, from_time, to_time
+    )
+    VALUES (relation_name, partition_name, month_start, month_end)
+    ON CONFLICT (relation, from_time, to_time) DO UPDATE
+        SET partition_name = excluded.partition_name;
     INSERT INTO entasis.maintenance_log (action, relation, detail)
     VALUES ('create', relation_name, partition_name);
     RETURN true;

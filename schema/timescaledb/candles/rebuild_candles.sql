@@ -1,6 +1,6 @@
 -- refresh_levels() explains why only the owner may, maintain() why every name is qualified.
 CREATE OR REPLACE PROCEDURE entasis.rebuild_candles(
-    from_time timestamptz, to_time timestamptz
+    from_time timestamptz, to_time timestamptz, forced boolean DEFAULT false
 )
 LANGUAGE plpgsql
 AS $$
@@ -14,12 +14,19 @@ BEGIN
         USING ERRCODE = 'insufficient_privilege',
             HINT = 'CALL entasis.refresh_candles(from_time, to_time) brings up to date all candles whose trades have changed.';
     END IF;
-    CALL entasis_internal.refresh_levels(from_time, to_time, true);
+    IF forced IS NOT TRUE THEN
+        -- candles still count what was deleted since the last refresh
+        CALL entasis_internal.refresh_levels(from_time, to_time, 'changed');
+        PERFORM entasis_internal.refuse_missing_trades(from_time, to_time);
+        CALL entasis_internal.refresh_levels(from_time, to_time, 'all with trades');
+    ELSE
+        CALL entasis_internal.refresh_levels(from_time, to_time, 'all');
+    END IF;
     SELECT pg_catalog.count(*), pg_catalog.count(DISTINCT (
         c.symbol, c.exchange, pg_catalog.date_trunc('day', c.bucket, 'UTC')
     )) INTO minutes, days
     FROM entasis_internal.refresh_windows(
-        rebuild_candles.from_time, rebuild_candles.to_time
+        rebuild_candles.from_time, rebuild_candles.to_time, forced IS TRUE
     ) AS r
     INNER JOIN entasis.ohlcv_1m AS c
         ON c.bucket OPERATOR(pg_catalog.>=) r.window_from
@@ -30,4 +37,4 @@ END
 $$;
 
 COMMENT ON PROCEDURE entasis.rebuild_candles IS
-'Recomputes the candles of the UTC days that overlap [from_time, to_time) from their trades, changed or not. Does not change candles below the floor. Commits after each step, so it cannot run inside a transaction block. Needs the rights of entasis_owner.';
+'Recomputes the candles of the UTC days that overlap [from_time, to_time) from their trades, changed or not. Refuses a range in which trades are missing, that is, a candle counts more than market_data holds, unless forced. Does not change candles below the floor. Commits after each step, so it cannot run inside a transaction block. Needs the rights of entasis_owner.';

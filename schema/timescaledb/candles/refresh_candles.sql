@@ -11,7 +11,7 @@ BEGIN
         CALL entasis_internal.await_refresh();
         RETURN;
     END IF;
-    CALL entasis_internal.refresh_levels(from_time, to_time, false);
+    CALL entasis_internal.refresh_levels(from_time, to_time, 'changed');
 END
 $$;
 

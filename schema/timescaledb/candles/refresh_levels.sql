@@ -1,7 +1,7 @@
 -- It commits, so it cannot be SECURITY DEFINER, and only the owner of continuous aggregates may refresh them.
 -- maintain() explains why every name is qualified.
 CREATE OR REPLACE PROCEDURE entasis_internal.refresh_levels(
-    from_time timestamptz, to_time timestamptz, forced boolean
+    from_time timestamptz, to_time timestamptz, candles text
 )
 LANGUAGE plpgsql
 AS $$
@@ -20,13 +20,15 @@ BEGIN
     CALL entasis_internal.acquire_refresh_lock();
     FOR w IN
         SELECT * FROM entasis_internal.refresh_windows(
-            refresh_levels.from_time, refresh_levels.to_time
+            refresh_levels.from_time,
+            refresh_levels.to_time,
+            candles OPERATOR(pg_catalog.=) 'all'
         )
     LOOP
         -- refresh_windows() explains why not in batches
         CALL public.refresh_continuous_aggregate(
             pg_catalog.format('entasis.%I', w.relation)::pg_catalog.regclass,
-            w.window_from, w.window_to, force => forced, options => '{"buckets_per_batch": 0}'
+            w.window_from, w.window_to, force => candles OPERATOR(pg_catalog.<>) 'changed', options => '{"buckets_per_batch": 0}'
         );
         -- until 2.23 it leaves its last transaction open; changes are recorded at the commit
         COMMIT;
@@ -41,4 +43,4 @@ END
 $$;
 
 COMMENT ON PROCEDURE entasis_internal.refresh_levels IS
-'Refreshes the continuous aggregates for the UTC days that overlap [from_time, to_time), minutes first: what has changed, or everything if forced. Commits after each step. Needs the rights of entasis_owner.';
+'Refreshes the continuous aggregates for the UTC days that overlap [from_time, to_time), minutes first. candles is ''changed'' for those whose trades have changed, ''all with trades'' for all of the chunks that exist, ''all'' for those of dropped chunks too, which are deleted then. Commits after each step. Needs the rights of entasis_owner.';

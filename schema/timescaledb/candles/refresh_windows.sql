@@ -5,7 +5,7 @@
 -- (buckets_per_batch) are not used, because 2.28.3 omits the last bucket of a range of changes that ends
 -- exactly where that bucket starts.
 CREATE OR REPLACE FUNCTION entasis_internal.refresh_windows(
-    from_time timestamptz, to_time timestamptz
+    from_time timestamptz, to_time timestamptz, with_gaps boolean
 ) RETURNS TABLE (relation text, window_from timestamptz, window_to timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -42,6 +42,33 @@ BEGIN ATOMIC
         FROM asked AS a
         CROSS JOIN entasis.reopened AS r
         WHERE r.relation = 'market_data'
+    ),
+
+    chunks AS (
+        SELECT
+            p.from_time,
+            p.to_time,
+            lag(p.to_time, 1, '-infinity') OVER (ORDER BY p.from_time) AS gap_from
+        FROM entasis_internal.partitions_of('market_data') AS p
+    ),
+
+    spans AS (
+        SELECT
+            c.from_time,
+            c.to_time
+        FROM chunks AS c
+        UNION ALL
+        SELECT
+            c.gap_from AS from_time,
+            c.from_time AS to_time
+        FROM chunks AS c
+        WHERE with_gaps
+        UNION ALL
+        SELECT
+            coalesce(max(c.to_time), '-infinity') AS from_time,
+            'infinity' AS to_time
+        FROM chunks AS c
+        HAVING with_gaps
     )
 
     SELECT
@@ -52,10 +79,10 @@ BEGIN ATOMIC
         SELECT
             1 AS rank,
             'ohlcv_1m' AS relation,
-            greatest(d.from_day, p.from_time) AS window_from,
-            least(d.to_day, p.to_time, date_trunc('minute', clock_timestamp())) AS window_to
+            greatest(d.from_day, s.from_time) AS window_from,
+            least(d.to_day, s.to_time, date_trunc('minute', clock_timestamp())) AS window_to
         FROM days AS d
-        CROSS JOIN LATERAL entasis_internal.partitions_of('market_data') AS p
+        CROSS JOIN spans AS s
         UNION ALL
         SELECT
             l.rank,
@@ -75,4 +102,4 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION entasis_internal.refresh_windows IS
-'The windows to refresh in each continuous aggregate for [from_time, to_time), minutes first: whole UTC days above the floor, and reopened ones below it, up to the bucket that is open now.';
+'The windows to refresh in each continuous aggregate for [from_time, to_time), minutes first: whole UTC days above the floor, and reopened ones below it, up to the bucket that is open now. Minutes of which no chunk of trades exists only with_gaps.';

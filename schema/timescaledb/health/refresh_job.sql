@@ -11,9 +11,11 @@ BEGIN
     ON CONFLICT (only_row) DO UPDATE
         SET started_at = excluded.started_at, finished_at = excluded.finished_at
         WHERE l.started_at OPERATOR(pg_catalog.<) excluded.started_at;
+    -- chunks are made by the rows that need them: this is where new ones are noted first
+    PERFORM entasis_internal.record_partitions();
     COMMIT;
 END
 $$;
 
 COMMENT ON PROCEDURE entasis_internal.refresh_job IS
-'Job: brings every candle above the floor up to date with its trades, however late they came, and records the run in last_refresh. Only what has changed is computed.';
+'Job: brings every candle above the floor up to date with its trades, however late they came, records the run in last_refresh, and notes new chunks in known_partitions. Only what has changed is computed.';

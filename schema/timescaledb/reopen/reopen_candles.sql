@@ -15,7 +15,9 @@ BEGIN
         RAISE EXCEPTION 'candles of the range have to be made, and only a member of entasis_owner may refresh continuous aggregates'
         USING ERRCODE = 'insufficient_privilege';
     END IF;
-    CALL entasis_internal.refresh_levels(reopen_candles.from_time, reopen_candles.to_time, true);
+    CALL entasis_internal.refresh_levels(
+        reopen_candles.from_time, reopen_candles.to_time, 'all with trades'
+    );
 END
 $$;
 

@@ -35,6 +35,14 @@ def succeeds(database: Database | str | None, *arguments: str) -> str:
     return result.stdout
 
 
+def leaves(database: Database | str | None, *arguments: str) -> str:
+    """Answer what is said by a command that is done and left something over."""
+    result = entasis(database, *arguments)
+    assert result.exit_code == 3, result.output
+    assert result.stderr.count("\n") == 1
+    return result.stdout
+
+
 def fails(database: Database | str | None, *arguments: str, code: int = 1) -> str:
     """Answer the one line that says why."""
     result = entasis(database, *arguments)

@@ -21,10 +21,13 @@ def test_check_and_rebuild(market: Database) -> None:
         oracle.refresh(connected)
         table = oracle.candle_table(connected, "1m")
         connected.execute(f"UPDATE {table} SET high = high + 1 WHERE bucket = %s", [NOON])
-    result = entasis(market, "check", "2024-08-08", "2024-08-09")
-    assert result.exit_code == 1
+    result = entasis(market, "check", "2024-08-01", "2024-09-01")
+    assert result.exit_code == 4
     assert result.stdout.splitlines() == ["ohlcv_1m x BTC 2024-08-08 12:00:00 UTC: different"]
-    assert "1 candles are wrong. Mend them with: entasis rebuild FROM TO" in result.stderr
+    assert (
+        "1 candles are wrong. Mend them with: entasis rebuild 2024-08-08 2024-08-09\n"
+        in result.stderr
+    )
     assert "every candle" in succeeds(market, "check", "2024-08-09")
     said = succeeds(market, "rebuild", "2024-08-08", "2024-08-09")
     assert re.fullmatch(r"rebuilt \d+ minutes in 1 market days\n", said)
@@ -107,6 +110,11 @@ def test_candles_drawn(market: Database) -> None:
             2,
         ),
         (["candles", "BTC", "--exchange", "x", "--from", "2030-01-01"], "is not after --from", 2),
+        (["check", "2024-08-09", "2024-08-08"], "2024-08-08 00:00:00 UTC is not after", 2),
+        (["check", "2024-08-08", "2024-08-08"], "is not after", 2),
+        (["rebuild", "2024-08-08T12:00", "2024-08-08T11:00"], "is not after", 2),
+        (["rebuild", "--force", "2024-08-08", "2024-08-08"], "is not after", 2),
+        (["restore", "market_data", "2024-08-08", "2024-08-01"], "is not after", 2),
         (["check", "2024-13-01"], "'2024-13-01' is no time; write 2024-08-08", 2),
         (["rebuild", "2024-08-08", "0001-01-01T00:00+14:00"], "is no time", 2),
         (["load", "trades", "/nowhere/at/all"], "cannot be opened", 1),

@@ -18,7 +18,7 @@ import pytest
 from entasis_db.errors import LoadError
 from entasis_db.ingest import IngestReport, Loaded, load_trades
 from tests import oracle
-from tests.contract.cli.support import HEADER, entasis, lines, succeeds
+from tests.contract.cli.support import HEADER, entasis, leaves, lines
 from tests.engines import Database
 from tests.make import NOON
 
@@ -29,7 +29,7 @@ def test_load(database: Database, tmp_path: Path) -> None:
     path = tmp_path / "trades.csv"
     path.write_text(HEADER + lines(9) + "x,BTC,1723118400000000000,9,9,0,1\nx,BTC,oops,9,9,1,1\n")
     for stored, there in ((9, 0), (0, 9)):
-        said = succeeds(database, "load", "trades", str(path))
+        said = leaves(database, "load", "trades", str(path))
         assert (
             f"trades.csv (entasis): {stored} rows stored, {there} were there already, "
             "2 in quarantine" in said
@@ -49,7 +49,7 @@ def test_load_options(database: Database, tmp_path: Path) -> None:
         "SPY,1,R,put,2021-01-29,2021-01-04,345,1,1,1,1,1,0.28,-0.1,0.009,-0.1,0.2,A\n"
         "SPY,1,R,put,2021-01-29,2021-01-04,NaN,1,1,1,1,1,0.28,-0.1,0.009,-0.1,0.2,A\n"
     )
-    said = succeeds(database, "load", "options", str(path))
+    said = leaves(database, "load", "options", str(path))
     assert "1 rows stored, 0 were there already, 1 in quarantine" in said
     assert "line 3: strike_price: the strike price NaN is not above 0" in said
 

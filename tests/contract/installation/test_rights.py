@@ -177,7 +177,7 @@ def test_a_reader_writes_nothing(connection: Connection, database: Database, log
         "SELECT entasis.insert_staged_trades('x')",
         "SELECT * FROM entasis.check_candles()",
         "CALL entasis.maintain()",
-        "CALL entasis.rebuild_candles(now(), now())",
+        "CALL entasis.rebuild_candles(now(), now() + interval '1 day')",
         "SELECT entasis_internal.drop_partition('market_data', 'x')",
         "SELECT entasis_internal.raise_floor('market_data', now())",
         *BACK_DOORS[database.engine],

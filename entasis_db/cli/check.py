@@ -1,0 +1,153 @@
+"""Commands that compare stored candles with their trades, and compute them anew."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from itertools import groupby
+from typing import Any
+
+import click
+import psycopg
+
+from entasis_db.candles import CandleDifference, check_candles, rebuild_candles, refresh_candles
+from entasis_db.cli import arguments
+from entasis_db.cli.exit_codes import ExitCode
+from entasis_db.cli.output import fail, note, step, when
+from entasis_db.cli.target import Target
+
+_DAY = timedelta(days=1)
+
+
+@click.command()
+@arguments.optional_from_time
+@arguments.optional_to_time
+@click.pass_obj
+def check(target: Target, from_time: datetime | None, to_time: datetime | None) -> None:
+    """Compare the stored candles with their trades.
+
+    FROM_TIME and TO_TIME are dates or times in UTC; without them, all there is. The exit code is
+    4 when candles are wrong (entasis rebuild mends them), and 5 when trades are missing that
+    candles still count.
+    """
+    arguments.check_range(from_time, to_time)
+    with target.connect() as connection:
+        found = _differences(connection, from_time, to_time)
+    for one in found:
+        problem = f"{one.missing_trades} {one.problem}" if one.missing_trades else one.problem
+        step(f"{one.relation} {one.exchange} {one.symbol} {when(one.bucket)}: {problem}")
+    missing = _missing(found)
+    wrong = [one for one in found if not one.missing_trades]
+    said = []
+    if missing:
+        said.append(_how_to_restore(missing))
+    if wrong:
+        said.append(_how_to_rebuild(wrong, {one.day for one in missing}))
+    if said:
+        fail(". ".join(said), ExitCode.TRADES_MISSING if missing else ExitCode.CANDLES_DIFFER)
+    step("every candle is what its trades say")
+
+
+@click.command()
+@arguments.from_time
+@arguments.to_time
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Also where trades are missing: their candles then count only what is left. "
+    "Says what would be lost, and asks.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def rebuild(target: Target, from_time: datetime, to_time: datetime, force: bool, yes: bool) -> None:
+    """Compute the candles of the UTC days from FROM_TIME up to TO_TIME anew.
+
+    Refused where candles count more trades than are stored, because these candles are the last
+    that is known of them.
+    """
+    arguments.check_range(from_time, to_time)
+    with target.connect() as connection:
+        if force:
+            _confirm(_missing(_differences(connection, from_time, to_time)), yes)
+        rebuild_candles(connection, from_time, to_time, progress=step, force=force)
+
+
+@dataclass(frozen=True)
+class _MarketDay:
+    """A market's UTC day on which candles count trades that are not stored."""
+
+    day: datetime
+    exchange: str
+    symbol: str
+    trades: int
+    """How many: what the minutes miss, or else the hours or the day."""
+
+
+def _differences(
+    connection: psycopg.Connection[Any], from_time: datetime | None, to_time: datetime | None
+) -> list[CandleDifference]:
+    """Ask once more after a refresh: what was just deleted is not missing."""
+    found = check_candles(connection, from_time, to_time)
+    if found:
+        try:
+            refresh_candles(connection, from_time, to_time)
+        except psycopg.errors.ObjectNotInPrerequisiteState as error:
+            note(f"candles may lag behind their trades: {error.diag.message_primary}")
+        else:
+            found = check_candles(connection, from_time, to_time)
+    return found
+
+
+def _missing(found: Iterable[CandleDifference]) -> list[_MarketDay]:
+    counts: dict[tuple[datetime, str, str], dict[str, int]] = {}
+    for one in found:
+        if one.missing_trades:
+            level = counts.setdefault((_day(one.bucket), one.exchange, one.symbol), {})
+            level[one.relation] = level.get(one.relation, 0) + one.missing_trades
+    return [_MarketDay(*key, max(level.values())) for key, level in sorted(counts.items())]
+
+
+def _day(moment: datetime) -> datetime:
+    return datetime.combine(moment.astimezone(UTC).date(), time(), UTC)
+
+
+def _range(days: list[datetime]) -> str:
+    return f"{min(days):%Y-%m-%d} {max(days) + _DAY:%Y-%m-%d}"
+
+
+def _how_to_restore(missing: list[_MarketDay]) -> str:
+    bounds = _range([one.day for one in missing])
+    from_day, to_day = bounds.split()
+    return (
+        f"{sum(one.trades for one in missing)} trades are missing that candles of "
+        f"{len(missing)} market days count, from {from_day} to {to_day}. These candles are the "
+        "last that is known of them, and are not rebuilt. Bring the trades back with: entasis "
+        f"restore market_data {bounds}; or load their files again. If they are gone for good, or "
+        "candles count them twice after that, make the candles what is stored with: entasis "
+        f"rebuild --force {bounds}"
+    )
+
+
+def _how_to_rebuild(wrong: list[CandleDifference], lost: set[datetime]) -> str:
+    ranges = list(_ranges({_day(one.bucket) for one in wrong} - lost, lost))
+    said = f"{len(wrong)} candles are wrong"
+    if not ranges:
+        return f"{said}, on days of which trades are missing"
+    return f"{said}. Mend them with: " + "; ".join(f"entasis rebuild {r}" for r in ranges)
+
+
+def _ranges(days: set[datetime], without: set[datetime]) -> Iterator[str]:
+    """Cover the days by as few ranges as possible that hold none of the other days."""
+    every = sorted(days | without)
+    for held, run in groupby(every, key=lambda day: day in days):
+        if held:
+            yield _range(list(run))
+
+
+def _confirm(lost: list[_MarketDay], yes: bool) -> None:
+    for one in lost:
+        step(
+            f"{one.exchange} {one.symbol} {one.day:%Y-%m-%d}: candles will no longer count "
+            f"{one.trades} trades that are not stored"
+        )
+    if lost and not yes:
+        click.confirm("This cannot be undone. Rebuild?", abort=True, err=True)
