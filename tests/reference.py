@@ -27,6 +27,7 @@ MODULES = (
     "entasis_db.maintenance",
     "entasis_db.reopening",
     "entasis_db.candles",
+    "entasis_db.ids",
     "entasis_db.manifest",
     "entasis_db.embedded",
     "entasis_db.errors",

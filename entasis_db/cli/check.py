@@ -14,6 +14,7 @@ from entasis_db.cli import arguments
 from entasis_db.cli.exit_codes import ExitCode
 from entasis_db.cli.output import fail, note, step, when
 from entasis_db.cli.target import Target
+from entasis_db.ids import IdProblem, check_ids
 
 _DAY = timedelta(days=1)
 
@@ -23,18 +24,21 @@ _DAY = timedelta(days=1)
 @arguments.optional_to_time
 @click.pass_obj
 def check(target: Target, from_time: datetime | None, to_time: datetime | None) -> None:
-    """Compare the stored candles with their trades.
+    """Compare the stored candles with their trades, and trades' ids with one another.
 
     FROM_TIME and TO_TIME are dates or times in UTC; without them, all there is. The exit code is
-    4 when candles are wrong (entasis rebuild mends them), and 5 when trades are missing that
-    candles still count.
+    4 when candles are wrong (entasis rebuild mends them) or ids cannot be right, and 5 when trades
+    are missing that candles still count.
     """
     arguments.check_range(from_time, to_time)
     with target.connect() as connection:
         found = _differences(connection, from_time, to_time)
+        ids = check_ids(connection, from_time, to_time)
     for one in found:
         problem = f"{one.missing_trades} {one.problem}" if one.missing_trades else one.problem
         step(f"{one.relation} {one.exchange} {one.symbol} {when(one.bucket)}: {problem}")
+    for other in ids:
+        step(_id_problem(other))
     missing = _missing(found)
     wrong = [one for one in found if not one.missing_trades]
     said = []
@@ -42,9 +46,11 @@ def check(target: Target, from_time: datetime | None, to_time: datetime | None) 
         said.append(_how_to_restore(missing))
     if wrong:
         said.append(_how_to_rebuild(wrong, {one.day for one in missing}))
+    if ids:
+        said.append(f"{len(ids)} ids cannot be right: docs/trades.md says what to do")
     if said:
         fail(". ".join(said), ExitCode.TRADES_MISSING if missing else ExitCode.CANDLES_DIFFER)
-    step("every candle is what its trades say")
+    step("every candle is what its trades say, and every id of an exchange is stored once")
 
 
 @click.command()
@@ -95,6 +101,19 @@ def _differences(
         else:
             found = check_candles(connection, from_time, to_time)
     return found
+
+
+def _id_problem(one: IdProblem) -> str:
+    if one.remedy is None:
+        return (
+            f"{one.exchange} {one.symbol}: id {one.first_id} at {one.last_time:%F %T.%f} "
+            f"comes after {one.last_id} at {one.first_time:%F %T.%f}"
+        )
+    return (
+        f"{one.exchange} {one.symbol}: id {one.first_id} is stored from "
+        f"{one.first_time:%F %T.%f} to {one.last_time:%F %T.%f}. "
+        f"To remove the one that was stored last: {one.remedy}"
+    )
 
 
 def _missing(found: Iterable[CandleDifference]) -> list[_MarketDay]:

@@ -16,7 +16,7 @@ class ExitCode(IntEnum):
     """Done, with something left over: load put rows into quarantine, or maintain left partitions
     that wait for an archive or are in use."""
     CANDLES_DIFFER = 4
-    """check: candles are wrong, and entasis rebuild mends them."""
+    """check: candles are wrong, and entasis rebuild mends them; or ids cannot be right."""
     TRADES_MISSING = 5
     """check: candles count trades that are not stored, whatever else is wrong."""
 

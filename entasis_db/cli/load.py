@@ -126,9 +126,9 @@ def _summarise(connection: psycopg.Connection[Any], relation: str, loaded: Loade
         )
     if loaded.past_keep:
         step(
-            f"  note: {loaded.past_keep} rows are past their keep period, and the next maintenance "
-            "drops the months that wholly are. To keep them, lengthen keep in entasis.keep_periods "
-            "(for the candles first)"
+            f"  note: {loaded.past_keep} rows are past their keep period: maintenance drops the "
+            "months that wholly are, once they are archived. To keep them, lengthen keep in "
+            "entasis.keep_periods (for the candles first)"
         )
     if report.quarantined:
         for row in quarantined(connection, relation, loaded.source, limit=_SHOWN_REASONS):

@@ -46,12 +46,14 @@ BEGIN
     LEFT JOIN LATERAL (
         SELECT d.id FROM entasis.market_data AS d
         WHERE d.symbol = b.symbol AND d.exchange = b.exchange AND d.timestamp <= b.last_time
+            AND (d.timestamp, d.id) < (b.last_time, b.last_id)
             AND m.ids_rise IS NOT FALSE
         ORDER BY d.timestamp DESC, d.id DESC LIMIT 1
     ) AS before ON true
     LEFT JOIN LATERAL (
         SELECT d.id FROM entasis.market_data AS d
         WHERE d.symbol = b.symbol AND d.exchange = b.exchange AND d.timestamp >= b.first_time
+            AND (d.timestamp, d.id) > (b.first_time, b.first_id)
             AND m.ids_rise IS NOT FALSE
         ORDER BY d.timestamp, d.id LIMIT 1
     ) AS after ON true

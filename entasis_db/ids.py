@@ -1,0 +1,61 @@
+"""Ids of the exchange's that cannot be right."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+from psycopg.rows import tuple_row
+
+
+@dataclass(frozen=True)
+class IdProblem:
+    """An id of a market that is stored at several times, or ids that go back in time."""
+
+    problem: str
+    """``repeated`` or ``out of order``, as in entasis.check_ids()."""
+    exchange: str
+    """The venue."""
+    symbol: str
+    """The instrument."""
+    first_id: int
+    """The id that is repeated, or that comes after a larger one."""
+    last_id: int
+    """The same id, or the larger one."""
+    first_time: datetime
+    """When the earlier of the two trades was made; UTC."""
+    last_time: datetime
+    """When the later one was made; UTC."""
+    remedy: str | None
+    """The statement that removes the trade that was stored last; None: some time is wrong."""
+
+
+def check_ids(
+    connection: psycopg.Connection[Any],
+    from_time: datetime | None = None,
+    to_time: datetime | None = None,
+) -> list[IdProblem]:
+    """Return what is wrong with the ids of markets that have trades in [from_time, to_time).
+
+    None is no bound. It reads all trades. ``connection`` belongs to a member of entasis_admin.
+    Raises psycopg.Error when the server refuses.
+    """
+    with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
+        cursor.execute(
+            "SELECT problem, exchange, symbol, first_id, last_id, first_time, last_time, remedy"
+            " FROM entasis.check_ids(%s, %s)",
+            [from_time or "-infinity", to_time or "infinity"],
+        )
+        return [
+            IdProblem(
+                problem,
+                exchange,
+                symbol,
+                first_id,
+                last_id,
+                first.astimezone(UTC),
+                last.astimezone(UTC),
+                remedy,
+            )
+            for problem, exchange, symbol, first_id, last_id, first, last, remedy in cursor
+        ]
