@@ -20,7 +20,7 @@ from tests.db import Connection, wipe
 from tests.engines import Database
 from tests.make import NOON, D, trade
 
-pytestmark = pytest.mark.copy
+pytestmark = [pytest.mark.copy, pytest.mark.newest_server]
 
 MARKET = ("BTCUSDT", "binance-spot")
 SPANS: dict[TimeUnit, timedelta] = {
@@ -146,8 +146,10 @@ CHANGES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("change", CHANGES)
-@pytest.mark.parametrize("neighbours", [False, True], ids=["alone", "among others"])
+@pytest.mark.parametrize(
+    ("change", "neighbours"),
+    [*((change, True) for change in CHANGES), ("ten days later", False)],
+)
 def test_anything_else_with_the_same_id_is_a_conflict_that_names_both(
     emptied_connection: Connection, change: str, neighbours: bool
 ) -> None:

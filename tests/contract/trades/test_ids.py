@@ -16,6 +16,8 @@ from tests.contract.trades.support import by_key
 from tests.db import Connection, count_within_timestamps, wipe
 from tests.make import NOON, insert_trades, trade
 
+pytestmark = pytest.mark.newest_server
+
 SPOT = {"symbol": "BTCUSDT", "exchange": "binance-spot"}
 MINUTE = timedelta(minutes=1)
 MS = timedelta(milliseconds=1)

@@ -128,7 +128,7 @@ def test_a_writer_may_fill_sides(connection: psycopg.Connection[Any], login: Log
     with login("entasis_writer") as writer:
         assert ingest(writer, trade(1)).inserted == 1
         assert ingest(writer, trade(1, side="sell")) == THERE
-        writer.execute("DROP TABLE pg_temp.entasis_staged_trades")
+        writer.execute("DROP TABLE pg_temp.entasis_staged_trades, pg_temp.entasis_staged_units")
     assert stored(connection) == [trade(1, side="sell")]
 
 
