@@ -133,6 +133,12 @@ def test_without_the_guard_a_refresh_wipes(server: Server) -> None:
 
 
 @pytest.mark.copy
+def within_days(connection: psycopg.Connection[Any]) -> dict[str, Any]:
+    """Candles of a day or less: a week or month of which a part did not come back has no row."""
+    found = oracle.stored_candles(connection)
+    return {level: found[level] for level in found if level not in ("1w", "1mo")}
+
+
 def test_what_was_restored_survives_a_forced_refresh(server: Server, tmp_path: Path) -> None:
     """Candles that are past their own keep period, and came back, with their trades or without."""
     with server.database() as database, database.connect() as connection:
@@ -140,17 +146,17 @@ def test_what_was_restored_survives_a_forced_refresh(server: Server, tmp_path: P
         for days in (500, 499, 450, 200):
             connection.execute(INSERT, ("BTC", "x", TODAY - timedelta(days=days), 1, 10, 1))
         oracle.refresh(connection)
-        before = oracle.stored_candles(connection)
+        before = within_days(connection)
         archive(connection, store)
         connection.execute("CALL entasis.maintain()")
         assert len(oracle.stored_candles(connection)["1d"]) < len(before["1d"]) == 4
         span = (TODAY - timedelta(days=1000), TODAY)
         for relation in ("ohlcv_1m", "ohlcv_1h", "ohlcv_1d", "market_data"):
             assert restore(connection, store, relation, *span, attach=True)
-            assert relation != "ohlcv_1d" or oracle.stored_candles(connection) == before
+            assert relation != "ohlcv_1d" or within_days(connection) == before
             refresh_natively(connection, forced=True)
             run_jobs(connection)
-        assert oracle.stored_candles(connection) == before
+        assert within_days(connection) == before
         assert len(oracle.stored_trades(connection)) == 4
 
         connection.execute("UPDATE entasis.restores SET held_until = now()")

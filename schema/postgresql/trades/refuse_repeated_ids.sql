@@ -49,7 +49,15 @@ BEGIN
         LOOP
             SELECT n.id, n.timestamp AS told, d.timestamp AS stored INTO repeat
             FROM new_trades AS n
-            INNER JOIN entasis.market_data AS d ON n.id = d.id AND n.timestamp <> d.timestamp
+            INNER JOIN entasis.market_data AS d
+                ON n.id = d.id AND n.timestamp <> d.timestamp
+                -- or else a market whose rows all have one id would be joined with itself
+                AND CASE WHEN market.id_space IS NULL THEN date_bin(
+                    '1 second', n.timestamp, '2000-01-01 00:00:00+00'::timestamptz
+                ) ELSE '2000-01-01 00:00:00+00'::timestamptz END
+                = CASE WHEN market.id_space IS NULL THEN date_bin(
+                    '1 second', d.timestamp, '2000-01-01 00:00:00+00'::timestamptz
+                ) ELSE '2000-01-01 00:00:00+00'::timestamptz END
             WHERE n.symbol = market.symbol AND n.exchange = market.exchange
                 AND d.symbol = market.symbol AND d.exchange = market.exchange
                 AND d.timestamp >= lower(piece) AND d.timestamp <= upper(piece)
