@@ -26,7 +26,7 @@ from tests.contract.candles.support import empty
 from tests.db import Connection, count_within_timestamps
 from tests.engines import Database
 
-pytestmark = pytest.mark.several_connections
+pytestmark = [pytest.mark.several_connections, pytest.mark.newest_server]
 
 LEVELS = (
     IsolationLevel.READ_COMMITTED,
