@@ -189,7 +189,8 @@ class TradeReader(Reader[TradeRow]):
         aggregated = self.layout == "binance-aggtrades"
         id_space = "aggtrade" if aggregated else "trade"
         time, maker = (5, 6) if aggregated else (4, 5)
-        self.id_spaces[exchange, symbol] = id_space
+        market, time_units = (exchange, symbol), self.time_units
+        self.id_spaces[market] = id_space
 
         def parse(line: int, fields: list[str]) -> TradeRow:
             stamp = fields[time]
@@ -202,7 +203,7 @@ class TradeReader(Reader[TradeRow]):
                 decimal_of(fields[2]),
                 _taker(fields[maker]),
             )
-            self.time_units[exchange, symbol] = "ms" if len(stamp) == _MS_DIGITS else "us"
+            time_units[market] = "ms" if len(stamp) == _MS_DIGITS else "us"
             return TradeRow(line, trade, id_space)
 
         return parse

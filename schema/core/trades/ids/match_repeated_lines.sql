@@ -1,14 +1,12 @@
 CREATE OR REPLACE FUNCTION entasis_internal.match_repeated_lines(
     source_name text, unit text, units text[], symbol_name text, exchange_name text
-) RETURNS bigint
+) RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 SET enable_nestloop = off
 SET plan_cache_mode = 'force_custom_plan'
 AS $$
-DECLARE
-    refused bigint;
 BEGIN
     WITH pairs AS MATERIALIZED (
         SELECT
@@ -37,26 +35,22 @@ BEGIN
         DELETE FROM pg_temp.entasis_staged_trades AS s
         USING pairs AS p
         WHERE s.line = p.line AND NOT p.is_same
-    ),
-    put AS (
-        INSERT INTO entasis.quarantine (relation, source, line, code, reason, payload)
-        SELECT 'market_data', source_name, p.line, 'conflict',
-            format(
-                'trade %s of %s %s is told before at %s with price %s, volume %s and side %s; this one has the same id, at %s with %s, %s and %s',
-                p.id, p.exchange, p.symbol, p.stored_time AT TIME ZONE 'UTC',
-                p.stored_price, p.stored_volume, coalesce(p.stored_side, 'unknown'),
-                p.timestamp AT TIME ZONE 'UTC',
-                p.price, p.volume, coalesce(p.side, 'unknown')
-            ),
-            to_jsonb(p) - 'line' - 'is_same' - 'stored_time' - 'stored_price' - 'stored_volume'
-            - 'stored_side'
-        FROM pairs AS p WHERE NOT p.is_same
-        ON CONFLICT DO NOTHING
     )
-    SELECT count(*) INTO refused FROM pairs AS p WHERE NOT p.is_same;
-    RETURN refused;
+    INSERT INTO entasis.quarantine (relation, source, line, code, reason, payload)
+    SELECT 'market_data', source_name, p.line, 'conflict',
+        format(
+            'trade %s of %s %s is told before at %s with price %s, volume %s and side %s; this one has the same id, at %s with %s, %s and %s',
+            p.id, p.exchange, p.symbol, p.stored_time AT TIME ZONE 'UTC',
+            p.stored_price, p.stored_volume, coalesce(p.stored_side, 'unknown'),
+            p.timestamp AT TIME ZONE 'UTC',
+            p.price, p.volume, coalesce(p.side, 'unknown')
+        ),
+        to_jsonb(p) - 'line' - 'is_same' - 'stored_time' - 'stored_price' - 'stored_volume'
+        - 'stored_side'
+    FROM pairs AS p WHERE NOT p.is_same
+    ON CONFLICT DO NOTHING;
 END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.match_repeated_lines IS
-'Does for match_staged_trades() what concerns ids that stand in several lines of one market: the first line is the trade. Returns how many of the others went to quarantine.';
+'Does for match_staged_trades() what concerns ids that stand in several lines of one market: the first line is the trade. The others are that trade or go to quarantine.';

@@ -1,5 +1,5 @@
 -- Without statistics of the staging table, a nested loop would be chosen for any number of rows.
-CREATE OR REPLACE FUNCTION entasis_internal.match_staged_trades(source_name text) RETURNS bigint
+CREATE OR REPLACE FUNCTION entasis_internal.match_staged_trades(source_name text) RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
@@ -10,8 +10,7 @@ DECLARE
     market record;
     elsewhere tstzmultirange;
     piece tstzrange;
-    refused bigint := 0;
-    more bigint;
+    refused bigint;
     disordered boolean;
 BEGIN
     FOR market IN
@@ -41,18 +40,16 @@ BEGIN
                 '[]'
             )))
         LOOP
-            more := entasis_internal.match_stored_trades(
+            refused := entasis_internal.match_stored_trades(
                 source_name, market.time_unit, market.units, market.symbol, market.exchange,
                 lower(piece), upper(piece)
             );
-            refused := refused + more;
-            disordered := disordered AND more = 0;
+            disordered := disordered AND refused = 0;
         END LOOP;
 
-        more := entasis_internal.match_repeated_lines(
+        PERFORM entasis_internal.match_repeated_lines(
             source_name, market.time_unit, market.units, market.symbol, market.exchange
         );
-        refused := refused + more;
 
         -- of several units, one is out of order with the other
         IF market.ids_rise IS NULL AND cardinality(market.units) < 2 THEN
@@ -69,9 +66,8 @@ BEGIN
             END IF;
         END IF;
     END LOOP;
-    RETURN refused;
 END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.match_staged_trades IS
-'Finds the trades of pg_temp.entasis_staged_trades whose id is stored or staged at another time, in markets whose ids are the exchange''s. A trade of the same moment, price, volume and side gets the time that is stored, so that it is there already; any other goes to quarantine. Returns how many did.';
+'Finds the trades of pg_temp.entasis_staged_trades whose id is stored or staged at another time, in markets whose ids are the exchange''s. A trade of the same moment, price, volume and side gets the time that is stored, so that it is there already; any other goes to quarantine.';
