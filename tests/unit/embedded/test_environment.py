@@ -69,7 +69,7 @@ psycopg True
 psycopg True
 the database is at release 0.1.0, engine postgresql
  entasis psql
-every candle is what its trades say
+every candle is what its trades say, and every id of an exchange is stored once
 the same URL
 stopped; entasis migrate or make migrate starts it again
 started again
