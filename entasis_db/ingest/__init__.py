@@ -9,7 +9,8 @@ reasons stand in one place, the database, and clean batches are not slowed.
 from entasis_db.ingest.arrow import ArrowReport, ingest_arrow
 from entasis_db.ingest.checks import check_row
 from entasis_db.ingest.id_spaces import IdSpace, TimeUnits
-from entasis_db.ingest.load import BATCH_ROWS, Loaded, load_options, load_trades
+from entasis_db.ingest.load import Loaded, load_options, load_trades
+from entasis_db.ingest.parts import BATCH_ROWS
 from entasis_db.ingest.quarantine import Refusal, quarantine, quarantined
 from entasis_db.ingest.report import IngestReport
 from entasis_db.ingest.retry import retrying

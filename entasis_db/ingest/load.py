@@ -3,7 +3,6 @@
 A load may be stopped at any moment and started again: what is stored already changes nothing.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -16,31 +15,17 @@ import psycopg
 from psycopg.rows import tuple_row
 
 from entasis_db.errors import LoadError
-from entasis_db.ingest.batch import Batch, RowBatch
-from entasis_db.ingest.id_spaces import IdSpace, TimeUnits
-from entasis_db.ingest.quarantine import Refusal
+from entasis_db.ingest.parts import BATCH_ROWS, Part, open_trades, source_name, text_parts
 from entasis_db.ingest.read_ahead import read_ahead
 from entasis_db.ingest.report import IngestReport
 from entasis_db.ingest.retry import retrying
-from entasis_db.ingest.targets import OPTIONS, TRADES, Row, Target
+from entasis_db.ingest.targets import OPTIONS
 from entasis_db.ingest.write import write_batch
 from entasis_db.model import TimeUnit
-from entasis_db.readers import (
-    OptionReader,
-    OptionRow,
-    Rejected,
-    TradeReader,
-    TradeRow,
-    read_options,
-    read_trades,
-)
-from entasis_db.readers.files import arrow_kind
+from entasis_db.readers import OptionReader, TradeReader, read_options
 
 if TYPE_CHECKING:
     from entasis_db.readers.arrow import ArrowReader
-
-BATCH_ROWS = 50_000
-"""Rows of one transaction. Writers of one market wait for each other until they commit."""
 
 
 @dataclass(frozen=True)
@@ -94,21 +79,17 @@ def load_trades(
     Raises LoadError when the file cannot be read to its end, after everything before the fault was
     loaded, and IdSpaceError when a market is on record with another kind of trade ids.
     """
-    reader: TradeReader | ArrowReader
-    # the first bytes of a pipe belong to its reader
-    if Path(path).is_file() and arrow_kind(path):
-        reader = _arrow_reader(path, exchange, symbol, decimals)
-        if id_space is None:
-            raise LoadError(
-                f"{reader.source}: say how its trades are numbered with --id-space: trade for the "
-                "exchange's trade ids, aggtrade for Binance's aggregated trades"
-            )
-        parts = _arrow_parts(reader, batch_rows, id_space, time_unit)
-    else:
-        reader = read_trades(
-            path, exchange=exchange, symbol=symbol, layout=layout, sequence=sequence
-        )
-        parts = _parts(reader, TRADES, batch_rows, time_unit)
+    reader, parts = open_trades(
+        path,
+        exchange=exchange,
+        symbol=symbol,
+        layout=layout,
+        batch_rows=batch_rows,
+        id_space=id_space,
+        time_unit=time_unit,
+        sequence=sequence,
+        decimals=decimals,
+    )
     return _load(connection, reader, "market_data", parts, batch_rows, progress)
 
 
@@ -122,107 +103,15 @@ def load_options(
 ) -> Loaded:
     """Load one file of option quotes, as :func:`load_trades` does trades."""
     reader = read_options(path, layout=layout)
-    parts = _parts(reader, OPTIONS, batch_rows)
+    parts = text_parts(reader, OPTIONS, batch_rows)
     return _load(connection, reader, "option_data", parts, batch_rows, progress)
-
-
-def _arrow_reader(
-    path: Path | str, exchange: str | None, symbol: str | None, decimals: int | None
-) -> "ArrowReader":
-    try:
-        from entasis_db.readers.arrow import read_arrow
-    except ImportError:
-        raise LoadError(
-            f"{Path(path).name}: Parquet and Arrow need pyarrow: pip install 'entasis-db[arrow]'"
-        ) from None
-    return read_arrow(path, exchange=exchange, symbol=symbol, decimals=decimals)
-
-
-@dataclass(frozen=True)
-class _Part:
-    """A batch, and how far the reader was at its end.
-
-    The reader runs ahead, in a thread of its own, so nobody else may ask it.
-    """
-
-    batch: Batch
-    id_space: IdSpace | None
-    time_unit: TimeUnits | None
-    bytes_read: int
-    truncated_nanoseconds: int
-    fault: LoadError | None = None
-    """Why the file ends with this batch, if not because it is over."""
-
-
-def _parts(
-    reader: TradeReader | OptionReader,
-    target: Target[Row],
-    batch_rows: int,
-    time_unit: TimeUnit | None = None,
-) -> Iterator[_Part]:
-    """Cut the rows of a text file into batches."""
-    rows: list[Any] = []
-    lines: list[int] = []
-    refusals: list[Refusal] = []
-
-    def part(fault: LoadError | None = None) -> _Part:
-        id_space, units = None, None
-        if isinstance(reader, TradeReader):
-            id_space = {(s, e): space for (e, s), space in reader.id_spaces.items()}
-            units = time_unit or {(s, e): unit for (e, s), unit in reader.time_units.items()}
-        return _Part(
-            RowBatch(target, rows, lines, refusals),
-            id_space,
-            units,
-            reader.bytes_read,
-            reader.truncated_nanoseconds,
-            fault,
-        )
-
-    fault = None
-    try:
-        for item in reader:
-            match item:
-                case Rejected(line, code, reason, payload):
-                    refusals.append(Refusal(line, code, reason, payload))
-                case TradeRow(line, row) | OptionRow(line, row):
-                    rows.append(row)
-                    lines.append(line)
-            if len(rows) + len(refusals) >= batch_rows:
-                yield part()
-                rows, lines, refusals = [], [], []
-    except LoadError as error:
-        fault = error
-    yield part(fault)
-
-
-def _arrow_parts(
-    reader: "ArrowReader", batch_rows: int, id_space: str, time_unit: TimeUnit | None
-) -> Iterator[_Part]:
-    """Take the tables of a Parquet or Arrow file as batches."""
-    from entasis_db.ingest.arrow_batch import ArrowBatch
-
-    fault = None
-    try:
-        for table in reader.tables(batch_rows):
-            yield _Part(
-                ArrowBatch(table, reader.time_unit),
-                id_space,
-                time_unit,
-                reader.bytes_read,
-                reader.truncated_nanoseconds,
-            )
-    except LoadError as error:
-        fault = error
-    rest: RowBatch[Any] = RowBatch(TRADES, [])
-    yield _Part(rest, id_space, None, reader.bytes_read, reader.truncated_nanoseconds, fault)
 
 
 def _load(
     connection: psycopg.Connection[Any],
     reader: "TradeReader | OptionReader | ArrowReader",
     relation: str,
-    parts: Iterator[_Part],
+    parts: Iterator[Part],
     batch_rows: int,
     progress: Progress,
 ) -> Loaded:
@@ -230,9 +119,8 @@ def _load(
         raise ValueError("load over a connection in autocommit mode: each batch is a transaction")
     if batch_rows < 1:
         raise ValueError(f"batch_rows is {batch_rows}: give 1 or more")
-    # a file's name may be bytes that are not UTF-8, which is all that the database takes
-    source = os.fsencode(reader.source).decode("utf-8", "backslashreplace")
-    keep_from = _keep_from(connection, relation)
+    source = source_name(reader)
+    keep_from = keep_from_of(connection, relation)
     loaded = Loaded(source, reader.layout, total_bytes=reader.total_bytes)
     # A pipe is read in this thread: nothing could stop another one that waits for it to go on.
     ahead = nullcontext(parts) if reader.total_bytes is None else read_ahead(parts)
@@ -264,7 +152,8 @@ def _load(
     return loaded
 
 
-def _keep_from(connection: psycopg.Connection[Any], relation: str) -> datetime | None:
+def keep_from_of(connection: psycopg.Connection[Any], relation: str) -> datetime | None:
+    """Answer up to when rows of a relation are past their keep period; None: none is kept."""
     with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
         row = cursor.execute(
             "SELECT entasis.keep_from(keep) FROM entasis.keep_periods WHERE relation = %s",

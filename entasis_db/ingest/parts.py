@@ -1,0 +1,155 @@
+"""Files as batches: what a reader gives, cut into pieces of a transaction's size."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from entasis_db.errors import LoadError
+from entasis_db.ingest.batch import Batch, RowBatch
+from entasis_db.ingest.id_spaces import IdSpace, TimeUnits
+from entasis_db.ingest.quarantine import Refusal
+from entasis_db.ingest.targets import TRADES, Row, Target
+from entasis_db.model import TimeUnit
+from entasis_db.readers import (
+    OptionReader,
+    OptionRow,
+    Rejected,
+    TradeReader,
+    TradeRow,
+    read_trades,
+)
+from entasis_db.readers.files import arrow_kind
+
+if TYPE_CHECKING:
+    from entasis_db.readers.arrow import ArrowReader
+
+BATCH_ROWS = 50_000
+"""Rows of one transaction. Writers of one market wait for each other until they commit."""
+
+
+def open_trades(
+    path: Path | str,
+    *,
+    exchange: str | None,
+    symbol: str | None,
+    layout: str | None,
+    batch_rows: int,
+    id_space: str | None,
+    time_unit: TimeUnit | None,
+    sequence: Literal["exchange", "position"] | None,
+    decimals: int | None,
+) -> "tuple[TradeReader | ArrowReader, Iterator[Part]]":
+    """Open a file of trades, and give its reader and its batches; load_trades says what each is.
+
+    Raises LoadError for a file that cannot be opened or recognised.
+    """
+    # the first bytes of a pipe belong to its reader
+    if Path(path).is_file() and arrow_kind(path):
+        arrow = _arrow_reader(path, exchange, symbol, decimals)
+        if id_space is None:
+            raise LoadError(
+                f"{arrow.source}: say how its trades are numbered with --id-space: trade for the "
+                "exchange's trade ids, aggtrade for Binance's aggregated trades"
+            )
+        return arrow, _arrow_parts(arrow, batch_rows, id_space, time_unit)
+    text = read_trades(path, exchange=exchange, symbol=symbol, layout=layout, sequence=sequence)
+    return text, text_parts(text, TRADES, batch_rows, time_unit)
+
+
+def source_name(reader: "TradeReader | OptionReader | ArrowReader") -> str:
+    """Return a file's name as the database takes it: the bytes of a name need not be UTF-8."""
+    return os.fsencode(reader.source).decode("utf-8", "backslashreplace")
+
+
+def _arrow_reader(
+    path: Path | str, exchange: str | None, symbol: str | None, decimals: int | None
+) -> "ArrowReader":
+    try:
+        from entasis_db.readers.arrow import read_arrow
+    except ImportError:
+        raise LoadError(
+            f"{Path(path).name}: Parquet and Arrow need pyarrow: pip install 'entasis-db[arrow]'"
+        ) from None
+    return read_arrow(path, exchange=exchange, symbol=symbol, decimals=decimals)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A batch, and how far the reader was at its end.
+
+    The reader runs ahead, in a thread of its own, so nobody else may ask it.
+    """
+
+    batch: Batch
+    id_space: IdSpace | None
+    time_unit: TimeUnits | None
+    bytes_read: int
+    truncated_nanoseconds: int
+    fault: LoadError | None = None
+    """Why the file ends with this batch, if not because it is over."""
+
+
+def text_parts(
+    reader: TradeReader | OptionReader,
+    target: Target[Row],
+    batch_rows: int,
+    time_unit: TimeUnit | None = None,
+) -> Iterator[Part]:
+    """Cut the rows of a text file into batches."""
+    rows: list[Any] = []
+    lines: list[int] = []
+    refusals: list[Refusal] = []
+
+    def part(fault: LoadError | None = None) -> Part:
+        id_space, units = None, None
+        if isinstance(reader, TradeReader):
+            id_space = {(s, e): space for (e, s), space in reader.id_spaces.items()}
+            units = time_unit or {(s, e): unit for (e, s), unit in reader.time_units.items()}
+        return Part(
+            RowBatch(target, rows, lines, refusals),
+            id_space,
+            units,
+            reader.bytes_read,
+            reader.truncated_nanoseconds,
+            fault,
+        )
+
+    fault = None
+    try:
+        for item in reader:
+            match item:
+                case Rejected(line, code, reason, payload):
+                    refusals.append(Refusal(line, code, reason, payload))
+                case TradeRow(line, row) | OptionRow(line, row):
+                    rows.append(row)
+                    lines.append(line)
+            if len(rows) + len(refusals) >= batch_rows:
+                yield part()
+                rows, lines, refusals = [], [], []
+    except LoadError as error:
+        fault = error
+    yield part(fault)
+
+
+def _arrow_parts(
+    reader: "ArrowReader", batch_rows: int, id_space: str, time_unit: TimeUnit | None
+) -> Iterator[Part]:
+    """Take the tables of a Parquet or Arrow file as batches."""
+    from entasis_db.ingest.arrow_batch import ArrowBatch
+
+    fault = None
+    try:
+        for table in reader.tables(batch_rows):
+            yield Part(
+                ArrowBatch(table, reader.time_unit),
+                id_space,
+                time_unit,
+                reader.bytes_read,
+                reader.truncated_nanoseconds,
+            )
+    except LoadError as error:
+        fault = error
+    rest: RowBatch[Any] = RowBatch(TRADES, [])
+    yield Part(rest, id_space, None, reader.bytes_read, reader.truncated_nanoseconds, fault)
