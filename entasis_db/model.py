@@ -40,8 +40,10 @@ class Trade(NamedTuple):
 class OptionQuote(NamedTuple):
     """One quote of one option contract."""
 
-    id: int
-    """Tells quotes of one contract at one timestamp apart; the source's, or their ordinal."""
+    id: int | None
+    """Tells quotes of one contract at one timestamp apart: the source's, or their ordinal among
+    those that differ. None: the source has none, and it is given when the quote is stored; never
+    where it was read."""
     underlying: str
     """What the option is on; 1 to 20 characters."""
     strike_price: Decimal

@@ -62,7 +62,13 @@ def count_within_timestamps(connection: Connection, *markets: tuple[str, str]) -
 
 def wipe(connection: Connection) -> None:
     """Delete what was ingested."""
-    for relation in ("market_data", "option_data", "quarantine", "markets"):
+    for relation in (
+        "market_data",
+        "option_data",
+        "quarantine",
+        "past_retention",
+        "markets",
+    ):
         connection.execute(sql.SQL("DELETE FROM entasis.{}").format(sql.Identifier(relation)))
 
 

@@ -13,8 +13,8 @@ class ExitCode(IntEnum):
     USAGE = 2
     """The command was written wrongly, and nothing was begun."""
     LEFT_OVER = 3
-    """Done, with something left over: load put rows into quarantine, or maintain left partitions
-    that wait for an archive or are in use."""
+    """Done, with something left over: load put rows into quarantine or found some below the
+    floor, or maintain left partitions that wait for an archive or are in use."""
     CANDLES_DIFFER = 4
     """check: candles are wrong, and entasis rebuild mends them; or ids cannot be right."""
     TRADES_MISSING = 5

@@ -94,7 +94,7 @@ def options(target: Target, files: tuple[str, ...], layout: str | None) -> None:
 
 def _load_files(target: Target, files: tuple[str, ...], relation: str, loader: Loader) -> None:
     failed = False
-    quarantined_rows = 0
+    left_over = 0
     with target.connect() as connection:
         for file in files:
             try:
@@ -104,12 +104,12 @@ def _load_files(target: Target, files: tuple[str, ...], relation: str, loader: L
                 complain(str(error))
                 failed = True
             else:
-                quarantined_rows += loaded.report.quarantined
+                left_over += loaded.report.quarantined + loaded.report.past_retention
                 _summarise(connection, relation, loaded)
     if failed:
         sys.exit(ExitCode.FAILED)
-    if quarantined_rows:
-        note(f"{quarantined_rows} rows are in quarantine, and the others are stored")
+    if left_over:
+        note(f"{left_over} rows are in quarantine or past retention, and the others are stored")
         sys.exit(ExitCode.LEFT_OVER)
 
 
@@ -118,17 +118,24 @@ def _summarise(connection: psycopg.Connection[Any], relation: str, loaded: Loade
     step(
         f"{loaded.source} ({loaded.layout}): {report.inserted} rows stored, "
         f"{report.already_there} were there already, {report.quarantined} in quarantine"
+        + (f", {report.past_retention} past retention" if report.past_retention else "")
     )
     if loaded.truncated_nanoseconds:
         step(
             f"  {loaded.truncated_nanoseconds} timestamps were finer than a microsecond, which is "
             "what PostgreSQL keeps: the digits below it were cut off"
         )
-    if loaded.past_keep:
+    if report.past_keep:
         step(
-            f"  note: {loaded.past_keep} rows are past their keep period: maintenance drops the "
+            f"  note: {report.past_keep} rows are past their keep period: maintenance drops the "
             "months that wholly are, once they are archived. To keep them, lengthen keep in "
             "entasis.keep_periods (for the candles first)"
+        )
+    if report.past_retention:
+        step(
+            f"  {report.past_retention} rows lie below the floor of {relation} and were not "
+            "stored: entasis.past_retention counts them. To store them, open their days with "
+            "entasis reopen and load the file again"
         )
     if report.quarantined:
         for row in quarantined(connection, relation, loaded.source, limit=_SHOWN_REASONS):

@@ -1,7 +1,7 @@
 """Writing trades from Arrow data in memory: tables, and data frames of Polars and pandas."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
@@ -74,9 +74,9 @@ def ingest_arrow(
             time_unit,
         )
         own = connection.info.transaction_status == TransactionStatus.IDLE
-        sum_ = total + (retrying(step) if own else step())
+        report = total + (retrying(step) if own else step())
         total = ArrowReport(
-            sum_.inserted, sum_.already_there, sum_.quarantined, reader.truncated_nanoseconds
+            **asdict(report) | {"truncated_nanoseconds": reader.truncated_nanoseconds}
         )
         progress(total)
     return total

@@ -138,7 +138,8 @@ class RowBatch(Batch, Generic[Row]):
         refusals = []
         lines = self._lines if self._lines is not None else count(1)
         for line, row in zip(lines, self._rows, strict=False):
-            text = write(row)
+            # whoever numbers quotes there is SQL
+            text = None if _id_of(row) is None else write(row)
             if text is None:
                 check_row(row)
                 if fault := unstageable(row):

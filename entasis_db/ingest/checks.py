@@ -23,6 +23,8 @@ def check_row(row: Trade | OptionQuote) -> None:
     without a zone.
     """
     for name, value in row._asdict().items():
+        if name == "id" and value is None and isinstance(row, OptionQuote):
+            continue
         if not isinstance(value, _MUST_BE[name]) or isinstance(value, bool):
             wanted = " or ".join(kind.__name__ for kind in _MUST_BE[name])
             raise TypeError(f"{name} must be {wanted}, and {value!r} is {type(value).__name__}")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
+from operator import itemgetter
 
 from entasis_db.ingest.checks import check_row, unstageable
 from entasis_db.ingest.limits import (
@@ -17,9 +18,10 @@ from entasis_db.ingest.limits import (
     is_name,
     time_bounds,
 )
-from entasis_db.model import OptionQuote, Trade
+from entasis_db.model import OPTION_KEY, OptionQuote, Trade
 
 _ZERO = Decimal(0)
+_key = itemgetter(*map(OptionQuote._fields.index, OPTION_KEY))
 
 
 def trade_writer() -> Callable[[Trade], str | None]:
@@ -78,17 +80,28 @@ def trade_writer() -> Callable[[Trade], str | None]:
 
 
 def option_writer() -> Callable[[OptionQuote], str | None]:
-    """Return a function that writes a quote for COPY if the table surely takes it, else None."""
+    """Return a function that writes a quote for COPY if the table surely takes it, else None.
+
+    A quote without an id gets 0, if the one before it is of another contract or time: of several,
+    SQL shall see which differ. If some 0 is stored already, COPY fails.
+    """
     first, latest = time_bounds()
+    before: OptionQuote | None = None
 
     def write(quote: OptionQuote) -> str | None:
+        nonlocal before
         check_row(quote)
+        if quote.id is None:
+            quote = quote._replace(id=0)
+            if before is not None and _key(before) == _key(quote):
+                return None
+        before = quote
         greeks = (quote.iv, quote.delta, quote.gamma, quote.theta, quote.vega)
         if (
             is_name(quote.underlying)
             and quote.option_type in ("call", "put")
             and first <= quote.timestamp <= latest
-            and -INT64 <= quote.id < INT64
+            and -INT64 <= (quote.id or 0) < INT64
             and unstageable(quote) is None
             and quote.strike_price.is_finite()
             and _ZERO < quote.strike_price < PRICE_LIMIT

@@ -1,11 +1,11 @@
 """What became of the rows of a batch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class IngestReport:
-    """What became of the rows of one or more batches; the three add up to what was given."""
+    """What became of the rows of one or more batches; the first four add up to what was given."""
 
     inserted: int = 0
     """Rows that were stored."""
@@ -14,6 +14,12 @@ class IngestReport:
     trades that were stored without a side and have one now."""
     quarantined: int = 0
     """Rows in entasis.quarantine, with their reasons; those of an earlier load count again."""
+    past_retention: int = 0
+    """Rows below the floor of their relation, which were not stored: entasis.past_retention counts
+    them by source and market."""
+    past_keep: int = field(default=0, compare=False)
+    """Of the rows stored, now or before, those past their keep period: maintenance drops the months
+    that wholly are."""
 
     def __add__(self, other: "IngestReport") -> "IngestReport":
         """Return the sum of two reports."""
@@ -21,4 +27,6 @@ class IngestReport:
             self.inserted + other.inserted,
             self.already_there + other.already_there,
             self.quarantined + other.quarantined,
+            self.past_retention + other.past_retention,
+            self.past_keep + other.past_keep,
         )

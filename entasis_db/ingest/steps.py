@@ -6,6 +6,7 @@ of it. So the synchronous and the asynchronous functions are the same but for wh
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from psycopg import errors, sql
@@ -21,6 +22,15 @@ from entasis_db.ingest.id_spaces import (
 )
 from entasis_db.ingest.quarantine import QUARANTINE, quarantine_rows
 from entasis_db.ingest.report import IngestReport
+
+# in microseconds, because psycopg cannot read times in every DateStyle that a caller may have
+KEEP_FROM = sql.SQL(
+    """
+    SELECT (extract(epoch FROM entasis.keep_from(k.keep)) * 1000000)::bigint
+    FROM entasis.keep_periods AS k WHERE k.relation = %s
+    """
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +88,7 @@ def write(
     if not len(batch):
         return report
     doubtful, parameters = False, None
+    ((keep_from,),) = yield Query(KEEP_FROM, [target.relation])
     if id_space is not None:
         if time_unit is None:
             time_unit = getattr(id_space, "time_units", batch.time_unit)
@@ -88,7 +99,10 @@ def write(
         try:
             # rows are checked while the server is busy with what was sent before
             inserted = yield Copy(target.copy, batch.clean_text(), in_savepoint=True)
-            return report + IngestReport(inserted=inserted)
+            past_keep = 0
+            if keep_from is not None:
+                past_keep = batch.count_before(_EPOCH + timedelta(microseconds=keep_from))
+            return report + IngestReport(inserted, past_keep=past_keep)
         except (DoubtfulRowError, errors.IntegrityError, errors.DataError):
             pass  # the staging table makes missing months, and finds out which row it was
     text, refusals = batch.staged_text()
@@ -98,5 +112,5 @@ def write(
     yield Copy(target.copy_staged, text)
     if parameters is not None:
         yield Execute(STAGE_UNITS, parameters)
-    ((inserted, already_there, quarantined),) = yield Query(target.insert_staged, [source])
-    return report + IngestReport(inserted, already_there, quarantined + len(refusals))
+    (counts,) = yield Query(target.insert_staged, [source])
+    return report + IngestReport(quarantined=len(refusals)) + IngestReport(*counts)

@@ -39,7 +39,8 @@ TRADES: Target[Trade] = Target(
         " (line, id, symbol, exchange, timestamp, price, volume, side) FROM STDIN"
     ),
     insert_staged=sql.SQL(
-        "SELECT inserted, already_there, quarantined FROM entasis.insert_staged_trades(%s)"
+        "SELECT inserted, already_there, quarantined, past_retention, past_keep"
+        " FROM entasis.insert_staged_trades(%s)"
     ),
     key=itemgetter(*map(Trade._fields.index, TRADE_KEY)),
     writer=trade_writer,
@@ -57,7 +58,8 @@ OPTIONS: Target[OptionQuote] = Target(
         " option_type, iv, delta, gamma, theta, vega, timestamp) FROM STDIN"
     ),
     insert_staged=sql.SQL(
-        "SELECT inserted, already_there, quarantined FROM entasis.insert_staged_options(%s)"
+        "SELECT inserted, already_there, quarantined, past_retention, past_keep"
+        " FROM entasis.insert_staged_options(%s)"
     ),
     key=itemgetter(*map(OptionQuote._fields.index, OPTION_KEY)),
     writer=option_writer,

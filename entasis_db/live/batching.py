@@ -94,6 +94,8 @@ class Batching:
             written=self._report.inserted,
             already_there=self._report.already_there,
             quarantined=self._report.quarantined,
+            past_retention=self._report.past_retention,
+            past_keep=self._report.past_keep,
             lag=timedelta(seconds=lag),
             retries=self.retries,
             last_error=self.last_error,

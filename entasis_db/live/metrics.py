@@ -17,6 +17,12 @@ class WriterMetrics:
     this one whose commit the server could not confirm."""
     quarantined: int
     """Rows and unreadable messages that are in entasis.quarantine, with their reasons."""
+    past_retention: int
+    """Rows below the floor of their relation, which were not stored: entasis.past_retention counts
+    them by source and market."""
+    past_keep: int
+    """Of the rows stored, those past their keep period: maintenance drops the months that wholly
+    are."""
     lag: timedelta
     """How long ago the oldest queued row was accepted; zero when none is queued."""
     retries: int

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from entasis_db.model import OptionQuote, OptionType
 from entasis_db.readers.rows import (
-    EPOCH,
     Layout,
     OptionRow,
     Ordinals,
@@ -72,15 +71,15 @@ def read_options(path: str | Path, *, layout: str | None = None) -> "OptionReade
 class OptionReader(Reader[OptionRow]):
     """The quotes of one file; see ``Reader``.
 
-    A quote's id is its 0-based ordinal among the quotes of the same contract and microsecond,
-    over the whole file. Implied volatility is a fraction, whatever the file states. An empty
+    A quote has no id: it is numbered when it is stored, after those of the same contract and time
+    that are stored already. Implied volatility is a fraction, whatever the file states. An empty
     volatility or greek is None; NaN stays NaN.
 
     Where a file states dates only (options-backtester), they are midnight UTC: no hour of the day
     is invented, neither for the quote nor for the expiry.
     """
 
-    def _parser(self, ordinals: Ordinals) -> Parse[OptionRow]:
+    def _parser(self, _: Ordinals) -> Parse[OptionRow]:
         def deribit(line: int, fields: list[str]) -> OptionRow:
             _, name, stamp, iv, _, _, _, _, _, vega, theta, _, gamma, delta = fields
             contract = deribit_contract(name)
@@ -91,10 +90,9 @@ class OptionReader(Reader[OptionRow]):
                     "timestamp", f"{stamp!r} is not a number of milliseconds since 1970"
                 ) from None
             timestamp = utc(microseconds)
-            ordinal = ordinals.next(contract, microseconds)
             percent = _number_or_none(iv)
             quote = OptionQuote(
-                ordinal,
+                None,
                 *contract,
                 None if percent is None else percent.scaleb(-2, _EXACT),
                 _number_or_none(delta),
@@ -114,9 +112,8 @@ class OptionReader(Reader[OptionRow]):
                 raise RowError("instrument", f"{option_type!r} is neither call nor put")
             contract = Contract(underlying, decimal_of(strike), _midnight(expiration), known_type)
             timestamp = _midnight(quotedate)
-            ordinal = ordinals.next(contract, (timestamp - EPOCH).days)
             iv, delta, gamma, theta, vega = map(_number_or_none, fields[12:17])
-            quote = OptionQuote(ordinal, *contract, iv, delta, gamma, theta, vega, timestamp)
+            quote = OptionQuote(None, *contract, iv, delta, gamma, theta, vega, timestamp)
             return OptionRow(line, quote)
 
         return deribit if self.layout == "deribit-tickers" else backtester

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
 from hashlib import sha256
 from typing import Any, Literal
 
@@ -57,7 +56,6 @@ class Source(Mapping[tuple[str, str], str]):
         self.time_units: dict[tuple[str, str], TimeUnit] = {}
         """In which unit each market states times, for the writer that has this as its id_space."""
         self._positions = Positions()
-        self._quotes: dict[object, tuple[datetime, list[OptionQuote]]] = {}
         self._warned: set[tuple[str, str]] = set()
 
     def trades(self, writer: Writer) -> Callback:
@@ -109,9 +107,8 @@ class Source(Mapping[tuple[str, str], str]):
         """Turn one of cryptofeed's Deribit tickers into an option quote; None for other tickers.
 
         The implied volatility is that of the mark price, as a fraction; it and greeks that are
-        missing are None. The id tells quotes of one contract and millisecond apart that differ; one
-        that is sent again has the id that it had. Raises CryptofeedError when a quote cannot be
-        read exactly.
+        missing are None. It has no id: it is numbered when it is stored, and one that is sent again
+        is there already. Raises CryptofeedError when a quote cannot be read exactly.
         """
         with _reading("a ticker", ticker):
             if ticker.exchange != "DERIBIT":
@@ -122,8 +119,8 @@ class Source(Mapping[tuple[str, str], str]):
             contract = deribit_contract(text(raw["instrument_name"]))
             greeks = raw["greeks"]
             iv = raw.get("mark_iv")
-            quote = OptionQuote(
-                0,
+            return OptionQuote(
+                None,
                 *contract,
                 None if iv is None else scaled(iv, -2),
                 number_or_none(greeks.get("delta")),
@@ -132,13 +129,6 @@ class Source(Mapping[tuple[str, str], str]):
                 number_or_none(greeks.get("vega")),
                 milliseconds(raw["timestamp"]),
             )
-            moment, known = self._quotes.get(contract, (None, []))
-            if moment != quote.timestamp:
-                known = []
-                self._quotes[contract] = quote.timestamp, known
-            if quote not in known:
-                known.append(quote)
-            return quote._replace(id=known.index(quote))
 
     def __getitem__(self, market: tuple[str, str]) -> str:
         """Return the id space of a market that had a trade: (symbol, exchange)."""

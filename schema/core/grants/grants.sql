@@ -83,6 +83,7 @@ entasis.stage_trades,
 entasis.insert_staged_trades,
 entasis_internal.trade_fault,
 entasis_internal.fill_sides,
+entasis_internal.number_staged_options,
 entasis.stage_options,
 entasis.insert_staged_options,
 entasis_internal.option_fault

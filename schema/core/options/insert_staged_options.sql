@@ -3,7 +3,9 @@ CREATE OR REPLACE FUNCTION entasis.insert_staged_options(
     source_name text,
     OUT inserted bigint,
     OUT already_there bigint,
-    OUT quarantined bigint
+    OUT quarantined bigint,
+    OUT past_retention bigint,
+    OUT past_keep bigint
 )
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -12,48 +14,73 @@ AS $$
 DECLARE
     staged bigint;
     refused bigint;
+    refused_old bigint;
+    overtaken bigint;
     -- allowance for differing clocks
     latest timestamptz := clock_timestamp() + interval '5 minutes';
     lowest timestamptz;
+    kept_from timestamptz;
     month timestamptz;
     doubtful bigint[];
 BEGIN
     SELECT count(*) INTO staged FROM pg_temp.entasis_staged_options;
 
     SELECT f.floor INTO lowest FROM entasis.floors AS f WHERE f.relation = 'option_data';
+    SELECT entasis.keep_from(k.keep) INTO kept_from FROM entasis.keep_periods AS k
+    WHERE k.relation = 'option_data';
 
-    WITH faulty AS (
+    WITH judged AS MATERIALIZED (
+        SELECT s.*, j.fault, s.ctid AS place
+        FROM pg_temp.entasis_staged_options AS s
+        CROSS JOIN LATERAL (
+            SELECT entasis_internal.option_fault(
+                s.underlying, s.strike_price, s.expiry_date, s.option_type, s.timestamp,
+                s.iv, s.delta, s.gamma, s.theta, s.vega,
+                CASE
+                    WHEN s.timestamp < lowest AND entasis_internal.is_reopened(
+                        'option_data', s.underlying, NULL, s.timestamp
+                    ) THEN '-infinity'
+                    ELSE lowest
+                END,
+                latest
+            ) AS fault
+        ) AS j
+        WHERE j.fault IS NOT NULL
+    ),
+    discarded AS (
         DELETE FROM pg_temp.entasis_staged_options AS s
-        WHERE entasis_internal.option_fault(
-            s.underlying, s.strike_price, s.expiry_date, s.option_type, s.timestamp,
-            s.iv, s.delta, s.gamma, s.theta, s.vega,
-            CASE
-                WHEN s.timestamp < lowest AND entasis_internal.is_reopened(
-                    'option_data', s.underlying, NULL, s.timestamp
-                ) THEN '-infinity'
-                ELSE lowest
-            END,
-            latest
-        ) IS NOT NULL
-        RETURNING s.*
+        USING judged AS j
+        WHERE s.ctid = j.place
+    ),
+    put AS (
+        INSERT INTO entasis.quarantine (relation, source, line, code, reason, payload)
+        SELECT 'option_data', source_name, j.line, j.fault[1], j.fault[2],
+            to_jsonb(j) - 'line' - 'fault' - 'place' - 'unnumbered'
+        FROM judged AS j
+        WHERE j.fault[1] <> 'past_retention'
+        ON CONFLICT DO NOTHING
+    ),
+    counted AS (
+        SELECT j.underlying AS symbol, NULL AS exchange, count(*) AS refused,
+            min(j.timestamp) AS from_time, max(j.timestamp) AS to_time
+        FROM judged AS j
+        WHERE j.fault[1] = 'past_retention'
+        GROUP BY 1, 2
+    ),
+    put_counts AS (
+        INSERT INTO entasis.past_retention AS p (
+            relation, source, symbol, exchange, refused, from_time, to_time
+        )
+        SELECT 'option_data', source_name, c.symbol, c.exchange, c.refused, c.from_time, c.to_time
+        FROM counted AS c
+        ORDER BY c.symbol, c.exchange
+        ON CONFLICT ON CONSTRAINT past_retention_once DO UPDATE SET
+            refused = p.refused + excluded.refused,
+            from_time = least(p.from_time, excluded.from_time),
+            to_time = greatest(p.to_time, excluded.to_time),
+            last_refused_at = current_timestamp
     )
-    INSERT INTO entasis.quarantine (relation, source, line, code, reason, payload)
-    SELECT 'option_data', source_name, s.line, j.fault[1], j.fault[2], to_jsonb(s) - 'line'
-    FROM faulty AS s
-    CROSS JOIN LATERAL (
-        SELECT entasis_internal.option_fault(
-            s.underlying, s.strike_price, s.expiry_date, s.option_type, s.timestamp,
-            s.iv, s.delta, s.gamma, s.theta, s.vega,
-            CASE
-                WHEN s.timestamp < lowest AND entasis_internal.is_reopened(
-                    'option_data', s.underlying, NULL, s.timestamp
-                ) THEN '-infinity'
-                ELSE lowest
-            END,
-            latest
-        ) AS fault
-    ) AS j
-    ON CONFLICT DO NOTHING;
+    SELECT coalesce(sum(c.refused), 0) INTO past_retention FROM counted AS c;
 
     FOR month IN
         SELECT DISTINCT date_trunc('month', s.timestamp) FROM pg_temp.entasis_staged_options AS s
@@ -65,6 +92,8 @@ BEGIN
             'option_data', greatest(month, lowest), month + interval '1 month'
         );
     END LOOP;
+
+    PERFORM entasis_internal.number_staged_options();
 
     -- Inserts the first row of each key. Rows that were not inserted are compared with the stored ones by the
     -- next statement, whose snapshot includes what other sessions committed in the meantime.
@@ -109,17 +138,30 @@ BEGIN
                 c.id, c.underlying, c.strike_price, c.option_type,
                 c.expiry_date AT TIME ZONE 'UTC', c.timestamp AT TIME ZONE 'UTC', c.stored
             ),
-            to_jsonb(c) - 'line' - 'stored'
+            to_jsonb(c) - 'line' - 'stored' - 'unnumbered'
         FROM conflicts AS c
+        WHERE NOT c.unnumbered
         ON CONFLICT DO NOTHING
     )
-    SELECT count(*) INTO refused FROM conflicts;
+    SELECT
+        count(*), count(*) FILTER (WHERE c.timestamp < kept_from),
+        count(*) FILTER (WHERE c.unnumbered)
+    INTO refused, refused_old, overtaken
+    FROM conflicts AS c;
+    IF overtaken > 0 THEN
+        RAISE EXCEPTION 'another session stored quotes of the same contract and timestamp meanwhile, under the numbers that these were given'
+        USING ERRCODE = 'serialization_failure', HINT = 'Repeat the transaction.';
+    END IF;
 
-    already_there := (SELECT count(*) FROM pg_temp.entasis_staged_options) - inserted - refused;
-    quarantined := staged - inserted - already_there;
+    SELECT
+        count(*) - insert_staged_options.inserted - refused,
+        count(*) FILTER (WHERE s.timestamp < kept_from) - refused_old
+    INTO already_there, past_keep
+    FROM pg_temp.entasis_staged_options AS s;
+    quarantined := staged - insert_staged_options.inserted - already_there - past_retention;
     DELETE FROM pg_temp.entasis_staged_options;
 END
 $$;
 
 COMMENT ON FUNCTION entasis.insert_staged_options IS
-'Inserts the quotes of pg_temp.entasis_staged_options into option_data, as insert_staged_trades() does with trades: a quote that is stored already changes nothing; one that cannot be stored, or is stored with other values, goes to quarantine.';
+'Inserts the quotes of pg_temp.entasis_staged_options into option_data, as insert_staged_trades() does with trades: a quote that is stored already changes nothing; one that cannot be stored, or is stored with other values, goes to quarantine. A quote whose id is NULL is there already if a quote of that contract and timestamp has the same values, and is another quote with the next number if not. What lies below the floor is counted in entasis.past_retention. inserted, already_there, quarantined and past_retention add up to the number of staged rows; past_keep says how many of the first two are past the keep period. Raises 40001 when another session numbers quotes of the same contract and timestamp meanwhile.';

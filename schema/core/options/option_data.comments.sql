@@ -1,7 +1,7 @@
 COMMENT ON TABLE entasis.option_data IS
 'Quotes of option contracts, one row each. Partitioned by timestamp. Key: (underlying, expiry_date, strike_price, option_type, timestamp, id).';
 COMMENT ON COLUMN entasis.option_data.id IS
-'Distinguishes quotes of one contract at one timestamp: the source''s number, or the ordinal among them. The default is a sequence, for rows inserted by hand.';
+'Distinguishes quotes of one contract at one timestamp: the source''s number, or the ordinal among those that differ. The default is a sequence, for rows inserted by hand.';
 COMMENT ON COLUMN entasis.option_data.underlying IS
 'Underlying asset of the option.';
 COMMENT ON COLUMN entasis.option_data.strike_price IS

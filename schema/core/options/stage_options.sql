@@ -12,16 +12,17 @@ BEGIN
         expiry_date timestamptz NOT NULL,
         option_type text COLLATE "C" NOT NULL,
         "timestamp" timestamptz NOT NULL,
-        id bigint NOT NULL,
+        id bigint,
         iv numeric,
         delta numeric,
         gamma numeric,
         theta numeric,
-        vega numeric
+        vega numeric,
+        unnumbered boolean NOT NULL DEFAULT false
     ) ON COMMIT DELETE ROWS;
     DELETE FROM pg_temp.entasis_staged_options;
 END
 $$;
 
 COMMENT ON FUNCTION entasis.stage_options IS
-'Creates the session''s empty staging table pg_temp.entasis_staged_options (line, and the columns of option_data). COPY into it, then call insert_staged_options() in the same transaction.';
+'Creates the session''s empty staging table pg_temp.entasis_staged_options (line, and the columns of option_data). An id that is NULL is given by insert_staged_options(): the source has none. COPY into it, then call insert_staged_options() in the same transaction.';

@@ -4,7 +4,9 @@ CREATE OR REPLACE FUNCTION entasis.insert_staged_trades(
     source_name text,
     OUT inserted bigint,
     OUT already_there bigint,
-    OUT quarantined bigint
+    OUT quarantined bigint,
+    OUT past_retention bigint,
+    OUT past_keep bigint
 )
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -13,9 +15,11 @@ AS $$
 DECLARE
     staged bigint;
     refused bigint;
+    refused_old bigint;
     -- allowance for differing clocks
     latest timestamptz := clock_timestamp() + interval '5 minutes';
     lowest timestamptz;
+    kept_from timestamptz;
     month timestamptz;
     repeated bigint[];
     fillable bigint[];
@@ -24,37 +28,60 @@ BEGIN
     SELECT count(*) INTO staged FROM pg_temp.entasis_staged_trades;
 
     SELECT f.floor INTO lowest FROM entasis.floors AS f WHERE f.relation = 'market_data';
+    SELECT entasis.keep_from(k.keep) INTO kept_from FROM entasis.keep_periods AS k
+    WHERE k.relation = 'market_data';
 
-    WITH faulty AS (
+    WITH judged AS MATERIALIZED (
+        SELECT s.*, j.fault, s.ctid AS place
+        FROM pg_temp.entasis_staged_trades AS s
+        CROSS JOIN LATERAL (
+            SELECT entasis_internal.trade_fault(
+                s.symbol, s.exchange, s.timestamp, s.price, s.volume, s.side,
+                CASE
+                    WHEN s.timestamp < lowest AND entasis_internal.is_reopened(
+                        'market_data', s.symbol, s.exchange, s.timestamp
+                    ) THEN '-infinity'
+                    ELSE lowest
+                END,
+                latest
+            ) AS fault
+        ) AS j
+        WHERE j.fault IS NOT NULL
+    ),
+    discarded AS (
         DELETE FROM pg_temp.entasis_staged_trades AS s
-        WHERE entasis_internal.trade_fault(
-            s.symbol, s.exchange, s.timestamp, s.price, s.volume, s.side,
-            CASE
-                WHEN s.timestamp < lowest AND entasis_internal.is_reopened(
-                    'market_data', s.symbol, s.exchange, s.timestamp
-                ) THEN '-infinity'
-                ELSE lowest
-            END,
-            latest
-        ) IS NOT NULL
-        RETURNING s.*
+        USING judged AS j
+        WHERE s.ctid = j.place
+    ),
+    put AS (
+        INSERT INTO entasis.quarantine (relation, source, line, code, reason, payload)
+        SELECT 'market_data', source_name, j.line, j.fault[1], j.fault[2],
+            to_jsonb(j) - 'line' - 'fault' - 'place'
+        FROM judged AS j
+        WHERE j.fault[1] <> 'past_retention'
+        ON CONFLICT DO NOTHING
+    ),
+    counted AS (
+        SELECT j.symbol AS symbol, j.exchange AS exchange, count(*) AS refused,
+            min(j.timestamp) AS from_time, max(j.timestamp) AS to_time
+        FROM judged AS j
+        WHERE j.fault[1] = 'past_retention'
+        GROUP BY 1, 2
+    ),
+    put_counts AS (
+        INSERT INTO entasis.past_retention AS p (
+            relation, source, symbol, exchange, refused, from_time, to_time
+        )
+        SELECT 'market_data', source_name, c.symbol, c.exchange, c.refused, c.from_time, c.to_time
+        FROM counted AS c
+        ORDER BY c.symbol, c.exchange
+        ON CONFLICT ON CONSTRAINT past_retention_once DO UPDATE SET
+            refused = p.refused + excluded.refused,
+            from_time = least(p.from_time, excluded.from_time),
+            to_time = greatest(p.to_time, excluded.to_time),
+            last_refused_at = current_timestamp
     )
-    INSERT INTO entasis.quarantine (relation, source, line, code, reason, payload)
-    SELECT 'market_data', source_name, s.line, j.fault[1], j.fault[2], to_jsonb(s) - 'line'
-    FROM faulty AS s
-    CROSS JOIN LATERAL (
-        SELECT entasis_internal.trade_fault(
-            s.symbol, s.exchange, s.timestamp, s.price, s.volume, s.side,
-            CASE
-                WHEN s.timestamp < lowest AND entasis_internal.is_reopened(
-                    'market_data', s.symbol, s.exchange, s.timestamp
-                ) THEN '-infinity'
-                ELSE lowest
-            END,
-            latest
-        ) AS fault
-    ) AS j
-    ON CONFLICT DO NOTHING;
+    SELECT coalesce(sum(c.refused), 0) INTO past_retention FROM counted AS c;
 
     FOR month IN
         SELECT DISTINCT date_trunc('month', s.timestamp) FROM pg_temp.entasis_staged_trades AS s
@@ -146,14 +173,19 @@ BEGIN
         FROM conflicts AS c
         ON CONFLICT DO NOTHING
     )
-    SELECT count(*) INTO refused FROM conflicts;
+    SELECT count(*), count(*) FILTER (WHERE c.timestamp < kept_from) INTO refused, refused_old
+    FROM conflicts AS c;
 
-    already_there := (SELECT count(*) FROM pg_temp.entasis_staged_trades) - inserted - refused;
-    quarantined := staged - inserted - already_there;
+    SELECT
+        count(*) - insert_staged_trades.inserted - refused,
+        count(*) FILTER (WHERE s.timestamp < kept_from) - refused_old
+    INTO already_there, past_keep
+    FROM pg_temp.entasis_staged_trades AS s;
+    quarantined := staged - insert_staged_trades.inserted - already_there - past_retention;
     DELETE FROM pg_temp.entasis_staged_trades;
     DELETE FROM pg_temp.entasis_staged_units;
 END
 $$;
 
 COMMENT ON FUNCTION entasis.insert_staged_trades IS
-'Inserts the trades of pg_temp.entasis_staged_trades into market_data, and creates the partitions that they need. A trade that is stored already changes nothing, except that its side replaces a stored NULL; one that cannot be stored, or is stored with another price, volume or side, goes to quarantine with the reason. So does one whose id is stored at another time, where ids are the exchange''s: unless the finer of the two times cut to the unit of the other is the same, as an archive in microseconds and a feed in milliseconds tell one trade. The three counts add up to the number of staged rows; a row that is in quarantine from an earlier load is counted but not written again.';
+'Inserts the trades of pg_temp.entasis_staged_trades into market_data, and creates the partitions that they need. A trade that is stored already changes nothing, except that its side replaces a stored NULL; one that cannot be stored, or is stored with another price, volume or side, goes to quarantine with the reason. So does one whose id is stored at another time, where ids are the exchange''s: unless the finer of the two times cut to the unit of the other is the same, as an archive in microseconds and a feed in milliseconds tell one trade. What lies below the floor is counted in entasis.past_retention. inserted, already_there, quarantined and past_retention add up to the number of staged rows; past_keep says how many of the first two are past the keep period; a row that is in quarantine from an earlier load is counted but not written again.';

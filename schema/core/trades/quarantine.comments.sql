@@ -9,7 +9,7 @@ COMMENT ON COLUMN entasis.quarantine.source IS
 COMMENT ON COLUMN entasis.quarantine.line IS
 'Line of the file, from 1, or position in the batch, from 1.';
 COMMENT ON COLUMN entasis.quarantine.code IS
-'Kind of the fault: conflict, past_retention, or the column or step concerned.';
+'Kind of the fault: conflict, or the column or step concerned.';
 COMMENT ON COLUMN entasis.quarantine.reason IS
 'The reason in words.';
 COMMENT ON COLUMN entasis.quarantine.payload IS

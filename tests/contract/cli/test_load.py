@@ -118,7 +118,7 @@ def test_progress_grows(database: Database, tmp_path: Path) -> None:
         assert final == seen[-1]
         assert final.report == IngestReport(30_001, 0, 1)
         assert final.truncated_nanoseconds == 30_000
-        assert final.past_keep == 0
+        assert final.report.past_keep == 0
         assert final.bytes_read == final.total_bytes == path.stat().st_size
         assert len(seen) == 16
         for earlier, later in pairwise(seen):
@@ -134,15 +134,16 @@ def test_past_keep_counts_what_is_stored(database: Database, tmp_path: Path) -> 
     path = tmp_path / "trades.csv"
     path.write_text(HEADER + lines(5))
     with database.connect() as connected:
-        assert load_trades(connected, path).past_keep == 5
-        assert load_trades(connected, path).past_keep == 5
+        assert load_trades(connected, path).report.past_keep == 5
+        assert load_trades(connected, path).report.past_keep == 5
         # what lies below a floor is gone
         connected.execute("DELETE FROM entasis.market_data")
         connected.execute("UPDATE entasis.floors SET floor = '2024-09-01'")
         loaded = load_trades(connected, path)
-        assert (loaded.report, loaded.past_keep) == (IngestReport(0, 0, 5), 0)
+        assert loaded.report == IngestReport(past_retention=5)
+        assert loaded.report.past_keep == 0
         connected.execute("UPDATE entasis.keep_periods SET keep = '1000 years'")
-        assert load_trades(connected, path).past_keep == 0
+        assert load_trades(connected, path).report.past_keep == 0
         # further back than a datetime, or PostgreSQL's own times, can tell
         with pytest.raises(psycopg.errors.CheckViolation):
             connected.execute("UPDATE entasis.keep_periods SET keep = '4000 years'")

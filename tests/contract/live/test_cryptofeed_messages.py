@@ -327,19 +327,10 @@ def ticker(**changes: Any) -> Any:
     return SimpleNamespace(exchange="DERIBIT", raw={"params": {"data": data}})
 
 
-def test_quotes_of_one_millisecond() -> None:
-    told = ticker()
-    data = told.raw["params"]["data"]
-    source = Source()
-    first = source.quote(told)
-    assert first is not None
-    assert (first.id, first.iv) == (0, Decimal("1.2074"))
-    data["mark_iv"] = Decimal(121)
-    assert source.quote(told).id == 1  # type: ignore[union-attr]
-    data["mark_iv"] = Decimal("120.74")
-    assert source.quote(told) == first
-    data["timestamp"] += 1
-    assert source.quote(told).id == 0  # type: ignore[union-attr]
+def test_a_quote_has_no_id_and_its_volatility_is_a_fraction() -> None:
+    quote = Source().quote(ticker())
+    assert quote is not None
+    assert (quote.id, quote.iv) == (None, Decimal("1.2074"))
 
 
 def test_a_quote_without_its_computed_values_has_none() -> None:

@@ -152,25 +152,52 @@ def test_what_no_type_of_the_database_can_hold(
     oracle.assert_candles_are_right(connection, by_key(trade(1), trade(3)))
 
 
-def test_rows_below_the_floor_are_past_retention(connection: psycopg.Connection[Any]) -> None:
+def past_retention(connection: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:
+    return connection.execute(
+        "SELECT relation, source, symbol, exchange, refused, from_time, to_time"
+        " FROM entasis.past_retention ORDER BY relation, source, symbol"
+    ).fetchall()
+
+
+def test_rows_below_the_floor_are_counted_by_source_and_market(
+    connection: psycopg.Connection[Any],
+) -> None:
     connection.execute("UPDATE entasis.floors SET floor = '2024-08-08'")
     before = datetime(2024, 8, 7, 23, 59, 59, 999999, UTC)
+    earlier = before - timedelta(days=400)
     old, new = trade(1, timestamp=before), trade(2)
+    older = trade(3, timestamp=earlier)
+    other = trade(1, timestamp=earlier, symbol="OTHER")
     quotes = [quote(1, timestamp=before), quote(2)]
-    assert ingest(connection, old, new) == IngestReport(1, 0, 1)
-    assert ingest_options(connection, quotes, source="o") == IngestReport(1, 0, 1)
-    assert quarantined(connection) == [("feed", 1, "past_retention"), ("o", 1, "past_retention")]
+    # what is wrong with a row otherwise is told first
+    wrong = old._replace(price=D(0))
+    assert ingest(connection, old, new, wrong, older, other) == IngestReport(1, 0, 1, 3)
+    assert ingest_options(connection, quotes, source="o") == IngestReport(1, 0, 0, 1)
+    assert quarantined(connection) == [("feed", 3, "price")]
+    market = (old.symbol, old.exchange)
+    assert past_retention(connection) == [
+        ("market_data", "feed", *market, 2, earlier, before),
+        ("market_data", "feed", "OTHER", old.exchange, 1, earlier, earlier),
+        ("option_data", "o", quotes[0].underlying, None, 1, before, before),
+    ]
+    between = before - timedelta(days=1)
+    assert ingest(connection, trade(5, timestamp=between), source="feed").past_retention == 1
+    assert ingest(connection, trade(5, timestamp=between), source="again").past_retention == 1
+    assert past_retention(connection)[:2] == [
+        ("market_data", "again", *market, 1, between, between),
+        ("market_data", "feed", *market, 3, earlier, before),
+    ]
     oracle.assert_candles_are_right(connection, by_key(new))
 
 
-def test_a_batch_of_nothing_but_old_rows_is_refused_by_the_table_and_kept_in_quarantine(
+def test_a_batch_of_nothing_but_old_rows_is_refused_by_the_table_and_counted(
     connection: psycopg.Connection[Any],
 ) -> None:
     # the month is there, so only the trigger objects
     with_months(connection)
     connection.execute("UPDATE entasis.floors SET floor = '2024-08-09'")
-    assert ingest(connection, trade(1), trade(2)) == IngestReport(0, 0, 2)
-    assert ingest_options(connection, [quote()], source="o") == IngestReport(0, 0, 1)
+    assert ingest(connection, trade(1), trade(2)) == IngestReport(past_retention=2)
+    assert ingest_options(connection, [quote()], source="o") == IngestReport(past_retention=1)
     oracle.assert_candles_are_right(connection, {})
 
 

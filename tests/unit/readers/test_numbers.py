@@ -137,6 +137,6 @@ def test_real_options(name: str, layout: str, count: int, smallest_gamma: str) -
     read = [row.quote for row in reader if isinstance(row, OptionRow)]
     assert reader.layout == layout
     assert len(read) == count
-    assert {quote.id for quote in read} == {0}, "no contract is quoted twice at one timestamp"
+    assert {quote.id for quote in read} == {None}
     assert all(quote.iv is not None and 0 < quote.iv < 10 for quote in read), "a fraction"
     assert min(quote.gamma for quote in read if quote.gamma) == Decimal(smallest_gamma)

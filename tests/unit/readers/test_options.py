@@ -31,7 +31,7 @@ def test_deribit(write: Write) -> None:
         expiry_date=datetime(2021, 7, 30, 8, tzinfo=UTC),
         option_type="call",
         timestamp=AT_MS,
-        id=0,
+        id=None,
         iv=Decimal("1.2074"),
         delta=Decimal("9E-5"),
         gamma=Decimal("2E-5"),
@@ -96,7 +96,7 @@ def test_spy_states_days_and_no_hour_is_invented(write: Write) -> None:
             expiry_date=datetime(2021, 1, 29, tzinfo=UTC),
             option_type="put",
             timestamp=datetime(2021, 1, 4, tzinfo=UTC),
-            id=0,
+            id=None,
             iv=Decimal("0.28804"),
             delta=Decimal("-0.17798"),
             gamma=Decimal("0.00937"),
@@ -120,17 +120,3 @@ def test_spy_rejections(write: Write, line: str, code: str) -> None:
     (row,) = read_options(write(SPY + line))
     assert isinstance(row, Rejected)
     assert row.code == code
-
-
-def test_option_ordinals_count_within_a_contract_and_a_timestamp(write: Write) -> None:
-    rows = [
-        spy(),
-        spy(kind="call"),
-        spy(strike="345"),
-        spy(day="2021-01-05"),
-        spy(day="2021-01-04"),
-        spy(expiry="2021-01-30"),
-    ]
-    assert [quote.id for quote in quotes(write(SPY + "".join(rows)))] == [0, 0, 1, 0, 2, 0]
-    ticks = [deribit("ETH-30JUL21-2800-C"), deribit("ETH-30JUL21-2800-P")] * 2
-    assert [quote.id for quote in quotes(write(DERIBIT + "".join(ticks)))] == [0, 0, 1, 1]
