@@ -6,13 +6,11 @@ A load may be stopped at any moment and started again: what is stored already ch
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import psycopg
-from psycopg.rows import tuple_row
 
 from entasis_db.errors import LoadError
 from entasis_db.ingest.parts import BATCH_ROWS, Part, open_trades, source_name, text_parts
@@ -44,9 +42,6 @@ class Loaded:
     """None when it is not known, as for a pipe."""
     truncated_nanoseconds: int = 0
     """Timestamps whose digits below the microsecond were cut off, never rounded up."""
-    past_keep: int = 0
-    """Rows stored, now or before, although they are past their keep period: maintenance drops the
-    months that wholly are. Where a batch has rows in quarantine too, at most so many."""
 
 
 Progress = Callable[[Loaded], None]
@@ -90,7 +85,7 @@ def load_trades(
         sequence=sequence,
         decimals=decimals,
     )
-    return _load(connection, reader, "market_data", parts, batch_rows, progress)
+    return _load(connection, reader, parts, batch_rows, progress)
 
 
 def load_options(
@@ -104,13 +99,12 @@ def load_options(
     """Load one file of option quotes, as :func:`load_trades` does trades."""
     reader = read_options(path, layout=layout)
     parts = text_parts(reader, OPTIONS, batch_rows)
-    return _load(connection, reader, "option_data", parts, batch_rows, progress)
+    return _load(connection, reader, parts, batch_rows, progress)
 
 
 def _load(
     connection: psycopg.Connection[Any],
     reader: "TradeReader | OptionReader | ArrowReader",
-    relation: str,
     parts: Iterator[Part],
     batch_rows: int,
     progress: Progress,
@@ -120,7 +114,6 @@ def _load(
     if batch_rows < 1:
         raise ValueError(f"batch_rows is {batch_rows}: give 1 or more")
     source = source_name(reader)
-    keep_from = keep_from_of(connection, relation)
     loaded = Loaded(source, reader.layout, total_bytes=reader.total_bytes)
     # A pipe is read in this thread: nothing could stop another one that waits for it to go on.
     ahead = nullcontext(parts) if reader.total_bytes is None else read_ahead(parts)
@@ -130,17 +123,11 @@ def _load(
                 write_batch, connection, part.batch, source, part.id_space, part.time_unit
             )
             written = retrying(step)
-            past_keep = 0
-            if keep_from is not None:
-                past_keep = min(
-                    part.batch.count_before(keep_from), written.inserted + written.already_there
-                )
             loaded = replace(
                 loaded,
                 report=loaded.report + written,
                 bytes_read=part.bytes_read,
                 truncated_nanoseconds=part.truncated_nanoseconds,
-                past_keep=loaded.past_keep + past_keep,
             )
             progress(loaded)
             if part.fault is not None:
@@ -150,13 +137,3 @@ def _load(
                     f"{report.already_there} were before, {report.quarantined} are in quarantine)"
                 ) from part.fault
     return loaded
-
-
-def keep_from_of(connection: psycopg.Connection[Any], relation: str) -> datetime | None:
-    """Answer up to when rows of a relation are past their keep period; None: none is kept."""
-    with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
-        row = cursor.execute(
-            "SELECT entasis.keep_from(keep) FROM entasis.keep_periods WHERE relation = %s",
-            [relation],
-        ).fetchone()
-    return row[0] if row is not None else None
