@@ -1,6 +1,7 @@
 -- called by the administrator's procedures of this engine
 GRANT EXECUTE ON FUNCTION
-entasis_internal.refresh_windows
+entasis_internal.refresh_windows,
+entasis_internal.record_stored_markets
 TO entasis_admin;
 GRANT SELECT ON entasis_internal.last_refresh TO entasis_admin;
 GRANT EXECUTE ON PROCEDURE entasis_internal.await_refresh TO entasis_admin;

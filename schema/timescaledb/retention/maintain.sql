@@ -7,6 +7,7 @@ AS $$
 BEGIN
     PERFORM entasis_internal.record_partitions();
     PERFORM entasis_internal.record_sizes();
+    PERFORM entasis_internal.record_stored_markets();
     COMMIT;
     CALL entasis_internal.drop_expired();
     CALL entasis_internal.delete_expired_rows();
@@ -14,4 +15,4 @@ END
 $$;
 
 COMMENT ON PROCEDURE entasis.maintain IS
-'Daily maintenance: drops chunks past their keep period, after their candles were refreshed and checked. Commits after each step, so it cannot run inside a transaction block. Safe to repeat. Called by a job of TimescaleDB''s scheduler.';
+'Daily maintenance: records markets that were written by plain SQL, and drops chunks past their keep period, after their candles were refreshed and checked. Commits after each step, so it cannot run inside a transaction block. Safe to repeat. Called by a job of TimescaleDB''s scheduler.';

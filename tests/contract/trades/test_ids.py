@@ -12,7 +12,7 @@ from psycopg import errors
 from entasis_db.ingest import ingest_trades
 from entasis_db.model import Trade
 from tests import oracle
-from tests.contract.trades.support import by_key
+from tests.contract.trades.support import by_key, with_months
 from tests.db import Connection, count_within_timestamps, wipe
 from tests.make import NOON, insert_trades, trade
 
@@ -179,3 +179,16 @@ def test_gaps_that_nobody_knows(connection: Connection, exchange: str, id_space:
     connection.execute("SELECT entasis.record_id_space('BTC', %s, %s, 's')", [exchange, id_space])
     with pytest.raises(errors.ObjectNotInPrerequisiteState, match="nobody knows"):
         connection.execute(gaps, [exchange])
+
+
+def test_markets_that_plain_sql_wrote_are_recorded_by_maintenance_at_the_latest(
+    connection: Connection,
+) -> None:
+    with_months(connection)
+    insert_trades(connection, trade(1), trade(1, exchange="y"))
+    ingest_trades(connection, [trade(2, symbol="C")], source="a", id_space="trade")
+    oracle.refresh(connection)
+    connection.execute("CALL entasis.maintain()")
+    assert connection.execute(
+        "SELECT symbol, exchange, id_space, source FROM entasis.markets ORDER BY 1, 2"
+    ).fetchall() == [("BTC", "x", None, "sql"), ("BTC", "y", None, "sql"), ("C", "x", "trade", "a")]
