@@ -44,7 +44,6 @@ _ENGINES_LACK: dict[str, dict[str, str]] = {
     "timescaledb": {
         "monthly_partitions": "chunks are made by the rows that need them",
         "detach": "a chunk is dropped without being detached before",
-        "columnstore_writes": "writes into compressed chunks that are right",
         "candle_tables": "candles are continuous aggregates",
         "user_triggers": "whether a user may add triggers to a hypertable is the engine's affair",
         "merge": "a hypertable with a columnstore takes no MERGE that changes rows",

@@ -2,24 +2,36 @@
 
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, TypeVar
 
 import click
 import psycopg
 
+from entasis_db.cli.arguments import check_range, moment
 from entasis_db.cli.exit_codes import ExitCode
-from entasis_db.cli.output import complain, note, step
+from entasis_db.cli.output import complain, fail, note, step
 from entasis_db.cli.progress import loading
 from entasis_db.cli.root import Group
 from entasis_db.cli.target import Target
 from entasis_db.errors import EntasisError
-from entasis_db.ingest import Loaded, load_options, load_trades, quarantined
-from entasis_db.model import TimeUnit
+from entasis_db.ingest import (
+    Loaded,
+    Replaced,
+    load_options,
+    load_trades,
+    quarantined,
+    replace_trades,
+)
 
 _SHOWN_REASONS = 5
 
-Loader = Callable[[psycopg.Connection[Any], str, Callable[[Loaded], None]], Loaded]
+T = TypeVar("T")
+
+Connection = psycopg.Connection[Any]
+Progress = Callable[[Loaded], None]
+Loader = Callable[[Connection, str, Progress], Loaded]
 
 
 @click.group(cls=Group)
@@ -44,35 +56,49 @@ def load() -> None:
     help="What a column of that name is, if not what its numbers say.",
 )
 @click.option("--decimals", type=int, help="Decimals that floats were written with; for Parquet.")
+@click.option(
+    "--replace", is_flag=True, help="Put them in the place of stored trades with their ids."
+)
+@click.option("--from", "from_time", callback=moment, help="With --replace and --to: replace ...")
+@click.option("--to", "to_time", callback=moment, help="... all trades in this range, UTC.")
 @click.pass_obj
 def trades(
     target: Target,
+    /,
     files: tuple[str, ...],
-    exchange: str | None,
-    symbol: str | None,
-    layout: str | None,
-    id_space: str | None,
-    time_unit: TimeUnit | None,
-    sequence: Literal["exchange", "position"] | None,
-    decimals: int | None,
+    *,
+    replace: bool,
+    from_time: datetime | None,
+    to_time: datetime | None,
+    **how: Any,
 ) -> None:
-    """Load files of trades: CSV, Parquet, Binance's archives, or a raw Binance stream."""
+    """Load files of trades: CSV, Parquet, Binance's archives, or a raw Binance stream.
+
+    With --replace, each file is one transaction, in which its trades are stored and every other
+    that has the id of one of them goes; with --from and --to, so do all others of its markets from
+    the one (included) to the other (not included).
+    """
+    ranged = from_time is not None or to_time is not None
+    if ranged and (from_time is None or to_time is None or not replace):
+        fail("--from and --to go together, and with --replace", ExitCode.USAGE)
+    if ranged and len(files) > 1:
+        fail("one file replaces a range: a second one would remove the first's", ExitCode.USAGE)
+    check_range(from_time, to_time)
+    if replace:
+        _each(
+            target,
+            files,
+            lambda connection, file, progress: replace_trades(
+                connection, file, from_time=from_time, to_time=to_time, progress=progress, **how
+            ),
+            lambda _, replaced: _tell_replaced(replaced),
+        )
+        return
     _load_files(
         target,
         files,
         "market_data",
-        lambda connection, file, progress: load_trades(
-            connection,
-            file,
-            exchange=exchange,
-            symbol=symbol,
-            layout=layout,
-            progress=progress,
-            id_space=id_space,
-            time_unit=time_unit,
-            sequence=sequence,
-            decimals=decimals,
-        ),
+        lambda connection, file, progress: load_trades(connection, file, progress=progress, **how),
     )
 
 
@@ -93,44 +119,71 @@ def options(target: Target, files: tuple[str, ...], layout: str | None) -> None:
 
 
 def _load_files(target: Target, files: tuple[str, ...], relation: str, loader: Loader) -> None:
-    failed = False
     left_over = 0
-    with target.connect() as connection:
-        for file in files:
-            try:
-                with loading(Path(file).name) as progress:
-                    loaded = loader(connection, file, progress)
-            except EntasisError as error:
-                complain(str(error))
-                failed = True
-            else:
-                left_over += loaded.report.quarantined + loaded.report.past_retention
-                _summarise(connection, relation, loaded)
-    if failed:
-        sys.exit(ExitCode.FAILED)
+
+    def tell(connection: Connection, loaded: Loaded) -> None:
+        nonlocal left_over
+        left_over += loaded.report.quarantined + loaded.report.past_retention
+        _summarise(connection, relation, loaded)
+
+    _each(target, files, loader, tell)
     if left_over:
         note(f"{left_over} rows are in quarantine or past retention, and the others are stored")
         sys.exit(ExitCode.LEFT_OVER)
 
 
-def _summarise(connection: psycopg.Connection[Any], relation: str, loaded: Loaded) -> None:
+def _each(
+    target: Target,
+    files: tuple[str, ...],
+    do: Callable[[Connection, str, Progress], T],
+    tell: Callable[[Connection, T], None],
+) -> None:
+    """Do something with each file; one that fails does not keep the others from being done."""
+    failed = False
+    with target.connect() as connection:
+        for file in files:
+            try:
+                with loading(Path(file).name) as progress:
+                    done = do(connection, file, progress)
+            except EntasisError as error:
+                complain(str(error))
+                failed = True
+            else:
+                tell(connection, done)
+    if failed:
+        sys.exit(ExitCode.FAILED)
+
+
+def _tell_replaced(replaced: Replaced) -> None:
+    step(
+        f"{replaced.source} ({replaced.layout}): {replaced.added} rows added, "
+        f"{replaced.changed} changed, {replaced.removed} removed, {replaced.unchanged} unchanged"
+    )
+    _tell_of_times(replaced.truncated_nanoseconds, replaced.past_keep)
+
+
+def _tell_of_times(truncated_nanoseconds: int, past_keep: int) -> None:
+    if truncated_nanoseconds:
+        step(
+            f"  {truncated_nanoseconds} timestamps were finer than a microsecond, which is "
+            "what PostgreSQL keeps: the digits below it were cut off"
+        )
+    if past_keep:
+        step(
+            f"  note: {past_keep} rows are past their keep period: maintenance drops the "
+            "months that wholly are, once they are archived. To keep them, lengthen keep in "
+            "entasis.keep_periods (for the candles first)"
+        )
+
+
+def _summarise(connection: Connection, relation: str, loaded: Loaded) -> None:
     report = loaded.report
     step(
         f"{loaded.source} ({loaded.layout}): {report.inserted} rows stored, "
         f"{report.already_there} were there already, {report.quarantined} in quarantine"
         + (f", {report.past_retention} past retention" if report.past_retention else "")
     )
-    if loaded.truncated_nanoseconds:
-        step(
-            f"  {loaded.truncated_nanoseconds} timestamps were finer than a microsecond, which is "
-            "what PostgreSQL keeps: the digits below it were cut off"
-        )
-    if report.past_keep:
-        step(
-            f"  note: {report.past_keep} rows are past their keep period: maintenance drops the "
-            "months that wholly are, once they are archived. To keep them, lengthen keep in "
-            "entasis.keep_periods (for the candles first)"
-        )
+    _tell_of_times(loaded.truncated_nanoseconds, report.past_keep)
     if report.past_retention:
         step(
             f"  {report.past_retention} rows lie below the floor of {relation} and were not "

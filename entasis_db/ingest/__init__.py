@@ -12,6 +12,7 @@ from entasis_db.ingest.id_spaces import IdSpace, TimeUnits
 from entasis_db.ingest.load import Loaded, load_options, load_trades
 from entasis_db.ingest.parts import BATCH_ROWS
 from entasis_db.ingest.quarantine import Refusal, quarantine, quarantined
+from entasis_db.ingest.replace import Replaced, replace_trades
 from entasis_db.ingest.report import IngestReport
 from entasis_db.ingest.retry import retrying
 from entasis_db.ingest.write import (
@@ -28,6 +29,7 @@ __all__ = [
     "IngestReport",
     "Loaded",
     "Refusal",
+    "Replaced",
     "TimeUnits",
     "check_row",
     "ingest_arrow",
@@ -39,5 +41,6 @@ __all__ = [
     "load_trades",
     "quarantine",
     "quarantined",
+    "replace_trades",
     "retrying",
 ]

@@ -1,6 +1,5 @@
 """Sides are filled in also where trades lie in columns, without unpacking more than they must."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -10,39 +9,10 @@ from entasis_db.model import Trade
 from tests import oracle
 from tests.contract.trades.support import by_key, ingest, quarantined
 from tests.db import Connection, one
-from tests.engines import Database, pause_jobs
 from tests.make import NOON, trade
+from tests.timescaledb.columnstore import compress, unpacked
 
 pytestmark = [pytest.mark.hypertables, pytest.mark.copy]
-
-
-@pytest.fixture
-def quiet(database: Database) -> Iterator[Connection]:
-    """A connection to a database in which no job refreshes or compresses by itself."""
-    with database.connect() as connection:
-        pause_jobs(connection)
-        connection.execute("UPDATE entasis.keep_periods SET keep = NULL")
-        yield connection
-
-
-def compress(connection: Connection) -> None:
-    oracle.refresh(connection)
-    connection.execute(
-        "SELECT public.compress_chunk(c.partition_oid::regclass)"
-        " FROM entasis_internal.chunks_to_compress('0') AS c"
-    )
-
-
-def unpacked(connection: Connection) -> int:
-    """How many trades lie as rows in chunks."""
-    chunks = connection.execute(
-        "SELECT format('%I.%I', chunk_schema, chunk_name)"
-        " FROM timescaledb_information.chunks WHERE hypertable_name = 'market_data'"
-    ).fetchall()
-    connection.execute("SET timescaledb.enable_transparent_decompression = off")
-    found = sum(one(connection, f"SELECT count(*) FROM ONLY {name}") for (name,) in chunks)
-    connection.execute("RESET timescaledb.enable_transparent_decompression")
-    return int(found)
 
 
 def test_sides_of_compressed_trades(quiet: Connection) -> None:

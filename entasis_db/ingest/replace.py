@@ -1,0 +1,225 @@
+"""Replacing stored trades by those of a file, in one transaction."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import psycopg
+from psycopg import errors, sql
+from psycopg.rows import tuple_row
+
+from entasis_db.errors import LoadError
+from entasis_db.ingest.batch import UNKNOWN
+from entasis_db.ingest.id_spaces import (
+    RECORD_MARKETS,
+    Market,
+    check_id_spaces,
+    record_markets_parameters,
+)
+from entasis_db.ingest.load import Loaded, Progress
+from entasis_db.ingest.parts import BATCH_ROWS, Part, open_trades, source_name
+from entasis_db.ingest.quarantine import Refusal
+from entasis_db.ingest.read_ahead import read_ahead
+from entasis_db.ingest.retry import retrying
+from entasis_db.ingest.targets import TRADES
+from entasis_db.model import TimeUnit
+from entasis_db.readers import TradeReader
+
+if TYPE_CHECKING:
+    from entasis_db.readers.arrow import ArrowReader
+
+_REPLACE = sql.SQL(
+    "SELECT added, changed, removed, unchanged, past_keep"
+    " FROM entasis.replace_staged_trades(%s, %s)"
+)
+
+_Counts = tuple[int, int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """What a file replaced. Its trades are the sum of added, changed and unchanged."""
+
+    source: str
+    """The file's base name."""
+    layout: str
+    """What it was recognised as."""
+    added: int
+    """Trades whose id was not stored."""
+    changed: int
+    """Trades that stand in the place of one with the same id and another time, price, volume or
+    side."""
+    removed: int
+    """Stored trades for which none stands now."""
+    unchanged: int
+    """Trades that were stored as they are, and were not touched."""
+    past_keep: int
+    """Trades that are past their keep period: maintenance drops the months that wholly are, once
+    they are archived."""
+    truncated_nanoseconds: int
+    """Timestamps whose digits below the microsecond were cut off, never rounded up."""
+
+
+def replace_trades(
+    connection: psycopg.Connection[Any],
+    path: Path | str,
+    *,
+    from_time: datetime | None = None,
+    to_time: datetime | None = None,
+    exchange: str | None = None,
+    symbol: str | None = None,
+    layout: str | None = None,
+    batch_rows: int = BATCH_ROWS,
+    progress: Progress = lambda _: None,
+    id_space: str | None = None,
+    time_unit: TimeUnit | None = None,
+    sequence: Literal["exchange", "position"] | None = None,
+    decimals: int | None = None,
+) -> Replaced:
+    """Store a file's trades in the place of others, all in one transaction.
+
+    Every stored trade of the same market whose id is in the file goes, whatever its time; and with
+    ``from_time`` and ``to_time``, which have time zones, so do all others of the file's markets in
+    [from_time, to_time). Trades that are stored as the file has them stay untouched, and so do
+    sides that it does not state. Where ids are unique only within a timestamp (ordinals), they do
+    not say what goes: there it takes a range. ``connection`` is in autocommit mode; the other
+    arguments are those of load_trades.
+
+    Raises LoadError, and changes nothing, for a file with a line that cannot be read or stored,
+    lies outside of the range or tells a trade twice and differently, and where trades would have to
+    go that lie below the floor. Raises IdSpaceError as load_trades does, and ValueError for a range
+    without a bound or zone, or that is empty or reversed.
+    """
+    _check(connection, batch_rows, from_time, to_time)
+    reader, parts = open_trades(
+        path,
+        exchange=exchange,
+        symbol=symbol,
+        layout=layout,
+        batch_rows=batch_rows,
+        id_space=id_space,
+        time_unit=time_unit,
+        sequence=sequence,
+        decimals=decimals,
+    )
+    source = source_name(reader)
+    staging = _Staging(source)
+    with connection.transaction(), psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
+        # what is repeated after a conflict with another session must see what that one has done
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        cursor.execute(TRADES.stage)
+        # A pipe is read in this thread: nothing could stop another one that waits for it to go on.
+        ahead = nullcontext(parts) if reader.total_bytes is None else read_ahead(parts)
+        with ahead as parts:
+            staging.fill(cursor, parts, reader, progress)
+        counts = staging.replace(connection, cursor, from_time, to_time)
+    return Replaced(source, reader.layout, *counts, reader.truncated_nanoseconds)
+
+
+def _check(
+    connection: psycopg.Connection[Any],
+    batch_rows: int,
+    from_time: datetime | None,
+    to_time: datetime | None,
+) -> None:
+    if not connection.autocommit:
+        raise ValueError("replace over a connection in autocommit mode: it is a transaction")
+    if batch_rows < 1:
+        raise ValueError(f"batch_rows is {batch_rows}: give 1 or more")
+    if from_time is None and to_time is None:
+        return
+    if from_time is None or to_time is None:
+        raise ValueError("give both from_time and to_time, or neither")
+    for bound in (from_time, to_time):
+        if bound.utcoffset() is None:
+            raise ValueError(f"{bound} has no time zone; times are told in UTC")
+    if not from_time < to_time:
+        raise ValueError(f"to_time {to_time} is not after from_time {from_time}")
+
+
+class _Staging:
+    """The trades of a file in the staging table."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._lines: dict[Market, int] = {}
+        self._id_spaces: dict[Market, str] = {}
+        self._time_units: dict[Market, TimeUnit] = {}
+
+    def fill(
+        self,
+        cursor: psycopg.Cursor[Any],
+        parts: Iterator[Part],
+        reader: "TradeReader | ArrowReader",
+        progress: Progress,
+    ) -> None:
+        """Stage the whole file; LoadError at the first line that cannot be."""
+        for part in parts:
+            self._refuse(part.batch.refusals)
+            if len(part.batch):
+                text, refusals = part.batch.staged_text()
+                self._refuse(refusals)
+                with cursor.copy(TRADES.copy_staged) as copy:
+                    for piece in text:
+                        copy.write(piece)
+                self._note_markets(part)
+            if part.fault is not None:
+                raise LoadError(f"{part.fault}; nothing was replaced") from part.fault
+            progress(
+                Loaded(
+                    self._source,
+                    reader.layout,
+                    bytes_read=part.bytes_read,
+                    total_bytes=reader.total_bytes,
+                )
+            )
+
+    def _refuse(self, refusals: Iterable[Refusal]) -> None:
+        for refusal in refusals:
+            raise LoadError(
+                f"{self._source}, line {refusal.line}: {refusal.code}: {refusal.reason}. Nothing "
+                "was replaced. Correct the file: a replacement takes all of its lines or none"
+            )
+
+    def _note_markets(self, part: Part) -> None:
+        for market in part.batch.markets():
+            self._lines.setdefault(market, part.batch.line_of(market))
+            assert part.id_space is not None
+            self._id_spaces[market] = (
+                part.id_space if isinstance(part.id_space, str) else part.id_space[market]
+            )
+            units = part.time_unit or part.batch.time_unit
+            unit = units if units is None or isinstance(units, str) else units.get(market)
+            if unit is not None:
+                self._time_units[market] = unit
+
+    def replace(
+        self,
+        connection: psycopg.Connection[Any],
+        cursor: psycopg.Cursor[Any],
+        from_time: datetime | None,
+        to_time: datetime | None,
+    ) -> _Counts:
+        """Put what is staged in the place of what is stored, and answer the counts of Replaced."""
+        parameters = record_markets_parameters(
+            dict.fromkeys(self._lines, UNKNOWN), self._id_spaces, self._source, self._time_units
+        )
+
+        def put() -> _Counts:
+            with connection.transaction():  # a savepoint: what is staged stays
+                recorded = cursor.execute(RECORD_MARKETS, parameters).fetchall()
+                check_id_spaces(recorded, self._source, self._lines.__getitem__)
+                row = cursor.execute(_REPLACE, [from_time, to_time]).fetchone()
+            assert row is not None
+            return row[0], row[1], row[2], row[3], row[4]
+
+        try:
+            return retrying(put)
+        except (errors.CheckViolation, errors.ObjectNotInPrerequisiteState) as error:
+            raise LoadError(
+                f"{self._source}: {error.diag.message_primary}. Nothing was replaced. "
+                f"{error.diag.message_hint or ''}".rstrip(". ")
+            ) from error
