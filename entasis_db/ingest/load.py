@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import psycopg
 
 from entasis_db.errors import LoadError
+from entasis_db.ingest.moments import refuse_cut_moments
 from entasis_db.ingest.parts import BATCH_ROWS, Part, open_trades, source_name, text_parts
 from entasis_db.ingest.read_ahead import read_ahead
 from entasis_db.ingest.report import IngestReport
@@ -119,6 +120,7 @@ def _load(
     ahead = nullcontext(parts) if reader.total_bytes is None else read_ahead(parts)
     with ahead as parts:
         for part in parts:
+            _refuse_edges(connection, part, loaded)
             step = partial(
                 write_batch, connection, part.batch, source, part.id_space, part.time_unit
             )
@@ -137,3 +139,16 @@ def _load(
                     f"{report.already_there} were before, {report.quarantined} are in quarantine)"
                 ) from part.fault
     return loaded
+
+
+def _refuse_edges(connection: psycopg.Connection[Any], part: Part, loaded: Loaded) -> None:
+    """Raise LoadError if a moment at the file's edges is stored as other trades."""
+    if part.edges:
+        try:
+            refuse_cut_moments(connection, loaded.source, part.edges)
+        except LoadError as error:
+            done = loaded.report.inserted + loaded.report.already_there
+            raise LoadError(
+                f"{error} ({f'{done} rows before these' if done else 'nothing'} of the file "
+                f"{'are' if done else 'is'} stored)"
+            ) from None

@@ -1,7 +1,7 @@
 """Files as batches: what a reader gives, cut into pieces of a transaction's size."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from entasis_db.errors import LoadError
 from entasis_db.ingest.batch import Batch, RowBatch
 from entasis_db.ingest.id_spaces import IdSpace, TimeUnits
+from entasis_db.ingest.moments import Moments
 from entasis_db.ingest.quarantine import Refusal
 from entasis_db.ingest.targets import TRADES, Row, Target
 from entasis_db.model import TimeUnit
 from entasis_db.readers import (
+    Edge,
     OptionReader,
     OptionRow,
     Rejected,
@@ -89,6 +91,8 @@ class Part:
     truncated_nanoseconds: int
     fault: LoadError | None = None
     """Why the file ends with this batch, if not because it is over."""
+    edges: Sequence[Edge] = ()
+    """What must be stored as it is, or not at all, before this batch is written."""
 
 
 def text_parts(
@@ -101,8 +105,9 @@ def text_parts(
     rows: list[Any] = []
     lines: list[int] = []
     refusals: list[Refusal] = []
+    moments = Moments(reader) if isinstance(reader, TradeReader) else None
 
-    def part(fault: LoadError | None = None) -> Part:
+    def part(edges: Sequence[Edge] = (), fault: LoadError | None = None) -> Part:
         id_space, units = None, None
         if isinstance(reader, TradeReader):
             id_space = {(s, e): space for (e, s), space in reader.id_spaces.items()}
@@ -114,9 +119,11 @@ def text_parts(
             reader.bytes_read,
             reader.truncated_nanoseconds,
             fault,
+            edges,
         )
 
-    fault = None
+    fault, full = None, batch_rows
+    edges: list[Edge] = []
     try:
         for item in reader:
             match item:
@@ -125,12 +132,19 @@ def text_parts(
                 case TradeRow(line, row) | OptionRow(line, row):
                     rows.append(row)
                     lines.append(line)
-            if len(rows) + len(refusals) >= batch_rows:
-                yield part()
-                rows, lines, refusals = [], [], []
+            if len(rows) + len(refusals) >= full and (moments is None or moments.may_cut(line)):
+                later: list[Any] = []
+                later_lines: list[int] = []
+                if moments is not None:
+                    edges, later, later_lines = moments.take(rows, lines, at_end=False)
+                yield part(edges)
+                rows, lines, refusals = later, later_lines, []
+                full = len(rows) + batch_rows
     except LoadError as error:
         fault = error
-    yield part(fault)
+    if moments is not None:
+        edges, _, _ = moments.take(rows, lines, at_end=True)
+    yield part(edges, fault)
 
 
 def _arrow_parts(

@@ -8,12 +8,14 @@ its age) is judged later, in SQL, so that one set of rules holds for every write
 Numbers never pass through a binary float: what the file says is what the row holds.
 """
 
+from entasis_db.readers.edges import Edge
 from entasis_db.readers.options import OptionReader, read_options
 from entasis_db.readers.rows import REJECTIONS, OptionRow, Rejected, TradeRow
 from entasis_db.readers.trades import TradeReader, read_trades
 
 __all__ = [
     "REJECTIONS",
+    "Edge",
     "OptionReader",
     "OptionRow",
     "Rejected",

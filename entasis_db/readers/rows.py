@@ -177,6 +177,11 @@ class Reader(ABC, Generic[Row]):
         self._body = number + 1 if header else number
 
     @property
+    def rereadable(self) -> bool:
+        """Whether it can be iterated again: a file can, a pipe cannot."""
+        return self._source.rereadable
+
+    @property
     def bytes_read(self) -> int:
         """Position in the file as it is stored (compressed); for a pipe, bytes of text so far."""
         return self._source.bytes_read

@@ -2,13 +2,17 @@
 
 import re
 from collections.abc import Callable
-from datetime import datetime
+from contextlib import suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import cast
 
 from entasis_db.errors import LoadError
 from entasis_db.model import Side, TimeUnit, Trade
+from entasis_db.readers.edges import Edge, edge_records
+from entasis_db.readers.files import Source
 from entasis_db.readers.rows import (
+    EPOCH,
     Layout,
     Ordinals,
     Parse,
@@ -87,6 +91,7 @@ class TradeReader(Reader[TradeRow]):
         sequence: Kind | None = None,
     ) -> None:
         super().__init__(path, LAYOUTS, layout)
+        self._path = path
         self._sequences = Sequences(path, (0, 1, 3), sequence)
         self.id_spaces: dict[tuple[str, str], str] = {}
         self.time_units: dict[tuple[str, str], TimeUnit] = {}
@@ -113,6 +118,34 @@ class TradeReader(Reader[TradeRow]):
                     "the file's name (as BTCUSDT-trades-2024-08-08.zip would); pass --symbol"
                 )
             self._symbol = name[1]
+
+    def edges(self, bounds: tuple[datetime, datetime]) -> list[Edge]:
+        """Read beforehand what lies at the edges of the markets whose ids are ordinals.
+
+        A time outside of ``bounds``, both included, is no edge. For files only: a pipe cannot be
+        read twice.
+        """
+        again = TradeReader(self._path, exchange=None, symbol=None, layout="entasis")
+        again._sequences = self._sequences
+
+        def is_counted(market: tuple[str, str], fields: list[str]) -> bool:
+            again.id_spaces[market] = again._id_space(market, fields[4], fields[3])
+            return again.id_spaces[market] == "ordinal"
+
+        found = []
+        first, last = ((bound - EPOCH) // timedelta(microseconds=1) for bound in bounds)
+        width, numbers = len(self._first_fields), self._layout.numbers
+        for records in edge_records(
+            Source(self._path), self._body, width, numbers, is_counted, (first, last)
+        ):
+            parse = again._parser(Ordinals(any_order=True))
+            trades = []
+            for number, fields in records:
+                with suppress(RowError):
+                    trades.append(parse(number, fields).trade)
+            if trades:
+                found.append(Edge(records[0][0], records[-1][0], trades))
+        return found
 
     def _parser(self, ordinals: Ordinals) -> Parse[TradeRow]:
         if self.layout == "entasis":
