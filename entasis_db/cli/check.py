@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 import psycopg
+from psycopg.rows import tuple_row
 
 from entasis_db.candles import CandleDifference, check_candles, rebuild_candles, refresh_candles
 from entasis_db.cli import arguments
@@ -34,6 +35,7 @@ def check(target: Target, from_time: datetime | None, to_time: datetime | None) 
     with target.connect() as connection:
         found = _differences(connection, from_time, to_time)
         ids = check_ids(connection, from_time, to_time)
+        floor = _floor(connection)
     for one in found:
         problem = f"{one.missing_trades} {one.problem}" if one.missing_trades else one.problem
         step(f"{one.relation} {one.exchange} {one.symbol} {when(one.bucket)}: {problem}")
@@ -45,7 +47,7 @@ def check(target: Target, from_time: datetime | None, to_time: datetime | None) 
     if missing:
         said.append(_how_to_restore(missing))
     if wrong:
-        said.append(_how_to_rebuild(wrong, {one.day for one in missing}))
+        said.append(_how_to_mend(wrong, {one.day for one in missing}, floor))
     if ids:
         said.append(f"{len(ids)} ids cannot be right: docs/trades.md says what to do")
     if said:
@@ -73,7 +75,10 @@ def rebuild(target: Target, from_time: datetime, to_time: datetime, force: bool,
     arguments.check_range(from_time, to_time)
     with target.connect() as connection:
         if force:
-            _confirm(_missing(_differences(connection, from_time, to_time)), yes)
+            found = _differences(connection, from_time, to_time)
+            floor = _floor(connection)
+            # what is reopened below the floor is not rebuilt
+            _confirm(_missing(one for one in found if one.bucket >= floor), yes)
         rebuild_candles(connection, from_time, to_time, progress=step, force=force)
 
 
@@ -146,12 +151,30 @@ def _how_to_restore(missing: list[_MarketDay]) -> str:
     )
 
 
-def _how_to_rebuild(wrong: list[CandleDifference], lost: set[datetime]) -> str:
-    ranges = list(_ranges({_day(one.bucket) for one in wrong} - lost, lost))
+def _floor(connection: psycopg.Connection[Any]) -> datetime:
+    """Return the floor of trades, or the earliest time there is where nothing was dropped."""
+    with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
+        row = cursor.execute(
+            "SELECT f.floor FROM entasis.floors AS f"
+            " WHERE f.relation = 'market_data' AND isfinite(f.floor)"
+        ).fetchone()
+    return row[0] if row is not None else datetime.min.replace(tzinfo=UTC)
+
+
+def _how_to_mend(wrong: list[CandleDifference], lost: set[datetime], floor: datetime) -> str:
+    """Name the commands; below the floor, opening a range once more computes its candles."""
+    commands = [
+        f"{command} {days}"
+        for command, some in (
+            ("entasis reopen market_data", [one for one in wrong if one.bucket < floor]),
+            ("entasis rebuild", [one for one in wrong if one.bucket >= floor]),
+        )
+        for days in _ranges({_day(one.bucket) for one in some} - lost, lost)
+    ]
     said = f"{len(wrong)} candles are wrong"
-    if not ranges:
+    if not commands:
         return f"{said}, on days of which trades are missing"
-    return f"{said}. Mend them with: " + "; ".join(f"entasis rebuild {r}" for r in ranges)
+    return f"{said}. Mend them with: {'; '.join(commands)}"
 
 
 def _ranges(days: set[datetime], without: set[datetime]) -> Iterator[str]:

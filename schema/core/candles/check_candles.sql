@@ -203,8 +203,22 @@ BEGIN ATOMIC
         c.stored,
         c.expected
     FROM counted AS c
-    ORDER BY c.relation, c.symbol, c.exchange, c.bucket;
+    UNION ALL
+    SELECT
+        r.relation,
+        r.symbol,
+        r.exchange,
+        r.bucket,
+        r.problem,
+        r.missing_trades,
+        r.stored,
+        r.expected
+    FROM
+        entasis_internal.check_reopened_candles(
+            check_candles.from_time, check_candles.to_time
+        ) AS r
+    ORDER BY relation, symbol, exchange, bucket;
 END;
 
 COMMENT ON FUNCTION entasis.check_candles IS
-'Stored candles of the UTC days that overlap [from_time, to_time) that do not equal what is computed from their trades, minutes or hours. problem is ''missing trades'' where the candle counts missing_trades more than market_data holds: it is the last that is known of them. Otherwise missing_trades is 0 and the candle is wrong: missing, surplus or different. No rows: all are right. Days that start below the floor of market_data are not checked, because trades of them have been dropped. On engine timescaledb, call refresh_candles() first: until then, candles still count what was just deleted.';
+'Stored candles of the UTC days that overlap [from_time, to_time) that do not equal what is computed from their trades, minutes or hours. problem is ''missing trades'' where the candle counts missing_trades more than market_data holds: it is the last that is known of them. Otherwise missing_trades is 0 and the candle is wrong: missing, surplus or different. No rows: all are right. Days that start below the floor of market_data are checked where they are reopened only, because trades of the others have been dropped. On engine timescaledb, call refresh_candles() first: until then, candles still count what was just deleted.';

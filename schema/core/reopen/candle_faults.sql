@@ -3,7 +3,8 @@
 CREATE OR REPLACE FUNCTION entasis_internal.candle_faults(
     symbol_name text, exchange_name text, from_time timestamptz, to_time timestamptz
 ) RETURNS TABLE (
-    relation text, symbol text, exchange text, bucket timestamptz, counted bigint, stored bigint
+    relation text, symbol text, exchange text, bucket timestamptz, counted bigint, stored bigint,
+    candle jsonb, expected jsonb
 )
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -48,7 +49,7 @@ BEGIN ATOMIC
             )
     ),
 
-    computed AS (
+    grouped AS (
         SELECT
             l.relation,
             d.symbol,
@@ -81,6 +82,26 @@ BEGIN ATOMIC
                 )
             )
         GROUP BY 1, 2, 3, 4
+    ),
+
+    computed AS (
+        SELECT
+            g.relation,
+            g.symbol,
+            g.exchange,
+            g.bucket,
+            g.opening[3] AS open,
+            g.high,
+            g.low,
+            g.closing[3] AS close,
+            g.volume,
+            g.quote_volume,
+            g.trades,
+            g.opened_at,
+            g.opening[2]::bigint AS first_trade_id,
+            g.closed_at,
+            g.closing[2]::bigint AS last_trade_id
+        FROM grouped AS g
     )
 
     SELECT
@@ -89,7 +110,9 @@ BEGIN ATOMIC
         exchange::text,
         bucket,
         coalesce(s.trades, 0) AS counted,
-        coalesce(e.trades, 0) AS stored
+        coalesce(e.trades, 0) AS stored,
+        CASE WHEN s.trades IS NOT NULL THEN to_jsonb(s) END AS candle,
+        CASE WHEN e.trades IS NOT NULL THEN to_jsonb(e) END AS expected
     FROM shown_in_range AS s
     FULL OUTER JOIN computed AS e USING (relation, symbol, exchange, bucket)
     WHERE
@@ -97,10 +120,10 @@ BEGIN ATOMIC
             s.open, s.high, s.low, s.close, s.volume, s.quote_volume, s.trades,
             s.opened_at, s.first_trade_id, s.closed_at, s.last_trade_id
         ) IS DISTINCT FROM (
-            e.opening[3], e.high, e.low, e.closing[3], e.volume, e.quote_volume, e.trades,
-            e.opened_at, e.opening[2]::bigint, e.closed_at, e.closing[2]::bigint
+            e.open, e.high, e.low, e.close, e.volume, e.quote_volume, e.trades,
+            e.opened_at, e.first_trade_id, e.closed_at, e.last_trade_id
         );
 END;
 
 COMMENT ON FUNCTION entasis_internal.candle_faults IS
-'Candles of the UTC days that overlap [from_time, to_time), below the floor too, that do not equal their trades, of one market or, with symbol_name NULL, of all. counted is the number of trades that the candle counts, stored how many are stored: if fewer are, trades are missing.';
+'Candles of the UTC days that overlap [from_time, to_time), below the floor too, that do not equal their trades, of one market or, with symbol_name NULL, of all. counted is the number of trades that the candle counts, stored how many are stored: if fewer are, trades are missing. candle is what is stored, expected what the trades make, NULL: none.';

@@ -4,8 +4,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from psycopg import errors
 
+from entasis_db.candles import check_candles
+from entasis_db.cli import main
+from entasis_db.cli.exit_codes import ExitCode
 from tests import oracle
 from tests.conftest import Login
 from tests.contract.retention.support import (
@@ -17,6 +21,7 @@ from tests.contract.retention.support import (
     partitions,
 )
 from tests.db import Connection, health, one
+from tests.engines import Database
 from tests.make import INSERT_QUOTE, INSERT_TRADE, MICROSECOND, month
 
 NEW = (
@@ -103,6 +108,30 @@ def test_a_new_market_is_filled_in_behind_the_floor(floored: Connection) -> None
     assert_right(floored, "NEW", after)
     assert without(after, "NEW") == before
     assert floors(floored) == floor
+
+
+@pytest.mark.candle_tables
+def test_candles_of_a_reopened_range_are_checked(floored: Connection, database: Database) -> None:
+    reopen(floored, "market_data", FEBRUARY, MARCH, "NEW", "one")
+    floored.execute(NEW, [1, FEBRUARY, 5])
+    floored.execute(NEW, [2, FEBRUARY + timedelta(days=1), 6])
+    right = stored(floored)
+    assert check_candles(floored) == []
+    floored.execute("UPDATE entasis.ohlcv_1h SET high = 99 WHERE symbol = 'NEW' AND high = 5")
+    (wrong,) = check_candles(floored)
+    assert (wrong.relation, wrong.bucket, wrong.problem) == ("ohlcv_1h", FEBRUARY, "different")
+    assert check_candles(floored, FEBRUARY + timedelta(days=1), MARCH) == []
+    result = CliRunner().invoke(main, ["--database", database.dsn, "check"])
+    assert result.exit_code == ExitCode.CANDLES_DIFFER
+    assert "Mend them with: entasis reopen market_data 2020-02-01 2020-02-02" in result.output
+    reopen(floored, "market_data", FEBRUARY, FEBRUARY + timedelta(days=1), "NEW", "one")
+    assert stored(floored) == right
+    assert check_candles(floored) == []
+    # what is open for all and for one is told once
+    floored.execute("UPDATE entasis.ohlcv_1m SET trades = trades + 1 WHERE symbol = 'NEW'")
+    found = check_candles(floored, FEBRUARY, FEBRUARY + timedelta(days=1))
+    assert [(one.relation, one.missing_trades) for one in found] == [("ohlcv_1m", 1)]
+    floored.execute("CALL entasis.rebuild_candles('2020-01-01Z', '2020-06-01Z')")
 
 
 def test_what_lies_outside_of_a_reopened_range_stays_closed(floored: Connection) -> None:
