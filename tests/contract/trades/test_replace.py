@@ -176,23 +176,28 @@ def test_a_finer_time_takes_the_place_of_a_coarser_one(
 
 def test_a_range(connection: Connection, tmp_path: Path) -> None:
     stored = [trade(n) for n in range(20)]
-    ingest(connection, *stored, trade(1, symbol="ETH"))
+    others = [
+        trade(n, **market) for market in ({"symbol": "ETH"}, {"exchange": "y"}) for n in (6, 7)
+    ]
+    ingest(connection, *stored, *others)
     told = [stored[5], stored[6]._replace(price=D(9)), trade(100, timestamp=NOON + 7 * SECOND)]
-    told += [trade(15, timestamp=NOON + 8 * SECOND)]
+    # stored where the range ends, and told in it
+    told += [trade(9, timestamp=NOON + 8 * SECOND)]
     path = write(tmp_path / "new.csv", *told)
     replaced = replace_trades(
         connection, path, from_time=NOON + 5 * SECOND, to_time=NOON + 9 * SECOND
     )
     assert counts(replaced) == (1, 2, 2, 1)
-    kept = [t for t in stored if t.id < 5 or (t.id > 8 and t.id != 15)]
-    oracle.assert_candles_are_right(connection, by_key(*kept, *told, trade(1, symbol="ETH")))
+    kept = [t for t in stored if t.id < 5 or t.id > 9]
+    oracle.assert_candles_are_right(connection, by_key(*kept, *told, *others))
     # the range is half open
     path = write(tmp_path / "new.csv", trade(200, timestamp=NOON))
     assert counts(replace_trades(connection, path, from_time=NOON, to_time=NOON + SECOND)) == (
         *(1, 0, 1),
         0,
     )
-    assert one(connection, "SELECT count(*) FROM entasis.market_data WHERE id IN (0, 1)") == 2
+    left = connection.execute("SELECT id FROM entasis.market_data WHERE id < 5 ORDER BY id")
+    assert left.fetchall() == [(1,), (2,), (3,), (4,)]
 
 
 def test_ordinals_are_replaced_by_range(connection: Connection, tmp_path: Path) -> None:
@@ -234,7 +239,10 @@ def test_a_file_with_a_faulty_line(connection: Connection, tmp_path: Path) -> No
         (f"x,BTC,{stamp},,4,1,oops,\n", "line 4: number"),
         ("x,BTC,oops,,4,1,1,\n", "line 4: timestamp"),
         ("x,BTC\n", "line 4: fields"),
-        (f"x,BTC,{stamp},,1,5,1,\n", "line 4: the trade 1 stands in line 2 too"),
+        (f"x,BTC,{stamp + 10**9},,1,5,1,\n", "line 4: the trade 1 stands in line 2 too"),
+        (f"x,BTC,{stamp + 10**9},,1,6,0.25,\n", "line 4: the trade 1 stands in line 2 too"),
+        (f"x,BTC,{stamp},,1,5,0.25,\n", "line 4: the trade 1 stands in line 2 too"),
+        (f"x,BTC,{stamp + 10**9},,1,5,0.25,buy\n", "line 4: the trade 1 stands in line 2 too"),
         (f"x,BTC,{stamp},,4,1E-2000,1,\n", "line 4: price"),
         (f"x,BTC,{nanoseconds(datetime.now(UTC) + timedelta(days=2))},,4,1,1,\n", "future"),
     ):
