@@ -31,6 +31,7 @@ CAPABILITIES = {
     "candle_tables": "candles in tables, which triggers keep in the writer's own transaction",
     "user_triggers": "a user's own triggers beside ours",
     "merge": "MERGE that changes rows",
+    "native_speed": "a server that is no slower than its machine: tests that repeat much at length",
     "move_across_partitions": "an UPDATE that moves a row to another partition",
 }
 """What not every server can do. Each is a marker: a test that has it is skipped on the others, and

@@ -27,6 +27,7 @@ def found() -> list[Source]:
     lacks = {
         "columnstore_writes": "TimescaleDB 2.23 loses deletes in compressed chunks",
         "several_connections": "one session serves all clients",
+        "native_speed": "each database takes seconds to start, and statements five times as long",
         "own_cluster": "it is a library, and its databases are no cluster",
     }
     return [Source("timescaledb-wasm", "timescaledb", origin, WasmServer, lacks=lacks)]

@@ -238,6 +238,7 @@ def test_every_engine_archives_drops_and_restores_beside(
 
 
 @pytest.mark.samples
+@pytest.mark.native_speed
 def test_real_trades_and_quotes_there_and_back(
     connection: Connection, s3: S3Server, url: str, samples: Path, tmp_path: Path
 ) -> None:

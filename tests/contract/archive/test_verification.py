@@ -8,6 +8,7 @@ from tests.db import Connection
 from tests.make import months_ago
 
 
+@pytest.mark.native_speed
 @pytest.mark.parametrize(
     ("change", "verified"),
     [

@@ -23,6 +23,8 @@ from tests.engines import Database
 TRADES = "0003.market-data"
 FIRST = "0001.foundation"
 
+pytestmark = pytest.mark.native_speed
+
 Editing = Callable[[Callable[[Path], None]], None]
 
 

@@ -98,6 +98,7 @@ def test_every_file_has_one_function_and_every_function_a_file() -> None:
     assert functions == {*files} - {"candles_filled"}
 
 
+@pytest.mark.native_speed
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.sql")), ids=lambda p: p.stem)
 def test_every_file_is_prepared_for_a_reader(path: Path, login: Login) -> None:
     text, names = numbered(path.read_text(encoding="utf-8"))

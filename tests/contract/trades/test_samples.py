@@ -28,7 +28,12 @@ from entasis_db.readers import TradeRow, read_trades
 from tests import oracle
 from tests.engines import Database, Server
 
-pytestmark = [pytest.mark.samples, pytest.mark.copy, pytest.mark.newest_server]
+pytestmark = [
+    pytest.mark.samples,
+    pytest.mark.copy,
+    pytest.mark.newest_server,
+    pytest.mark.native_speed,
+]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 BINANCE = "trades_binance_2024-08-08.csv.gz"
