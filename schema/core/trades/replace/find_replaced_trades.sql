@@ -21,7 +21,10 @@ BEGIN
         side text COLLATE "C",
         line bigint,
         is_same boolean NOT NULL,
-        by_id boolean NOT NULL
+        by_id boolean NOT NULL,
+        -- partitions that were just loaded have no statistics, and are taken for empty: without an index,
+        -- this table would be read once for each of their trades
+        PRIMARY KEY (symbol, exchange, timestamp, id)
     ) ON COMMIT DELETE ROWS;
     DELETE FROM pg_temp.entasis_replaced_trades;
 
