@@ -7,8 +7,7 @@ import pytest
 
 from entasis_db.ingest import Replaced, replace_trades
 from tests import oracle
-from tests.contract.trades.support import by_key, ingest
-from tests.contract.trades.test_replace import write
+from tests.contract.trades.support import by_key, ingest, write
 from tests.db import Connection, one
 from tests.make import NOON, D, trade
 from tests.timescaledb.columnstore import compress, unpacked

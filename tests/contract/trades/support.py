@@ -1,19 +1,26 @@
 """What the tests of ingest share: trades, quotes, and what became of them."""
 
+import io
+import sys
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 from hypothesis import strategies as st
 
 from entasis_db.ingest import (
     IngestReport,
+    Replaced,
     ingest_trades,
 )
 from entasis_db.model import Trade
 from tests import oracle
 from tests.make import NOON, D
+
+HEADER = "exchange,symbol,timestamp_ns,sequence,trade_id,price,volume,side\n"
 
 
 def ingest(connection: psycopg.Connection[Any], *rows: Trade, **options: Any) -> IngestReport:
@@ -31,6 +38,44 @@ def by_key(*trades: Trade) -> dict[oracle.TradeKey, tuple[Decimal, Decimal]]:
         (t.symbol, t.exchange, t.timestamp.astimezone(UTC), t.id): (t.price, t.volume)
         for t in trades
     }
+
+
+def nanoseconds(moment: datetime) -> int:
+    """Since 1970, as our own layout states times."""
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000
+
+
+def write(path: Path, *trades: Trade, ids: bool = True) -> Path:
+    """Write a file in our own layout, with or without ids."""
+    path.write_text(
+        HEADER
+        + "".join(
+            f"{t.exchange},{t.symbol},{nanoseconds(t.timestamp)},,{t.id if ids else ''},"
+            f"{t.price},{t.volume},{t.side or ''}\n"
+            for t in trades
+        )
+    )
+    return path
+
+
+def pipe_in(patch: pytest.MonkeyPatch, path: Path) -> None:
+    """Give a file's text on standard input, which cannot be read twice."""
+    stdin = io.TextIOWrapper(io.BufferedReader(io.BytesIO(path.read_bytes())))
+    stdin.buffer.raw.seekable = lambda: False  # type: ignore[attr-defined]
+    patch.setattr(sys, "stdin", stdin)
+
+
+def counts(replaced: Replaced) -> tuple[int, int, int, int]:
+    """Added, changed, removed, unchanged."""
+    return replaced.added, replaced.changed, replaced.removed, replaced.unchanged
+
+
+def everything(connection: psycopg.Connection[Any]) -> list[list[tuple[Any, ...]]]:
+    """What a replacement that is refused must leave as it was."""
+    return [
+        connection.execute(f"SELECT * FROM entasis.{relation} ORDER BY 1, 2, 3, 4").fetchall()
+        for relation in ("market_data", "markets", "quarantine", "past_retention")
+    ]
 
 
 def took_the_slow_way(connection: psycopg.Connection[Any]) -> bool:

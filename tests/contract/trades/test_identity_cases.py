@@ -13,8 +13,7 @@ import pytest
 from entasis_db.errors import LoadError
 from entasis_db.ingest import IngestReport, load_trades, replace_trades
 from tests import oracle
-from tests.contract.trades.support import quarantined
-from tests.contract.trades.test_replace import counts, everything
+from tests.contract.trades.support import counts, everything, quarantined
 from tests.db import Connection
 from tests.engines import Database
 from tests.make import D

@@ -1,9 +1,7 @@
 """Trades without an id: a moment is stored as a whole, or its file is refused."""
 
-import io
 import random
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -17,8 +15,7 @@ from entasis_db.errors import LoadError
 from entasis_db.ingest import load_trades, replace_trades
 from entasis_db.model import Trade
 from tests import oracle
-from tests.contract.trades.support import by_key, quarantined
-from tests.contract.trades.test_replace import counts, everything, write
+from tests.contract.trades.support import by_key, counts, everything, pipe_in, quarantined, write
 from tests.db import Connection, KilledError, wipe
 from tests.engines import Database
 from tests.make import NOON, D, trade
@@ -162,10 +159,7 @@ def test_a_pipe(
     batch_rows: int,
 ) -> None:
     def pipe(*trades: Trade) -> int:
-        data = write(tmp_path / "a.csv", *trades, ids=False).read_bytes()
-        stdin = io.TextIOWrapper(io.BufferedReader(io.BytesIO(data)))
-        stdin.buffer.raw.seekable = lambda: False  # type: ignore[attr-defined]
-        monkeypatch.setattr(sys, "stdin", stdin)
+        pipe_in(monkeypatch, write(tmp_path / "a.csv", *trades, ids=False))
         return load_trades(connection, "-", batch_rows=batch_rows).report.inserted
 
     eth = [at(0, "7", symbol="ETH"), at(0, "8", symbol="ETH")]

@@ -13,18 +13,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from entasis_db.errors import IdSpaceError, LoadError
-from entasis_db.ingest import Replaced, ingest_trades, load_trades, replace_trades
+from entasis_db.ingest import ingest_trades, load_trades, replace_trades
 from entasis_db.model import Trade
 from tests import oracle
 from tests.conftest import Login
-from tests.contract.trades.support import by_key, quarantined
+from tests.contract.trades.support import (
+    by_key,
+    counts,
+    everything,
+    nanoseconds,
+    pipe_in,
+    quarantined,
+    write,
+)
 from tests.db import Connection, one, wipe
 from tests.engines import Database
 from tests.make import NOON, D, trade
 
 pytestmark = [pytest.mark.copy, pytest.mark.newest_server]
 
-HEADER = "exchange,symbol,timestamp_ns,sequence,trade_id,price,volume,side\n"
 SECOND = timedelta(seconds=1)
 
 
@@ -34,39 +41,9 @@ def connection(emptied: Database) -> Iterator[Connection]:
         yield connected
 
 
-def nanoseconds(moment: datetime) -> int:
-    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000
-
-
-def write(path: Path, *trades: Trade, ids: bool = True) -> Path:
-    """Write a file in our own layout, with or without ids."""
-    path.write_text(
-        HEADER
-        + "".join(
-            f"{t.exchange},{t.symbol},{nanoseconds(t.timestamp)},,{t.id if ids else ''},"
-            f"{t.price},{t.volume},{t.side or ''}\n"
-            for t in trades
-        )
-    )
-    return path
-
-
-def counts(replaced: Replaced) -> tuple[int, int, int, int]:
-    """Added, changed, removed, unchanged."""
-    return replaced.added, replaced.changed, replaced.removed, replaced.unchanged
-
-
 def ingest(connection: Connection, *trades: Trade, id_space: str = "trade") -> None:
     report = ingest_trades(connection, trades, source="before", id_space=id_space)
     assert report.inserted == len(trades)
-
-
-def everything(connection: Connection) -> list[list[tuple[Any, ...]]]:
-    """What a replacement that is refused must leave as it was."""
-    return [
-        connection.execute(f"SELECT * FROM entasis.{relation} ORDER BY 1, 2, 3, 4").fetchall()
-        for relation in ("market_data", "markets", "quarantine", "past_retention")
-    ]
 
 
 def refused(connection: Connection, path: Path, **options: Any) -> str:
@@ -224,6 +201,15 @@ def test_parquet_and_batches(connection: Connection, tmp_path: Path) -> None:
     replaced = replace_trades(connection, path, id_space="trade", batch_rows=2)
     assert counts(replaced) == (1, 5, 0, 0)
     oracle.assert_candles_are_right(connection, by_key(*stored[:4], *told))
+
+
+def test_a_pipe(connection: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = [trade(n) for n in range(5)]
+    ingest(connection, *stored)
+    told = [t._replace(price=D(5)) for t in stored[1:3]]
+    pipe_in(monkeypatch, write(tmp_path / "new.csv", *told))
+    assert counts(replace_trades(connection, "-", batch_rows=1)) == (0, 2, 0, 0)
+    oracle.assert_candles_are_right(connection, by_key(stored[0], *told, *stored[3:]))
 
 
 # --- what is refused -----------------------------------------------------------------------------
