@@ -22,7 +22,9 @@ BEGIN
     ) AS f
     WHERE f.missing_trades > 0
         -- what is reopened below the floor is not rebuilt
-        AND f.bucket >= entasis_internal.first_whole_day();
+        AND f.bucket >= (
+            SELECT l.floor FROM entasis.floors AS l WHERE l.relation = 'market_data'
+        );
     IF market_days > 0 THEN
         RAISE EXCEPTION
             'trades are missing: candles of % market days, from % to %, count more than market_data holds',
