@@ -23,9 +23,10 @@ class Trade(NamedTuple):
     id: int
     """The source's own number of the trade, unique within (symbol, exchange, timestamp)."""
     symbol: str
-    """The instrument, in the exchange's own spelling; 1 to 20 characters."""
+    """The instrument, in the exchange's own spelling; 1 to 64 characters, with no space at the ends
+    and none that control or turn text."""
     exchange: str
-    """The venue; 1 to 20 characters. A symbol and an exchange make a market."""
+    """The venue; as the symbol. A symbol and an exchange make a market."""
     timestamp: datetime
     """When it was made, by the exchange's clock: timezone-aware, kept to the microsecond. In UTC
     where it was read."""
@@ -45,7 +46,7 @@ class OptionQuote(NamedTuple):
     those that differ. None: the source has none, and it is given when the quote is stored; never
     where it was read."""
     underlying: str
-    """What the option is on; 1 to 20 characters."""
+    """What the option is on; 1 to 64 characters, as the symbol of a trade."""
     strike_price: Decimal
     """Strike, in quote units of the underlying; above 0, below 1e12, at most 12 decimals."""
     expiry_date: datetime

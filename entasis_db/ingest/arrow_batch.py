@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from entasis_db.ingest.batch import UNKNOWN, Batch, DoubtfulRowError, RowBatch
 from entasis_db.ingest.id_spaces import Market, MarketBatch
-from entasis_db.ingest.limits import NAME_LENGTH, PRICE_DECIMALS, PRICE_LIMIT, time_bounds
+from entasis_db.ingest.limits import PRICE_DECIMALS, PRICE_LIMIT, is_name, time_bounds
 from entasis_db.ingest.quarantine import Refusal
 from entasis_db.ingest.targets import TRADES
 from entasis_db.model import TRADE_KEY, TimeUnit, Trade
@@ -111,11 +111,10 @@ def _clean(table: Any) -> Any:
     times = table.column("timestamp")
     sane = [pc.greater_equal(times, first), pc.less_equal(times, latest)]
     for name in ("symbol", "exchange"):
-        names = table.column(name)
-        length = pc.utf8_length(names)
-        sane += [pc.greater(length, 0), pc.less_equal(length, NAME_LENGTH)]
-        # what COPY's text would need to be escaped, and what PostgreSQL cannot store
-        sane.append(pc.invert(pc.match_substring_regex(names, r"[\x00\t\n\r\\]")))
+        # a backslash would have to be escaped in COPY's text
+        for text in pc.unique(table.column(name)).to_pylist():
+            if not is_name(text) or "\\" in text:
+                raise DoubtfulRowError
     side = table.column("side")
     sane.append(pc.or_(pc.is_null(side), pc.is_in(side, pa.array(["buy", "sell"]))))
     for name in ("price", "volume"):

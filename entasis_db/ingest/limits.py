@@ -13,13 +13,18 @@ PRICE_DECIMALS = 12
 GREEK_LIMIT = Decimal("1e12")
 GREEK_DECIMALS = 18
 IV_LIMIT = Decimal("1e6")
-NAME_LENGTH = 20
+NAME_LENGTH = 64
 INT64 = 2**63
 # PostgreSQL's NUMERIC ends far beyond; a number like this is no price, and text of it is long
 ABSURD_EXPONENT = 1000
 
 _FIRST_MOMENT = datetime(2009, 1, 1, tzinfo=UTC)
 _CLOCK_SKEW = timedelta(minutes=5)
+# spaces at the ends, and what a name looks like another one with: the tables' CHECKs say the same
+_NO_NAME = re.compile(
+    "^[ ]|[ ]$|[\x01-\x1f\x7f-\xa0\u061c\u1680\u2000-\u200b\u200e\u200f\u2028-\u202f"
+    "\u205f-\u2069\u3000\ufeff]"
+)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -30,7 +35,12 @@ def time_bounds() -> tuple[datetime, datetime]:
 
 def is_name(name: object) -> bool:
     """Say whether it can name an instrument, a venue or an underlying."""
-    return isinstance(name, str) and 0 < len(name) <= NAME_LENGTH and is_text(name)
+    return (
+        isinstance(name, str)
+        and 0 < len(name) <= NAME_LENGTH
+        and is_text(name)
+        and not _NO_NAME.search(name)
+    )
 
 
 def is_text(text: str) -> bool:

@@ -7,17 +7,29 @@ CREATE SEQUENCE IF NOT EXISTS entasis.predictions_id_seq AS bigint;
 
 CREATE TABLE IF NOT EXISTS entasis.predictions (
     id bigint NOT NULL DEFAULT nextval('entasis.predictions_id_seq'),
-    model_id varchar(50) COLLATE "C" NOT NULL,
-    symbol varchar(20) COLLATE "C" NOT NULL,
-    prediction_type varchar(20) COLLATE "C" NOT NULL,
+    model_id varchar(128) COLLATE "C" NOT NULL,
+    symbol varchar(64) COLLATE "C" NOT NULL,
+    prediction_type varchar(64) COLLATE "C" NOT NULL,
     predicted_value numeric NOT NULL,
     confidence numeric NOT NULL,
     timestamp timestamptz NOT NULL,
     target_time timestamptz,
     CONSTRAINT predictions_pkey PRIMARY KEY (symbol, id),
-    CONSTRAINT predictions_model_id_not_empty CHECK (model_id <> ''),
-    CONSTRAINT predictions_symbol_not_empty CHECK (symbol <> ''),
-    CONSTRAINT predictions_prediction_type_not_empty CHECK (prediction_type <> ''),
+    CONSTRAINT predictions_model_id_is_name CHECK (
+        model_id <> ''
+        AND model_id !~ '^\s|\s$|[\u0001-\u001f\u007f-\u00a0\u061c'
+        '\u1680\u2000-\u200b\u200e\u200f\u2028-\u202f\u205f-\u2069\u3000\ufeff]'
+    ),
+    CONSTRAINT predictions_symbol_is_name CHECK (
+        symbol <> ''
+        AND symbol !~ '^\s|\s$|[\u0001-\u001f\u007f-\u00a0\u061c'
+        '\u1680\u2000-\u200b\u200e\u200f\u2028-\u202f\u205f-\u2069\u3000\ufeff]'
+    ),
+    CONSTRAINT predictions_prediction_type_is_name CHECK (
+        prediction_type <> ''
+        AND prediction_type !~ '^\s|\s$|[\u0001-\u001f\u007f-\u00a0\u061c'
+        '\u1680\u2000-\u200b\u200e\u200f\u2028-\u202f\u205f-\u2069\u3000\ufeff]'
+    ),
     CONSTRAINT predictions_predicted_value_exact CHECK (
         predicted_value > -1e12 AND predicted_value < 1e12 AND min_scale(predicted_value) <= 18
     ),

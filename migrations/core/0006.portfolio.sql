@@ -14,14 +14,18 @@ CREATE SEQUENCE IF NOT EXISTS entasis.portfolio_status_id_seq AS bigint;
 CREATE TABLE IF NOT EXISTS entasis.portfolio_status (
     id bigint NOT NULL DEFAULT nextval('entasis.portfolio_status_id_seq'),
     user_id uuid NOT NULL,
-    asset_type varchar(20) COLLATE "C" NOT NULL,
+    asset_type varchar(64) COLLATE "C" NOT NULL,
     position_size numeric NOT NULL,
     entry_price numeric NOT NULL,
     current_price numeric NOT NULL,
     pnl numeric NOT NULL,
     timestamp timestamptz NOT NULL,
     CONSTRAINT portfolio_status_pkey PRIMARY KEY (id),
-    CONSTRAINT portfolio_status_asset_type_not_empty CHECK (asset_type <> ''),
+    CONSTRAINT portfolio_status_asset_type_is_name CHECK (
+        asset_type <> ''
+        AND asset_type !~ '^\s|\s$|[\u0001-\u001f\u007f-\u00a0\u061c'
+        '\u1680\u2000-\u200b\u200e\u200f\u2028-\u202f\u205f-\u2069\u3000\ufeff]'
+    ),
     CONSTRAINT portfolio_status_position_size_exact CHECK (
         position_size > -1e12 AND position_size < 1e12 AND min_scale(position_size) <= 12
     ),

@@ -5,16 +5,8 @@ CREATE OR REPLACE FUNCTION entasis_internal.option_fault(
 ) RETURNS text[]
 LANGUAGE sql STABLE
 RETURN CASE
-    WHEN underlying = '' OR length(underlying) > 20
-        THEN
-            ARRAY[
-                'underlying',
-                format(
-                    'the underlying "%s" has %s characters; 1 to 20 fit',
-                    underlying,
-                    length(underlying)
-                )
-            ]
+    WHEN entasis_internal.name_fault('underlying', underlying) IS NOT NULL
+        THEN ARRAY['underlying', entasis_internal.name_fault('underlying', underlying)]
     WHEN option_type NOT IN ('call', 'put')
         THEN
             ARRAY[

@@ -3,7 +3,7 @@ COMMENT ON TABLE entasis.predictions IS
 COMMENT ON COLUMN entasis.predictions.id IS
 'Identifies the prediction; from a sequence. Key: (symbol, id).';
 COMMENT ON COLUMN entasis.predictions.model_id IS
-'Model that made it.';
+'Model that made it; 1 to 128 characters.';
 COMMENT ON COLUMN entasis.predictions.symbol IS
 'Instrument that is predicted.';
 COMMENT ON COLUMN entasis.predictions.prediction_type IS

@@ -3,7 +3,7 @@ COMMENT ON TABLE entasis.market_data IS
 COMMENT ON COLUMN entasis.market_data.id IS
 'The source''s number of the trade, unique within (symbol, exchange, timestamp). The default is a sequence, for rows inserted by hand.';
 COMMENT ON COLUMN entasis.market_data.symbol IS
-'Instrument, in the exchange''s spelling.';
+'Instrument, in the exchange''s spelling. Like every name: 1 to 64 characters, no space at its ends, and none for control or for the direction of text.';
 COMMENT ON COLUMN entasis.market_data.exchange IS
 'Exchange. Symbol and exchange identify a market.';
 COMMENT ON COLUMN entasis.market_data.timestamp IS

@@ -5,20 +5,10 @@ CREATE OR REPLACE FUNCTION entasis_internal.trade_fault(
 ) RETURNS text[]
 LANGUAGE sql STABLE
 RETURN CASE
-    WHEN symbol = '' OR length(symbol) > 20
-        THEN
-            ARRAY[
-                'symbol',
-                format('the symbol "%s" has %s characters; 1 to 20 fit', symbol, length(symbol))
-            ]
-    WHEN exchange = '' OR length(exchange) > 20
-        THEN
-            ARRAY[
-                'exchange',
-                format(
-                    'the exchange "%s" has %s characters; 1 to 20 fit', exchange, length(exchange)
-                )
-            ]
+    WHEN entasis_internal.name_fault('symbol', symbol) IS NOT NULL
+        THEN ARRAY['symbol', entasis_internal.name_fault('symbol', symbol)]
+    WHEN entasis_internal.name_fault('exchange', exchange) IS NOT NULL
+        THEN ARRAY['exchange', entasis_internal.name_fault('exchange', exchange)]
     WHEN NOT (price > 0 AND price < 1e12)
         THEN ARRAY['price', format('the price %s is not above 0 and below 1e12', price)]
     WHEN min_scale(price) > 12

@@ -1,8 +1,8 @@
 -- A row with trades = 0 is a placeholder: it locks a bucket while its candle is recomputed, and is filled or
 -- deleted before the statement ends. Other transactions never see one.
 CREATE TABLE IF NOT EXISTS entasis.ohlcv_1m (
-    symbol varchar(20) COLLATE "C" NOT NULL,
-    exchange varchar(20) COLLATE "C" NOT NULL,
+    symbol varchar(64) COLLATE "C" NOT NULL,
+    exchange varchar(64) COLLATE "C" NOT NULL,
     bucket timestamptz NOT NULL,
     open numeric NOT NULL,
     high numeric NOT NULL,

@@ -4,7 +4,7 @@ CREATE SEQUENCE IF NOT EXISTS entasis.option_data_id_seq AS bigint;
 -- its name: one index serves as both.
 CREATE TABLE IF NOT EXISTS entasis.option_data (
     id bigint NOT NULL DEFAULT nextval('entasis.option_data_id_seq'),
-    underlying varchar(20) COLLATE "C" NOT NULL,
+    underlying varchar(64) COLLATE "C" NOT NULL,
     strike_price numeric NOT NULL,
     expiry_date timestamptz NOT NULL,
     option_type varchar(4) COLLATE "C" NOT NULL,
@@ -17,7 +17,11 @@ CREATE TABLE IF NOT EXISTS entasis.option_data (
     CONSTRAINT idx_option_data_underlying_expiry PRIMARY KEY (
         underlying, expiry_date, strike_price, option_type, timestamp, id
     ),
-    CONSTRAINT option_data_underlying_not_empty CHECK (underlying <> ''),
+    CONSTRAINT option_data_underlying_is_name CHECK (
+        underlying <> ''
+        AND underlying !~ '^\s|\s$|[\u0001-\u001f\u007f-\u00a0\u061c'
+        '\u1680\u2000-\u200b\u200e\u200f\u2028-\u202f\u205f-\u2069\u3000\ufeff]'
+    ),
     CONSTRAINT option_data_option_type_known CHECK (option_type IN ('call', 'put')),
     -- what the archive can hold, as in market_data
     CONSTRAINT option_data_timestamp_archivable CHECK (

@@ -4,8 +4,8 @@
 -- Unlogged, because rows do not outlive their statement.
 CREATE UNLOGGED TABLE IF NOT EXISTS entasis_internal.moved_trades (
     transaction_id xid8 NOT NULL DEFAULT pg_current_xact_id(),
-    symbol varchar(20) COLLATE "C" NOT NULL,
-    exchange varchar(20) COLLATE "C" NOT NULL,
+    symbol varchar(64) COLLATE "C" NOT NULL,
+    exchange varchar(64) COLLATE "C" NOT NULL,
     timestamp timestamptz NOT NULL,
     CONSTRAINT moved_trades_pkey PRIMARY KEY (transaction_id, symbol, exchange, timestamp)
 );

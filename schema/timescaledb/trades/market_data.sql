@@ -4,16 +4,24 @@ CREATE SEQUENCE IF NOT EXISTS entasis.market_data_id_seq AS bigint;
 -- Bounds on both sides refuse NaN, which sorts above every number, and the infinities.
 CREATE TABLE IF NOT EXISTS entasis.market_data (
     id bigint NOT NULL DEFAULT nextval('entasis.market_data_id_seq'),
-    symbol varchar(20) COLLATE "C" NOT NULL,
-    exchange varchar(20) COLLATE "C" NOT NULL,
+    symbol varchar(64) COLLATE "C" NOT NULL,
+    exchange varchar(64) COLLATE "C" NOT NULL,
     timestamp timestamptz NOT NULL,
     price numeric NOT NULL,
     volume numeric NOT NULL,
     created_at timestamptz NOT NULL DEFAULT current_timestamp,
     side text COLLATE "C",
     CONSTRAINT market_data_pkey PRIMARY KEY (symbol, exchange, timestamp, id),
-    CONSTRAINT market_data_symbol_not_empty CHECK (symbol <> ''),
-    CONSTRAINT market_data_exchange_not_empty CHECK (exchange <> ''),
+    CONSTRAINT market_data_symbol_is_name CHECK (
+        symbol <> ''
+        AND symbol !~ '^\s|\s$|[\u0001-\u001f\u007f-\u00a0\u061c'
+        '\u1680\u2000-\u200b\u200e\u200f\u2028-\u202f\u205f-\u2069\u3000\ufeff]'
+    ),
+    CONSTRAINT market_data_exchange_is_name CHECK (
+        exchange <> ''
+        AND exchange !~ '^\s|\s$|[\u0001-\u001f\u007f-\u00a0\u061c'
+        '\u1680\u2000-\u200b\u200e\u200f\u2028-\u202f\u205f-\u2069\u3000\ufeff]'
+    ),
     -- what the archive can hold: a chunk with any other row could never be archived, nor dropped
     CONSTRAINT market_data_timestamp_archivable CHECK (
         timestamp >= '2009-01-01 00:00:00+00' AND timestamp < '9999-01-01 00:00:00+00'

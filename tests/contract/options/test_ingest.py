@@ -39,7 +39,7 @@ def test_an_option_with_a_float_raises(
 
 
 OPTION_FAULTS: dict[str, dict[str, Any]] = {
-    "underlying": {"underlying": "U" * 21},
+    "underlying": {"underlying": "U" * 65},
     "option_type": {"option_type": "straddle"},
     "strike_price": {"strike_price": D("NaN")},
     "iv": {"iv": D("-0.1")},
