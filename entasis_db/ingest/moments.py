@@ -41,10 +41,10 @@ _STORED = sql.SQL(
 class Moments:
     """Where a file of trades may be cut into batches, and what lies at its edges.
 
-    A batch holds the moments at the edges as a whole, so that a load that is stopped and repeated
-    finds them as it left them. A file is read beforehand, as soon as it turns out that trades are
-    counted in it. Of a pipe, the latest moment of each market is kept for the next batch: it may be
-    the last one.
+    A batch holds a moment as a whole, those at the edges also where the file is not in the order of
+    time, so that a load that is stopped and repeated finds them as it left them. A file is read
+    beforehand, as soon as it turns out that trades are counted in it. Of a pipe, the moment that is
+    kept for the next batch may be the last one.
     """
 
     def __init__(self, reader: TradeReader) -> None:
@@ -60,17 +60,14 @@ class Moments:
     def take(
         self, rows: list[Trade], lines: list[int], *, at_end: bool
     ) -> tuple[list[Edge], list[Trade], list[int]]:
-        """Take from a pipe's rows what must wait for the next batch, and give it, after the edges.
+        """Take from the rows what must wait for the next batch, and give it, after the edges.
 
-        Of a file nothing has to wait, and its edges come with the first batch that has any.
+        That is the latest moment of each market: more of it may follow. A file's edges come with
+        the first batch that has any.
         """
         counted = self._counted()
         if not counted:
             return [], [], []
-        if self._reader.rereadable:
-            edges = [] if self._given else self._of_file()
-            self._given = True
-            return edges, [], []
         later: list[Trade] = []
         later_lines: list[int] = []
         if not at_end:
@@ -80,7 +77,11 @@ class Moments:
             later_lines = [line for line, wait in zip(lines, waits, strict=True) if wait]
             rows[:] = [row for row, wait in zip(rows, waits, strict=True) if not wait]
             lines[:] = [line for line, wait in zip(lines, waits, strict=True) if not wait]
-        return list(self._of_rows(rows, counted, at_end)), later, later_lines
+        if not self._reader.rereadable:
+            return list(self._of_rows(rows, counted, at_end)), later, later_lines
+        edges = [] if self._given else self._of_file()
+        self._given = True
+        return edges, later, later_lines
 
     def _of_file(self) -> list[Edge]:
         if self._edges is None:

@@ -96,6 +96,7 @@ BEGIN
     END LOOP;
 
     PERFORM entasis_internal.match_staged_trades(source_name);
+    PERFORM entasis_internal.refuse_torn_moments(source_name);
     -- see refuse_repeated_ids()
     PERFORM set_config('entasis.trade_ids', 'compared', true);
 

@@ -103,7 +103,7 @@ Ingest = Callable[[psycopg.Connection[Any], str, list[Trade], str], IngestReport
 def _synchronous(
     connection: psycopg.Connection[Any], _: str, rows: list[Trade], source: str
 ) -> IngestReport:
-    return ingest(connection, *rows, source=source, id_space="ordinal")
+    return ingest(connection, *rows, source=source, id_space="digest")
 
 
 def _asynchronous(
@@ -111,7 +111,7 @@ def _asynchronous(
 ) -> IngestReport:
     async def run() -> IngestReport:
         async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connected:
-            return await ingest_trades_async(connected, rows, source=source, id_space="ordinal")
+            return await ingest_trades_async(connected, rows, source=source, id_space="digest")
 
     return asyncio.run(run())
 

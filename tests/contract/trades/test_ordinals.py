@@ -92,6 +92,20 @@ def test_the_pieces_in_the_other_order(connection: Connection, tmp_path: Path) -
     oracle.assert_candles_are_right(connection, by_key(*numbered([*PART_1, *PART_2])))
 
 
+@pytest.mark.parametrize("batch_rows", [2, 100])
+def test_the_whole_file_after_its_second_piece(
+    connection: Connection, tmp_path: Path, batch_rows: int
+) -> None:
+    """What is counted otherwise there is not at an edge of the file: no trade is stored twice."""
+    load(connection, tmp_path / "no_ids_part2.csv", PART_2)
+    whole = [*PART_1, at(3, "104001.5", "0.2"), at(3, "104009"), at(4, "104002.0")]
+    for inserted in (2, 0):
+        assert load(connection, tmp_path / "no_ids.csv", whole, batch_rows=batch_rows) == inserted
+    trades = by_key(*numbered([*PART_1[:2], *PART_2]))
+    oracle.assert_candles_are_right(connection, trades)
+    assert quarantined(connection) == [("no_ids.csv", line, "conflict") for line in (4, 5, 6)]
+
+
 SECOND_FILES = {
     "the same and one more": [PART_1[2], at(3, "5"), at(9, "1")],
     "the same again": [PART_1[2], PART_1[2], at(9, "1")],

@@ -68,7 +68,7 @@ ivs = st.none() | st.decimals(0, 999, places=18)
 good_quotes = st.builds(
     OptionQuote,
     id=st.integers(0, 2),
-    underlying=st.sampled_from(["ETH", "BTC\t"]),
+    underlying=st.sampled_from(["ETH", "BTC\\N"]),
     strike_price=st.sampled_from([D("0.625"), D("2800.00"), D("2.8E+3")]),
     expiry_date=st.sampled_from([EXPIRY, EXPIRY + timedelta(days=7)]),
     option_type=st.sampled_from(["call", "put"]),
