@@ -62,7 +62,7 @@ def fill(connection: Connection) -> None:
         )
         for back in TRADES_OF
         for day in range(3)
-        for symbol in ("BTC", "Ünï,\n\"c'ode")
+        for symbol in ("BTC", "Ünï, \"c'ode")
     ]
     # a minute whose quote volume no DECIMAL(38, 24) holds
     trades += [

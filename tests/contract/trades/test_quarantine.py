@@ -91,8 +91,8 @@ def test_a_bad_line_goes_to_quarantine_and_holds_nothing_up(
 
 
 UNREADABLE = {
-    "a symbol too long": ("x,SYMBOLOF21CHARACTERS!,1723118400000000000,1,7,1,1", "symbol"),
-    "an exchange too long": ("exchangeof21characters,S,1723118400000000000,1,7,1,1", "exchange"),
+    "a symbol too long": (f"x,{'S' * 65},1723118400000000000,1,7,1,1", "symbol"),
+    "an exchange too long": (f"{'x' * 65},S,1723118400000000000,1,7,1,1", "exchange"),
     "no symbol": ("x,,1723118400000000000,1,7,1,1", "symbol"),
     "NUL": ("x,A\0B,1723118400000000000,1,7,1,1", "encoding"),
     "id beyond 64 bits": ("x,UNREAD,1723118400000000000,1,9223372036854775808,1,1", "id"),
