@@ -139,3 +139,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, str):
         return _NUMBERED.sub(r"\1N", value)
     return tuple(value) if isinstance(value, list) else value
+
+
+def without_chunks(found: set[Any]) -> set[Any]:
+    """Leave out what is of a chunk: TimescaleDB's scheduler makes some of candles at any time."""
+    return {each for each in found if "_timescaledb_internal._hyper_" not in str(each)}

@@ -10,7 +10,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from entasis_db.migrate import migrate
 from tests import oracle
-from tests.catalog import facts
+from tests.catalog import facts, without_chunks
 from tests.contract.installation.test_migrations import ROWS, rows
 from tests.engines import Database, Server
 
@@ -71,11 +71,6 @@ def restore(server: Server, database: Database, dump: bytes) -> None:
     run(server, database, "pg_restore", *options, stdin=dump)
     with psycopg.connect(database.dsn, autocommit=True) as connection:
         connection.execute("SELECT timescaledb_post_restore()")
-
-
-def without_chunks(found: set[Any]) -> set[Any]:
-    # the scheduler of the restored database may have made chunks of candles by now
-    return {each for each in found if "_timescaledb_internal._hyper_" not in str(each)}
 
 
 def names(constraints: set[Any]) -> set[Any]:
