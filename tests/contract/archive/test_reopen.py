@@ -127,6 +127,7 @@ def test_it_is_archived_again_before_it_goes_again(
     assert {v for k, v in oracle.stored_trades(gone).items() if k[2] == first} == {(D(99), D(1))}
 
 
+@pytest.mark.native_speed
 def test_candles_that_were_dropped_too_come_back(old: Connection, store: Store) -> None:
     """Their own archive first: the one made next replaces it."""
     discard(old, False)
@@ -155,6 +156,7 @@ def test_candles_that_were_dropped_too_come_back(old: Connection, store: Store) 
     assert february(stored(old))["1d"] == oracle.candles(trades, "1d")
 
 
+@pytest.mark.native_speed
 def test_candles_without_an_archive_are_made_from_the_restored_trades(
     old: Connection, store: Store
 ) -> None:
@@ -192,6 +194,7 @@ def test_killed_anywhere_it_is_repeated(gone: Connection, store: Store, database
     insert_trade(gone, FEBRUARY, 3)
 
 
+@pytest.mark.native_speed
 def test_the_command_line(
     gone: Connection, store: Store, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -213,6 +213,7 @@ def test_a_users_trigger_beside_a_merge_that_moves(
 # --- Borders -------------------------------------------------------------------------------------
 
 
+@pytest.mark.native_speed
 @pytest.mark.parametrize("zone", ZONES)
 def test_a_trade_at_the_start_of_a_bucket_belongs_to_it(trading: Connection, zone: str) -> None:
     trading.execute("SELECT set_config('TimeZone', %s, false)", [zone])

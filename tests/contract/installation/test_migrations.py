@@ -168,6 +168,7 @@ def run_migrate(to: Database) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
+@pytest.mark.newest_server
 @pytest.mark.several_connections
 @pytest.mark.parametrize("moment", [0.02, 0.1, 0.2, 0.3, 0.4, 0.6])
 def test_killed_at_any_moment_and_run_again(

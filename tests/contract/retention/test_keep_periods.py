@@ -294,6 +294,7 @@ def test_maintain_makes_the_months_ahead(admin: Connection) -> None:
 # --- Partitions in use ---------------------------------------------------------------------------
 
 
+@pytest.mark.newest_server
 @pytest.mark.several_connections
 def test_a_partition_in_use_waits_for_the_next_run(old: Connection, database: Database) -> None:
     oracle.refresh(old)

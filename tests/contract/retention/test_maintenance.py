@@ -129,6 +129,7 @@ def assert_maintained(found: State, before: State) -> None:
     assert not dues(before) & {table for (table,) in found["tables"]}
 
 
+@pytest.mark.native_speed
 @pytest.mark.parametrize("roles", [("entasis_owner", "entasis_admin"), ("entasis_admin",), None])
 def test_every_way_comes_to_the_same(
     filled: Database, login: Login, server: Server, roles: tuple[str, ...] | None
@@ -345,6 +346,7 @@ def killed(database: Database, kill_at: int) -> None:
         maintain(doomed)
 
 
+@pytest.mark.newest_server
 def test_killed_between_any_two_statements_the_next_run_completes_it(server: Server) -> None:
     # SET ROLE; raise the floor and note it; detach; lock, claim, drop and note it; once more
     # (where nothing is detached, one procedure does it all)

@@ -161,12 +161,14 @@ def test_the_server_outlives_its_client(make: Make, sign: signal.Signals) -> Non
 
 @only_proc
 @pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGINT])
-def test_a_client_killed_at_any_moment_of_its_start(make: Make, sign: signal.Signals) -> None:
+def test_a_client_killed_at_any_moment_of_its_start(
+    make: Make, sign: signal.Signals, short: bool
+) -> None:
     # how long a start takes here, to spread the moments over it
     began = time.monotonic()
     make("timed", fresh=True).start()
     whole = time.monotonic() - began
-    rounds = 6
+    rounds = 3 if short else 6
     phase = 0.3 if sign == signal.SIGKILL else 0.7
     for number in range(rounds):
         cluster = make(f"home{number}", fresh=True)
