@@ -1,4 +1,5 @@
--- 25 markets a notification: its payload is limited to 8,000 bytes, and a name takes up to 120 as JSON.
+-- A notification's payload is limited to 8,000 bytes, and a market takes up to 550 of them: the first one of a
+-- piece may begin in the one before.
 CREATE OR REPLACE FUNCTION entasis_internal.notify_candle_changes(minutes entasis.ohlcv_1m[])
 RETURNS void
 LANGUAGE plpgsql VOLATILE
@@ -11,18 +12,24 @@ BEGIN
     PERFORM entasis_internal.notify_caches(jsonb_build_object('trades', p.markets))
     FROM (
         SELECT
-            jsonb_agg(
-                jsonb_build_array(m.symbol, m.exchange, m.first_minute, m.last_minute)
-            ) AS markets
+            jsonb_agg(m.change) AS markets
         FROM (
             SELECT
-                n.symbol,
-                n.exchange,
-                extract(EPOCH FROM min(n.bucket))::bigint AS first_minute,
-                extract(EPOCH FROM max(n.bucket))::bigint AS last_minute,
-                (row_number() OVER (ORDER BY n.symbol, n.exchange) - 1) / 25 AS piece
-            FROM unnest(minutes) AS n
-            GROUP BY n.symbol, n.exchange
+                c.change,
+                sum(octet_length(c.change::text) + 2) OVER (ORDER BY c.symbol, c.exchange)
+                / 7000 AS piece
+            FROM (
+                SELECT
+                    n.symbol,
+                    n.exchange,
+                    jsonb_build_array(
+                        n.symbol, n.exchange,
+                        extract(EPOCH FROM min(n.bucket))::bigint,
+                        extract(EPOCH FROM max(n.bucket))::bigint
+                    ) AS change
+                FROM unnest(minutes) AS n
+                GROUP BY n.symbol, n.exchange
+            ) AS c
         ) AS m
         GROUP BY m.piece
     ) AS p;

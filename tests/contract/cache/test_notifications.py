@@ -160,18 +160,26 @@ def test_listening_begins_after_the_writers_that_saw_nobody(database: Database, 
 
 
 def test_many_markets_in_one_statement(database: Database) -> None:
-    name = "\x01" * 17
+    name = "\U0001f415" * 61
     markets = [trade(1, symbol=f"{name}{n:03}", exchange=name + "xyz") for n in range(200)]
     with database.connect() as connection, open_cache(database.dsn, None) as cache:
         store(connection, *markets)
         heard(cache)
         if database.can("candle_tables"):
-            assert cache.metrics().notifications == 8 + 1
+            told = json.dumps([*markets[0][1:3], *[1723118400] * 2], ensure_ascii=False)
+            assert cache.metrics().notifications == len(told.encode() + b", ") * 200 // 7000 + 1 + 1
         one = queries.latest_price(markets[199].symbol, markets[199].exchange)
         before = one.one(cache)
         store(connection, *(t._replace(timestamp=NOON + MINUTE, id=2) for t in markets))
         heard(cache)
         assert one.one(cache) != before
+        chain = queries.option_chain(markets[199].symbol, NOON + MINUTE)
+        assert chain.fetch(cache) == []
+        ingest_options(
+            connection, [quote(1, underlying=market.symbol) for market in markets], source="o"
+        )
+        heard(cache)
+        assert len(chain.fetch(cache)) == 1
 
 
 # --- other things that change --------------------------------------------------------------------
