@@ -205,11 +205,20 @@ def test_every_engine_archives_drops_and_restores_beside(
     store = filled_store(connection, url)
     before = normal(everything(connection))
     if database.can("hypertables"):
-        compressed = connection.execute(
-            "SELECT c.relation, public.compress_chunk(c.partition_oid::regclass)"
+        connection.execute(
+            "SELECT public.compress_chunk(c.partition_oid::regclass)"
             " FROM entasis_internal.chunks_to_compress('0') AS c"
-        ).fetchall()
-        assert {row[0] for row in compressed} == {"market_data", "option_data", "ohlcv_1m"}
+        )
+        # a job may have been quicker; trades, quotes and minutes have a columnstore
+        assert one(connection, "SELECT count(*) FROM entasis_internal.chunks_to_compress('0')") == 0
+        assert (
+            one(
+                connection,
+                "SELECT count(DISTINCT hypertable_name) FROM timescaledb_information.chunks"
+                " WHERE is_compressed",
+            )
+            == 3
+        )
     archive(connection, store)
     connection.execute(CHANGES["corrected"].encode(), [months_ago(5)])
     changed = {row[3:5] for row in live(connection, "market_data")}
