@@ -20,7 +20,7 @@ $(error DATABASE=$(DATABASE) is unknown: it is docker, or leave it out and set D
 endif
 
 .PHONY: help migrate status psql url stop up down test test-all lint lint-sql lint-style lint-format lint-types hooks \
-  format bench mutants maintain clean
+  format bench mutants soak maintain clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -93,6 +93,9 @@ bench: $(DEV) ## Measure: ratios side by side in one run (LINES=ingest,refresh S
 
 mutants: $(DEV) ## Plant small changes into the SQL of a subject, and see its tests fail (SUBJECT=floors ARGS=--most=20)
 	@$(BIN)/python -m tests.mutants $(SUBJECT) $(ARGS)
+
+soak: $(DEV) ## Run drawn histories against a model, until the time is over or one fails (SEED=1 MINUTES=10 ARGS=--plant=NAME)
+	@$(BIN)/python -m tests.soak $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
 
 clean: ## Delete the virtual environment and what tools left behind; never data
 	rm -rf $(VENV) tests/wasm/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

@@ -1,0 +1,348 @@
+"""What has to come of a history, in plain Python."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from entasis_db.model import Side, Trade
+from tests.make import months_ago
+from tests.oracle import TradeKey
+from tests.soak.universe import MARKETS, NUMBERED, Market, Unit, cut_time, rows_of
+
+
+class Values(NamedTuple):
+    """What a trade has beside its key."""
+
+    price: Decimal
+    volume: Decimal
+    side: Side | None
+
+
+Range = tuple[datetime, datetime]
+"""From (included) and to (not included)."""
+BEGINNING = datetime.min.replace(tzinfo=months_ago(0).tzinfo)
+
+
+@dataclass
+class Facts:
+    """What is where: the model takes it over from the database after it was checked."""
+
+    floor: datetime = BEGINNING
+    """Of market_data."""
+    partitions: tuple[Range, ...] = ()
+    """Of market_data, those below the floor among them."""
+    reopened: frozenset[tuple[Market | None, datetime, datetime]] = frozenset()
+    """Markets, None for all, and ranges that are open below the floor."""
+
+    def is_live(self, time: datetime) -> bool:
+        """Whether rows of that moment are in the database, or may be, above the floor."""
+        return time >= self.floor or any(start <= time < end for start, end in self.partitions)
+
+    def is_open(self, market: Market, time: datetime) -> bool:
+        """Whether a writer may write there."""
+        return time >= self.floor or any(
+            of in (None, market) and start <= time < end for of, start, end in self.reopened
+        )
+
+
+Result = tuple[Any, ...] | str
+"""What a step answers: counts, "ok", or the name of an error."""
+CHECK, UNIQUE = "CheckViolation", "UniqueViolation"
+
+
+@dataclass
+class Model:
+    """The trades that were accepted, and what became of the others."""
+
+    trades: dict[TradeKey, Values] = field(default_factory=dict)
+    lost: dict[TradeKey, Values] = field(default_factory=dict)
+    """Accepted, and discarded since by somebody who asked for it; their candles stay."""
+    units: dict[Market, set[Unit]] = field(default_factory=dict)
+    quarantined: Counter[str] = field(default_factory=Counter)
+    """Rows in quarantine by source."""
+    past: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """Rows below the floor by source and market."""
+    facts: Facts = field(default_factory=Facts)
+
+    def copy(self) -> "Model":
+        """Return one that may go on differently."""
+        return Model(
+            dict(self.trades),
+            dict(self.lost),
+            {market: set(units) for market, units in self.units.items()},
+            Counter(self.quarantined),
+            Counter(self.past),
+            self.facts,
+        )
+
+    def counted(self) -> dict[TradeKey, tuple[Decimal, Decimal]]:
+        """Return what candles count."""
+        return {k: (v.price, v.volume) for k, v in {**self.trades, **self.lost}.items()}
+
+    def stored(self) -> dict[TradeKey, Values]:
+        """Return what has to be in market_data."""
+        return {k: v for k, v in self.trades.items() if self.facts.is_live(k[2])}
+
+    # ------------------------------------------------------------------ loaders
+
+    def load(
+        self, rows: Sequence[Any], unit: Unit, source: str, batch: int | None = None
+    ) -> tuple[int, int, int, int]:
+        """Take rows in batches, None for one of all, and answer the counts of an IngestReport."""
+        counts = Counter[str]()
+        trades = [row.trade() for row in rows_of(rows)]
+        for market in {(t.symbol, t.exchange) for t in trades}:
+            told = unit if market in NUMBERED else "us"
+            self.units.setdefault(market, set()).add(told)
+        size = batch or len(trades) or 1
+        for start in range(0, len(trades), size):
+            part = trades[start : start + size]
+            torn = self._torn(part)
+            for n, trade in enumerate(part):
+                if n in torn:
+                    self.quarantined[source] += 1
+                    counts["conflict"] += 1
+                else:
+                    counts[self._take(trade, unit, source)] += 1
+        return counts["inserted"], counts["there"], counts["conflict"], counts["past"]
+
+    def _torn(self, trades: Sequence[Trade]) -> set[int]:
+        """Return which are new at a counted moment that is stored with other trades."""
+        keys = [(t.symbol, t.exchange, t.timestamp, t.id) for t in trades]
+        counted = {
+            n: key
+            for n, key in enumerate(keys)
+            if key[:2] not in NUMBERED and self.facts.is_open(key[:2], key[2])
+        }
+        stored = {k: self.trades[k] for k in keys if k in self.trades and self.facts.is_live(k[2])}
+        torn = {
+            key[:3]
+            for n, key in counted.items()
+            if key in stored
+            and (stored[key].price, stored[key].volume) != (trades[n].price, trades[n].volume)
+        }
+        return {n for n, key in counted.items() if key[:3] in torn and key not in stored}
+
+    def replace(self, rows: Sequence[Any]) -> Result:
+        """Put the trades of a file in the place of those with their ids, above the floor."""
+        trades = [row.trade() for row in rows_of(rows)]
+        ids = {(t.symbol, t.exchange, t.id): t for t in trades}
+        goes = [k for k in self.trades if (k[0], k[1], k[3]) in ids]
+        if any(k[2] < self.facts.floor for k in goes) or any(
+            t.timestamp < self.facts.floor for t in trades
+        ):
+            return "ambiguous"
+        for key in goes:
+            trade = ids[key[0], key[1], key[3]]
+            told = (*key[:2], trade.timestamp, trade.id)
+            if key[2] != trade.timestamp and self._is_moment(key, told, "us"):
+                return "ambiguous"  # told in another unit: whether it is the same is another test's
+        for market in {(t.symbol, t.exchange) for t in trades}:
+            self.units.setdefault(market, set()).add("us")
+        before = {key: self.trades.pop(key) for key in goes}
+        for t in trades:
+            key = (t.symbol, t.exchange, t.timestamp, t.id)
+            side = t.side
+            if key in before and before[key][:2] == (t.price, t.volume) and side is None:
+                side = before[key].side
+            self._put(key, Values(t.price, t.volume, side))
+        return "ok"
+
+    def _take(self, trade: Trade, unit: Unit, source: str) -> str:
+        market = (trade.symbol, trade.exchange)
+        if not self.facts.is_open(market, trade.timestamp):
+            self.past[source, *market] += 1
+            return "past"
+        key = (*market, trade.timestamp, trade.id)
+        found = self._same(key)
+        if found is None:
+            self._put(key, Values(trade.price, trade.volume, trade.side))
+            return "inserted"
+        stored = self.trades[found]
+        if (
+            not self._is_moment(found, key, unit)
+            or (stored.price, stored.volume) != (trade.price, trade.volume)
+            or (stored.side and trade.side and stored.side != trade.side)
+        ):
+            self.quarantined[source] += 1
+            return "conflict"
+        if stored.side is None and trade.side is not None:
+            self._put(found, stored._replace(side=trade.side))
+        return "there"
+
+    def _same(self, key: TradeKey) -> TradeKey | None:
+        """Return the stored trade with that key, or with the id where it is the exchange's."""
+        if key in self.trades and self.facts.is_live(key[2]):
+            return key
+        if key[:2] not in NUMBERED:
+            return None
+        for found in self.trades:
+            if found[:2] == key[:2] and found[3] == key[3] and self.facts.is_live(found[2]):
+                return found
+        return None
+
+    def _is_moment(self, stored: TradeKey, told: TradeKey, unit: Unit) -> bool:
+        if stored[2] == told[2]:
+            return True
+        finer = {"s": ("ms", "us"), "ms": ("us",), "us": ()}
+        if unit != "us" and cut_time(stored[2], unit) == told[2]:
+            return True
+        return any(
+            unit in finer[seen] and cut_time(told[2], seen) == stored[2]
+            for seen in self.units.get(told[:2], ())
+        )
+
+    def _put(self, key: TradeKey, values: Values) -> None:
+        self.trades[key] = values
+
+    # ------------------------------------------------------------------ statements
+
+    def insert(self, rows: Sequence[Any], how: str) -> Result:
+        """INSERT rows in one statement: "plain", "nothing" (ON CONFLICT DO NOTHING) or "update"."""
+        trades = [row.trade() for row in rows_of(rows)]
+        if not trades:
+            return "ok"
+        if fault := self._needs_partitions([t.timestamp for t in trades]):
+            return fault
+        keys = [(t.symbol, t.exchange, t.timestamp, t.id) for t in trades]
+        taken = [k for k in keys if k in self.trades and self.facts.is_live(k[2])]
+        if how == "plain" and (taken or len(set(keys)) < len(keys)):
+            return UNIQUE
+        if how == "update" and len(set(keys)) < len(keys):
+            return "CardinalityViolation"
+        fresh: dict[TradeKey, Values] = {}
+        written: dict[TradeKey, Values] = {}
+        for key, t in zip(keys, trades, strict=True):
+            values = Values(t.price, t.volume, t.side)
+            if key in taken:
+                if how == "update":
+                    written[key] = values._replace(side=self.trades[key].side)
+            elif key not in fresh:
+                fresh[key] = values
+        if any(not self.facts.is_open(k[:2], k[2]) for k in (*fresh, *written)):
+            return CHECK
+        # the trigger compares what was inserted with all that is stored, itself too
+        told = {**{k: v for k, v in self.trades.items() if self.facts.is_live(k[2])}, **fresh}
+        for key in fresh:
+            if key[:2] in NUMBERED and any(
+                k[:2] == key[:2] and k[3] == key[3] and k[2] != key[2] for k in told
+            ):
+                return UNIQUE
+        for key, values in (fresh | written).items():
+            self._put(key, values)
+        return "ok"
+
+    def _needs_partitions(self, times: Iterable[datetime]) -> str | None:
+        """Say how an INSERT fails for want of a partition, which writers make where they may."""
+        for time in times:
+            if not self.facts.is_live(time) and time < self.facts.floor:
+                return CHECK
+        return None
+
+    def touched(self, where: Mapping[str, Any]) -> list[TradeKey]:
+        """Return the stored trades that a condition is about, see writers.condition()."""
+        return [key for key in self.trades if self.facts.is_live(key[2]) and matches(key, where)]
+
+    def change(self, where: Mapping[str, Any], to: Mapping[str, Any]) -> Result:
+        """UPDATE what a condition is about, or DELETE it if ``to`` is empty."""
+        keys = self.touched(where)
+        moved = {key: (moved_key(key, to), self.trades[key]) for key in keys}
+        if any(not self.facts.is_open(k[:2], k[2]) for k in keys):
+            return CHECK
+        if not to:
+            for key in keys:
+                del self.trades[key]
+            return "ok"
+        ends = [key for key, _ in moved.values()]
+        if any(not self.facts.is_open(k[:2], k[2]) for k in ends):
+            return CHECK
+        if len(set(ends)) < len(ends) or any(
+            e in self.trades and self.facts.is_live(e[2]) and e != k for k, (e, _) in moved.items()
+        ):
+            return UNIQUE
+        for key in keys:
+            del self.trades[key]
+        for end, values in moved.values():
+            self._put(end, changed(values, to))
+        return "ok"
+
+    def merge(self, rows: Sequence[Any], orders: Sequence[str]) -> Result:
+        """MERGE rows, each with what is to be done where its key is stored; see writers.merge()."""
+        trades = [row.trade() for row in rows_of(rows)]
+        if fault := self._needs_partitions([t.timestamp for t in trades]):
+            return fault
+        after = {k: v for k, v in self.trades.items() if self.facts.is_live(k[2])}
+        gone = {k: v for k, v in self.trades.items() if not self.facts.is_live(k[2])}
+        seen: set[TradeKey] = set()
+        ambiguous = False
+        written: list[TradeKey] = []
+        for t, order in zip(trades, orders, strict=True):
+            key = (t.symbol, t.exchange, t.timestamp, t.id)
+            seen.add(key)
+            if key not in self.stored():
+                after[key] = Values(t.price, t.volume, t.side)
+                written.append(key)
+                continue
+            written.append(key)
+            if order == "delete":
+                after.pop(key, None)
+            elif order == "write":
+                after[key] = after[key]._replace(price=t.price, volume=t.volume)
+            elif order == "side":
+                after[key] = after[key]._replace(side=t.side)
+            elif order in MOVES:
+                end = (*key[:2], key[2] + MOVES[order], key[3])
+                written.append(end)
+                ambiguous = ambiguous or end in self.stored() or end in after
+                values = after.pop(key)
+                after[end] = values._replace(price=t.price)
+                ambiguous = ambiguous or end in {
+                    (o.symbol, o.exchange, o.timestamp, o.id) for o in trades
+                }
+        if any(not self.facts.is_open(k[:2], k[2]) for k in written):
+            return CHECK
+        if ambiguous:
+            return "ambiguous"
+        self.trades = {**gone, **after}
+        return "ok"
+
+
+MOVES = {
+    "minute": timedelta(minutes=1),
+    "hour": timedelta(hours=1),
+    "month": timedelta(days=31),
+    "back": timedelta(days=-31),
+}
+"""How far a MERGE or UPDATE moves a trade."""
+
+
+def matches(key: TradeKey, where: Mapping[str, Any]) -> bool:
+    """Tell whether a condition is about a trade."""
+    start = months_ago(where["back"]) + timedelta(microseconds=where["micro"])
+    return (
+        start <= key[2] < start + timedelta(microseconds=where["span"])
+        and key[:2] == MARKETS[where["market"]]
+        and where.get("id", key[3]) == key[3]
+    )
+
+
+def moved_key(key: TradeKey, to: Mapping[str, Any]) -> TradeKey:
+    """Return the key that an UPDATE gives to a trade."""
+    symbol, exchange, time, number = key
+    if "market" in to:
+        symbol, exchange = MARKETS[to["market"]]
+    return symbol, exchange, time + MOVES.get(to.get("move", ""), timedelta(0)), number
+
+
+def changed(values: Values, to: Mapping[str, Any]) -> Values:
+    """Return what an UPDATE makes of the rest."""
+    from tests.soak.universe import PRICES, SIDES, VOLUMES
+
+    return Values(
+        PRICES[to["price"]] if "price" in to else values.price,
+        VOLUMES[to["volume"]] if "volume" in to else values.volume,
+        SIDES[to["side"]] if "side" in to else values.side,
+    )

@@ -1,0 +1,10 @@
+"""The faults that the soak has to find can still be planted."""
+
+import pytest
+
+from tests.soak.plants import PLANTS
+
+
+@pytest.mark.parametrize("name", PLANTS)
+def test_the_text_that_a_planted_fault_changes_is_there(name: str) -> None:
+    assert PLANTS[name].text()
