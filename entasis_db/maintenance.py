@@ -229,6 +229,8 @@ def _drop(
                 [partition, relation, *bounds],
             )
             connection.execute(sql.SQL("DROP TABLE {}").format(table))
+            # caches may have read it again between the rise of the floor and its detaching
+            connection.execute("SELECT entasis.flush_caches()")
             _log(connection, "drop", relation, partition)
     except psycopg.errors.IntegrityConstraintViolation as error:
         progress(f"{partition} is attached again: {error.diag.message_primary}")
@@ -241,6 +243,7 @@ def _drop(
             connection.execute(
                 "SELECT entasis_internal.mark_archive_stale(%s, %s, %s)", [relation, *bounds]
             )
+            connection.execute("SELECT entasis.flush_caches()")
             _log(connection, "attach", relation, partition)
         return False
     return True
