@@ -82,7 +82,7 @@ def state(connection: psycopg.Connection[Any]) -> State:
         " FROM entasis.partitions",
         "tables": "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p')"
         # TimescaleDB's job may compress a chunk at any time
-        " AND relname NOT LIKE 'compress%'",
+        " AND relname !~ '^compress|_compressed$'",
         "pending": "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhdetachpending",
         "floors": "SELECT relation, floor FROM entasis.floors WHERE isfinite(floor)",
         "trades": "SELECT symbol, exchange, timestamp, id, price, volume FROM entasis.market_data",
