@@ -138,6 +138,7 @@ def test_a_range_comes_back_beside_its_relation(
         )
 
 
+@pytest.mark.native_speed
 def test_what_came_back_is_read_only_and_stands_in_nobodys_way(
     connection: Connection, database: Database, url: str
 ) -> None:

@@ -99,6 +99,7 @@ def test_one_month_in_the_middle_of_dropped_ones_is_reopened(
             insert_trade(gone, time, 3)
 
 
+@pytest.mark.native_speed
 def test_it_is_archived_again_before_it_goes_again(
     gone: Connection, store: Store, database: Database
 ) -> None:

@@ -72,6 +72,7 @@ def test_a_week_that_lost_days_has_no_row(weeks: Connection) -> None:
     assert weeks.execute("SELECT * FROM entasis.check_candles()").fetchall() == []
 
 
+@pytest.mark.native_speed
 @pytest.mark.parametrize(
     "floor",
     [

@@ -173,6 +173,7 @@ def _closed(connection: Connection, query: str, values: list[Any]) -> None:
         connection.execute(query.encode(), values)
 
 
+@pytest.mark.native_speed
 def test_a_merge_moves_nothing_past_the_edges(floored: Connection) -> None:
     reopen(floored, "market_data", FEBRUARY, MARCH, "NEW", "one")
     floored.execute(NEW, [1, FEBRUARY, 5])
@@ -189,6 +190,7 @@ def test_a_merge_moves_nothing_past_the_edges(floored: Connection) -> None:
     assert stored(floored) == before
 
 
+@pytest.mark.native_speed
 def test_quotes_are_reopened_by_underlying(floored: Connection) -> None:
     reopen(floored, "option_data", FEBRUARY, MARCH, "BTC")
     insert_quote(floored, FEBRUARY + timedelta(days=1))

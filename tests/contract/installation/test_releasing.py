@@ -80,6 +80,7 @@ def test_an_edited_migration_is_noticed(tmp_path: Path) -> None:
     assert edited(migrations) == [str(f.relative_to(migrations)) for f in files[:2]]
 
 
+@pytest.mark.native_speed
 @pytest.mark.newest_server
 def test_the_wheel_migrates_an_empty_server(empty_database: Database, tmp_path: Path) -> None:
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check"]

@@ -89,6 +89,7 @@ def test_what_is_past_its_keep_period_goes_and_the_rest_stays(old: Connection) -
         assert detail.startswith(f"{name} [{begin:%Y-%m-%d}")
 
 
+@pytest.mark.native_speed
 def test_maintaining_twice_changes_nothing_more(old: Connection) -> None:
     oracle.refresh(old)  # so that candles have their partitions
     keep_from(old, month(2020, 3), *RELATIONS)
@@ -272,6 +273,7 @@ def test_archived_relations_stay_and_say_why(old: Connection) -> None:
     oracle.assert_candles_are_right(old)
 
 
+@pytest.mark.native_speed
 def test_an_administrator_may_maintain(old: Connection, login: Login) -> None:
     oracle.refresh(old)
     administrator = login("entasis_admin")

@@ -80,6 +80,7 @@ def test_nothing_goes_without_an_archive_and_what_waits_is_told(
     insert_trade(kept, month(2020, 1), 77)
 
 
+@pytest.mark.native_speed
 def test_a_dry_run_tells_what_a_run_then_does(kept: Connection, database: Database) -> None:
     keep_from(kept, month(2020, 3), *RELATIONS)
     kept.execute(
@@ -128,6 +129,7 @@ QUOTED = (
 )
 
 
+@pytest.mark.native_speed
 @pytest.mark.parametrize(
     "moment", ["infinity", "-infinity", "4000-01-01 00:00:00+00 BC", "10000-01-01 00:00:00+00"]
 )
