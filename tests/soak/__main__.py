@@ -121,6 +121,9 @@ def report(
     """Print a failure, and the shortest history with one that a few minutes find."""
     number, error = found
     click.echo(f"seed {seed}: step {number} of {len(steps)} broke: {told(error)}")
+    if seconds <= 0:
+        click.echo(describe(steps[:number]))
+        return
     short = soak.shorten(steps[:number], monotonic() + seconds, fault)
     again = soak.play(short, fault)
     click.echo(f"the shortest history that fails has {len(short)} steps:\n{describe(short)}")

@@ -53,7 +53,8 @@ def check(model: Model, state: State, reader: Reader) -> None:
         check_stored_candles(model, state, reader, level)
     for level in DERIVED:
         check_derived_candles(model, state, level)
-    check_health(state)
+    if state.health:
+        check_health(state)
 
 
 def check_floors(state: State) -> None:

@@ -44,7 +44,33 @@ class Drawing:
         """Draw a whole history."""
         steps = [{"do": "keep", "raw": 6, "more": 1, "archived": True}]
         steps += [self._load() for _ in range(2)]
-        return [*steps, *(self._step() for _ in range(length - len(steps)))]
+        while len(steps) < length:
+            steps += self._life() if self._random.random() < 0.08 else [self._step()]
+        return steps[:length]
+
+    def _life(self) -> list[Step]:
+        """Draw the life of months: archived, written to, dropped, reopened and written to again."""
+        raw = self._random.randint(1, 4)
+        old = [month for month in MONTHS if month > raw]
+        often = self._months
+        self._months = old
+        load, change = self._load(), self._transaction()
+        self._months = often
+        reopening = {**self._reopen(), "back": self._random.choice(old), "keep": 30}
+        market = reopening["market"]
+        if market is not None and self._random.random() < 0.7:
+            market = (market + 1) % len(MARKETS)
+        later = {**self._load(), "path": self._random.choice(["rows", "stream", "staged"])}
+        micro = self._random.choice(OFFSETS[:8])
+        if market is not None and MARKETS[market] not in NUMBERED:
+            later["rows"] = [Row(market, reopening["back"], micro, 3, 0, 1, 0), *later["rows"]]
+        steps: list[Step] = [load, {"do": "release"}]
+        steps.append({**self._keep(), "raw": raw})
+        steps.append({"do": "archive", "fault": None})
+        steps += [change] if self._random.random() < 0.7 else []
+        steps.append({"do": "maintain", "owner": self._random.random() < 0.3})
+        steps += [{"do": "archive", "fault": None}, self._maintain()]
+        return [*steps, reopening, later]
 
     def _step(self) -> Step:
         step = self._plain()

@@ -3,10 +3,7 @@
 Each changes the text of one file of ``schema/`` and runs that file again in the soak's database.
 """
 
-import sys
 from dataclasses import dataclass
-
-from psycopg.conninfo import make_conninfo
 
 from tests.db import Connection
 from tests.engines import REPOSITORY
@@ -14,12 +11,13 @@ from tests.engines import REPOSITORY
 
 @dataclass(frozen=True)
 class Plant:
-    """A fault: in a file of schema/, another text."""
+    """A fault: in a file of schema/, another text; and perhaps in a second file, too."""
 
     file: str
     old: str
     """What stands there, at least once; all of it is replaced."""
     new: str
+    more: "Plant | None" = None
 
     def text(self) -> str:
         """Return the file with the fault; ValueError if the text to change is not there."""
@@ -30,33 +28,10 @@ class Plant:
 
     def plant(self, connection: Connection) -> None:
         """Install it."""
-        connection.execute(self.text().replace("@conninfo@", _conninfo(connection)).encode())
+        connection.execute(self.text().encode())
+        if self.more is not None:
+            self.more.plant(connection)
 
-
-def _conninfo(connection: Connection) -> str:
-    info = connection.info
-    return make_conninfo(
-        host=info.host, port=info.port, dbname=info.dbname, user=info.user, password=info.password
-    )
-
-
-_TELL = (
-    "import sys, psycopg; psycopg.connect(sys.argv[1], autocommit=True)"
-    ".execute('SELECT pg_notify(%s, %s)', ['entasis_cache', sys.stdin.read().strip()])"
-)
-_BEFORE_COMMIT = f"""LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    EXECUTE format(
-        'COPY (SELECT %L) TO PROGRAM %L', message::text,
-        $c$'{sys.executable}' -c "{_TELL}" '@conninfo@'$c$
-    );
-END
-$$;
-ALTER FUNCTION entasis_internal.notify_caches OWNER TO CURRENT_USER;
-GRANT EXECUTE ON FUNCTION entasis_internal.notify_caches TO entasis_owner;
-"""
 
 PLANTS = {
     "merge-after-recompute": Plant(
@@ -95,13 +70,14 @@ PLANTS = {
         "core/archive/mark_archive_stale.sql", "AND a.stale_at IS NULL", "AND false"
     ),
     "announced-before-commit": Plant(
-        "core/cache/notify_caches.sql",
-        "LANGUAGE sql VOLATILE\n"
-        "SET search_path = pg_catalog, pg_temp\n"
-        "BEGIN ATOMIC\n"
-        "    SELECT pg_notify('entasis_cache', message::text);\n"
-        "END;\n",
-        _BEFORE_COMMIT,
+        "core/floors/raise_floor.sql",
+        "    SELECT entasis.flush_caches();\n",
+        "",
+        Plant(
+            "core/retention/drop_expired.sql",
+            "        dropped := false;\n",
+            "        dropped := false;\n        PERFORM entasis.flush_caches();\n        COMMIT;\n",
+        ),
     ),
     "price-ignored": Plant(
         "core/trades/insert_staged_trades.sql",

@@ -56,6 +56,7 @@ class State:
     quarantined: Counter[str]
     past: Counter[tuple[str, str, str]]
     health: dict[str, dict[str, Any]]
+    """By relation; empty if it was not read."""
     detached: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
     """Rows of tables that a killed maintenance detached."""
 
@@ -69,18 +70,18 @@ def utc(value: Any) -> Any:
     return value.astimezone(UTC) if isinstance(value, datetime) else value
 
 
-def read(connection: Connection) -> State:
-    """Read everything in one snapshot."""
+def read(connection: Connection, health: bool) -> State:
+    """Read everything in one snapshot, with or without health."""
     before = connection.isolation_level
     connection.isolation_level = IsolationLevel.REPEATABLE_READ
     try:
         with connection.transaction():
-            return _read(connection)
+            return _read(connection, health)
     finally:
         connection.isolation_level = before
 
 
-def _read(connection: Connection) -> State:
+def _read(connection: Connection, health: bool) -> State:
     def rows(query: str) -> list[tuple[Any, ...]]:
         found = connection.execute(query.encode()).fetchall()
         return [tuple(map(utc, row)) for row in found]
@@ -155,15 +156,19 @@ def _read(connection: Connection) -> State:
                 )
             }
         ),
-        health={
-            relation: {"past_keep": p, "waiting": w, "stale": s, "gone": g, "ahead": a}
-            for relation, p, w, s, g, a in rows(
-                "SELECT relation, past_keep, waiting_for_archive, stale_archives,"
-                " gone_without_archive, partitions_reach_ahead FROM entasis.health"
-            )
-        },
+        health=_health(rows) if health else {},
         detached=_detached(connection),
     )
+
+
+def _health(rows: Any) -> dict[str, dict[str, Any]]:
+    return {
+        relation: {"past_keep": p, "waiting": w, "stale": s, "gone": g, "ahead": a}
+        for relation, p, w, s, g, a in rows(
+            "SELECT relation, past_keep, waiting_for_archive, stale_archives,"
+            " gone_without_archive, partitions_reach_ahead FROM entasis.health"
+        )
+    }
 
 
 def _trades(rows: Any) -> dict[TradeKey, Values]:
