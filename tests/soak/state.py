@@ -86,14 +86,6 @@ def _read(connection: Connection, health: bool) -> State:
         found = connection.execute(query.encode()).fetchall()
         return [tuple(map(utc, row)) for row in found]
 
-    partitions: dict[str, list[Range]] = {relation: [] for relation in RELATIONS}
-    for relation, start, end in rows(
-        "SELECT f.relation, p.from_time, p.to_time FROM entasis.floors AS f"
-        " CROSS JOIN LATERAL entasis_internal.partitions_of(f.relation) AS p"
-        " LEFT JOIN pg_inherits AS i ON i.inhrelid = p.partition_oid"
-        " WHERE i.inhdetachpending IS NOT TRUE AND f.relation <> 'option_data'"
-    ):
-        partitions[relation].append((start, end))
     keep = rows(
         "SELECT k.relation, k.archived, entasis.keep_from(k.keep) FROM entasis.keep_periods AS k"
         " JOIN entasis.floors AS f ON k.relation = f.relation WHERE k.relation <> 'option_data'"
@@ -101,7 +93,7 @@ def _read(connection: Connection, health: bool) -> State:
     return State(
         trades=_trades(rows),
         candles=oracle.stored_candles(connection),
-        partitions={relation: tuple(sorted(found)) for relation, found in partitions.items()},
+        partitions=_partitions(rows),
         floors={
             relation: datetime.min.replace(tzinfo=UTC) if floor is None else floor
             for relation, floor in rows(
@@ -132,18 +124,7 @@ def _read(connection: Connection, health: bool) -> State:
                 " WHERE attached_at IS NOT NULL"
             )
         ],
-        leaving=[
-            (relation, start, end)
-            for relation, start, end in rows(
-                "SELECT s.relation, s.from_time, s.to_time FROM ("
-                " SELECT DISTINCT ON (m.detail) m.detail, m.action"
-                " FROM entasis.maintenance_log AS m"
-                " WHERE m.action IN ('detach', 'attach', 'drop', 'restore')"
-                " ORDER BY m.detail, m.id DESC) AS l"
-                " JOIN entasis_internal.known_partitions AS s ON l.detail = s.partition_name"
-                " WHERE l.action IN ('detach', 'attach')"
-            )
-        ],
+        leaving=_leaving(rows),
         archives=_archives(rows),
         quarantined=Counter(
             dict(rows("SELECT source, count(*) FROM entasis.quarantine GROUP BY source"))
@@ -159,6 +140,33 @@ def _read(connection: Connection, health: bool) -> State:
         health=_health(rows) if health else {},
         detached=_detached(connection),
     )
+
+
+def _partitions(rows: Any) -> dict[str, tuple[Range, ...]]:
+    partitions: dict[str, list[Range]] = {relation: [] for relation in RELATIONS}
+    for relation, start, end in rows(
+        "SELECT f.relation, p.from_time, p.to_time FROM entasis.floors AS f"
+        " CROSS JOIN LATERAL entasis_internal.partitions_of(f.relation) AS p"
+        " LEFT JOIN pg_inherits AS i ON i.inhrelid = p.partition_oid"
+        " WHERE i.inhdetachpending IS NOT TRUE AND f.relation <> 'option_data'"
+    ):
+        partitions[relation].append((start, end))
+    return {relation: tuple(sorted(found)) for relation, found in partitions.items()}
+
+
+def _leaving(rows: Any) -> list[tuple[str, datetime, datetime]]:
+    return [
+        (relation, start, end)
+        for relation, start, end in rows(
+            "SELECT s.relation, s.from_time, s.to_time FROM ("
+            " SELECT DISTINCT ON (m.detail) m.detail, m.action"
+            " FROM entasis.maintenance_log AS m"
+            " WHERE m.action IN ('detach', 'attach', 'drop', 'restore')"
+            " ORDER BY m.detail, m.id DESC) AS l"
+            " JOIN entasis_internal.known_partitions AS s ON l.detail = s.partition_name"
+            " WHERE l.action IN ('detach', 'attach')"
+        )
+    ]
 
 
 def _health(rows: Any) -> dict[str, dict[str, Any]]:

@@ -36,7 +36,7 @@ SECRET = "s3cr3t"
         SECRET,
     ],
 )
-def test_no_error_shows_a_password(market: Database, dsn: str, command: str) -> None:
+def test_no_error_shows_a_password(dsn: str, command: str) -> None:
     result = entasis(dsn, command)
     assert result.exit_code == 1
     assert isinstance(result.exception, SystemExit), result.exception

@@ -13,7 +13,12 @@ from tests.contract.retention.support import CANDLES, floors, keep, keep_from, m
 from tests.db import Connection
 from tests.make import month
 
-pytestmark = [pytest.mark.samples, pytest.mark.copy, pytest.mark.newest_server]
+pytestmark = [
+    pytest.mark.samples,
+    pytest.mark.copy,
+    pytest.mark.newest_server,
+    pytest.mark.native_speed,
+]
 
 
 @pytest.fixture
