@@ -88,7 +88,6 @@ def write(
     if not len(batch):
         return report
     doubtful, parameters = False, None
-    ((keep_from,),) = yield Query(KEEP_FROM, [target.relation])
     if id_space is not None:
         if time_unit is None:
             time_unit = getattr(id_space, "time_units", batch.time_unit)
@@ -99,12 +98,14 @@ def write(
         try:
             # rows are checked while the server is busy with what was sent before
             inserted = yield Copy(target.copy, batch.clean_text(), in_savepoint=True)
+        except (DoubtfulRowError, errors.IntegrityError, errors.DataError):
+            pass  # the staging table makes missing months, and finds out which row it was
+        else:
+            ((keep_from,),) = yield Query(KEEP_FROM, [target.relation])
             past_keep = 0
             if keep_from is not None:
                 past_keep = batch.count_before(_EPOCH + timedelta(microseconds=keep_from))
             return report + IngestReport(inserted, past_keep=past_keep)
-        except (DoubtfulRowError, errors.IntegrityError, errors.DataError):
-            pass  # the staging table makes missing months, and finds out which row it was
     text, refusals = batch.staged_text()
     if refusals:
         yield ForEach(QUARANTINE, quarantine_rows(target.relation, refusals, source))

@@ -62,7 +62,7 @@ BEGIN
         ON CONFLICT DO NOTHING
     ),
     counted AS (
-        SELECT j.symbol AS symbol, j.exchange AS exchange, count(*) AS refused,
+        SELECT j.symbol, j.exchange, count(*) AS refused,
             min(j.timestamp) AS from_time, max(j.timestamp) AS to_time
         FROM judged AS j
         WHERE j.fault[1] = 'past_retention'
