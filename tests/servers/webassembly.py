@@ -1,4 +1,4 @@
-"""TimescaleDB as WebAssembly: a process a database, and together they pass for a cluster."""
+"""TimescaleDB as WebAssembly: a thread a database, and together they pass for a cluster."""
 
 import secrets
 import tempfile
@@ -46,7 +46,7 @@ _ROLES = """
 
 
 class WasmServer(Server):
-    """TimescaleDB as WebAssembly: a process a database, and together they pass for a cluster."""
+    """TimescaleDB as WebAssembly: a thread a database, and together they pass for a cluster."""
 
     def __init__(self, source: Source) -> None:
         self.source = source

