@@ -37,6 +37,10 @@ class IdSpaceError(EntasisError):
     """Trades number themselves differently from those that the market already has."""
 
 
+class InstrumentError(EntasisError):
+    """A market has no such property, or it cannot have such a value."""
+
+
 class QueryError(EntasisError):
     """A named query was asked for something that does not exist."""
 

@@ -15,6 +15,21 @@ OptionType = Literal["call", "put"]
 Side = Literal["buy", "sell"]
 TimeUnit = Literal["s", "ms", "us"]
 """A unit in which exchanges and vendors state times."""
+MarketKind = Literal[
+    "spot",
+    "linear_perpetual",
+    "linear_future",
+    "inverse_perpetual",
+    "inverse_future",
+    "option",
+    "combo",
+    "spread",
+]
+"""What is traded. Linear contracts are settled in the currency that prices are in, inverse ones in
+the base; a combo is several contracts in one, a spread the difference of two."""
+VolumeUnit = Literal["base", "contracts", "quote"]
+"""What a market's volumes count, as the exchange sends them: base units, contracts of a fixed size,
+or quote units."""
 
 
 class Trade(NamedTuple):

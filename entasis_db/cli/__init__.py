@@ -7,6 +7,7 @@ from entasis_db.cli import (
     environment,
     installation,
     load,
+    markets,
     reopen,
     retention,
 )
@@ -17,7 +18,7 @@ __all__ = ["main"]
 for _command in (
     *(installation.migrate, installation.status, installation.rollback),
     *(environment.url, environment.env, environment.psql, environment.stop),
-    *(load.load, candles.candles, check.check, check.rebuild),
+    *(load.load, markets.markets, candles.candles, check.check, check.rebuild),
     *(retention.maintain, archive.archive, archive.restore, reopen.reopen),
 ):
     main.add_command(_command)

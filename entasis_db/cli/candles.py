@@ -85,7 +85,7 @@ def _end(connection: psycopg.Connection[Any], symbol: str, exchange: str) -> dat
     if newest is None:
         fail(
             f"no trade of {symbol} on {exchange} is stored; "
-            "entasis.markets lists the markets there are"
+            "entasis markets lists the markets there are"
         )
     return newest.timestamp + timedelta(microseconds=1)
 

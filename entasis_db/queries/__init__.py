@@ -25,6 +25,7 @@ from entasis_db.queries import cache_rules
 from entasis_db.queries.intervals import INTERVALS, Interval
 from entasis_db.queries.rows import (
     Candle,
+    Market,
     PositionSnapshot,
     Prediction,
     PredictionScore,
@@ -36,6 +37,7 @@ __all__ = [
     "INTERVALS",
     "Candle",
     "Interval",
+    "Market",
     "OptionQuote",
     "OptionType",
     "PositionSnapshot",
@@ -49,6 +51,7 @@ __all__ = [
     "iv_smile",
     "latest_price",
     "latest_prices",
+    "markets",
     "option_chain",
     "option_history",
     "pnl_history",
@@ -139,6 +142,16 @@ def latest_prices() -> Statement[Trade]:
     many trades there are.
     """
     return statement("latest_prices", Trade, cache_rules.latest_prices())
+
+
+def markets(exchange: str | None = None) -> Statement[Market]:
+    """Every market on record, ordered by exchange and symbol, with what is stored of it.
+
+    Of one ``exchange`` only, if it is given. A market without trades has a row where an exchange's
+    list or a person told of it. Coverage is taken from daily candles, so no trade is read that is
+    in a stored candle.
+    """
+    return statement("markets", Market, exchange=exchange)
 
 
 def option_chain(

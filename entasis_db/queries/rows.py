@@ -5,11 +5,11 @@ in the spelling in which they were stored.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from uuid import UUID
 
-from entasis_db.model import OptionType
+from entasis_db.model import MarketKind, OptionType, TimeUnit, VolumeUnit
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,58 @@ class Candle:
             return None
         context = Context(prec=34, rounding=ROUND_HALF_EVEN, traps=[])
         return context.divide(self.quote_volume, self.volume)
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """An instrument on an exchange, and what is stored of it. None: not known."""
+
+    symbol: str
+    """Instrument, in the exchange's spelling."""
+    exchange: str
+    """Venue."""
+    kind: MarketKind | None
+    """What is traded."""
+    base: str | None
+    """Currency or asset that is priced."""
+    quote: str | None
+    """Currency that prices are in."""
+    settlement: str | None
+    """Currency in which a contract is settled; of spot None."""
+    contract_size: Decimal | None
+    """What one contract is worth: quote units for inverse contracts, base units for all others."""
+    tick_size: Decimal | None
+    """Smallest step of prices; quote units."""
+    lot_size: Decimal | None
+    """Smallest step of an order's size; in volume_unit."""
+    expiry: datetime | None
+    """When the contract expires. None: never, or not known."""
+    volume_unit: VolumeUnit | None
+    """What volumes count, as the exchange sends them."""
+    is_active: bool | None
+    """Whether it is traded, by the exchange's list when that was read. None: no list said."""
+    usual_gap: timedelta | None
+    """The longest gap between two trades that is usual while the market is traded."""
+    id_space: str | None
+    """What numbers its trades. None: no loader has said."""
+    ids_rise: bool | None
+    """Whether ids of the exchange's rise with time."""
+    ids_dense: bool | None
+    """Whether ids of the exchange's have no gaps."""
+    time_units: list[TimeUnit]
+    """Units in which loaders declared times so far."""
+    source: str | None
+    """File or feed that was loaded first; ``sql``: by plain SQL. None: no trade was loaded."""
+    recorded_at: datetime
+    """When the market was recorded."""
+    set_by_hand: list[str]
+    """What a person has set, which no loader and no list changes."""
+    first_trade: datetime | None
+    """When the first trade of the oldest daily candle was made. None: it has no candle."""
+    last_trade: datetime | None
+    """When the last trade of the newest daily candle was made. None: it has no candle."""
+    trades: int
+    """How many trades the daily candles count, also those that were dropped since."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ entasis.ohlcv_1w,
 entasis.ohlcv_1mo,
 entasis.mv_ohlcv_1h,
 entasis.markets,
+entasis.market_coverage,
 entasis.keep_periods,
 entasis.floors,
 entasis.reopened,
@@ -71,6 +72,7 @@ GRANT SELECT, INSERT, UPDATE ON entasis.past_retention TO entasis_writer;
 GRANT EXECUTE ON FUNCTION
 entasis_internal.is_reopened,
 entasis.record_id_space,
+entasis.record_instruments,
 entasis.record_markets,
 entasis_internal.record_disorder,
 entasis_internal.is_same_moment,
@@ -101,7 +103,8 @@ GRANT UPDATE (keep, archived, months_ahead) ON entasis.keep_periods TO entasis_a
 GRANT DELETE ON entasis.quarantine, entasis.past_retention, entasis.markets TO entasis_admin;
 GRANT SELECT, INSERT, UPDATE, DELETE ON entasis.user_logins TO entasis_admin;
 GRANT SELECT ON entasis.maintenance_log TO entasis_admin;
-GRANT EXECUTE ON FUNCTION entasis.check_candles, entasis.check_ids, entasis.flush_caches
+GRANT EXECUTE ON FUNCTION entasis.check_candles, entasis.check_ids, entasis.flush_caches,
+entasis.set_market
 TO entasis_admin;
 GRANT EXECUTE ON PROCEDURE
 entasis.maintain,

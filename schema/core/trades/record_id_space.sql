@@ -12,16 +12,28 @@ BEGIN
     WHERE m.symbol = symbol_name AND m.exchange = exchange_name;
     IF market.id_space IS NULL THEN
         INSERT INTO entasis.markets AS m (
-            symbol, exchange, id_space, source, ids_rise, ids_dense, time_units
+            symbol, exchange, id_space, source, ids_rise, ids_dense, time_units,
+            kind, base, quote, settlement, contract_size, expiry, volume_unit
         )
         SELECT
             symbol_name, exchange_name, record_id_space.id_space, source_name,
-            k.ids_rise, k.ids_dense, array_remove(ARRAY[time_unit], NULL)
+            k.ids_rise, k.ids_dense, array_remove(ARRAY[time_unit], NULL),
+            i.kind, i.base, i.quote, i.settlement, i.contract_size, i.expiry, i.volume_unit
         FROM entasis_internal.known_id_order(exchange_name, record_id_space.id_space) AS k
+        CROSS JOIN entasis_internal.known_instrument(symbol_name, exchange_name) AS i
+        -- a person, an exchange's list or plain SQL was first
         ON CONFLICT (symbol, exchange) DO UPDATE
             SET id_space = excluded.id_space,
+                source = coalesce(m.source, excluded.source),
                 ids_rise = coalesce(excluded.ids_rise, m.ids_rise),
-                ids_dense = coalesce(excluded.ids_dense, m.ids_dense)
+                ids_dense = coalesce(m.ids_dense, excluded.ids_dense),
+                kind = coalesce(m.kind, excluded.kind),
+                base = coalesce(m.base, excluded.base),
+                quote = coalesce(m.quote, excluded.quote),
+                settlement = coalesce(m.settlement, excluded.settlement),
+                contract_size = coalesce(m.contract_size, excluded.contract_size),
+                expiry = coalesce(m.expiry, excluded.expiry),
+                volume_unit = coalesce(m.volume_unit, excluded.volume_unit)
             WHERE m.id_space IS NULL;
         -- another session may have been first, with another id space
         SELECT m.* INTO market FROM entasis.markets AS m

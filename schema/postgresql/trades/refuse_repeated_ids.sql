@@ -31,8 +31,14 @@ BEGIN
         ORDER BY g.symbol, g.exchange
     LOOP
         IF market.is_new THEN
-            INSERT INTO entasis.markets (symbol, exchange, source)
-            VALUES (market.symbol, market.exchange, 'sql')
+            INSERT INTO entasis.markets (
+                symbol, exchange, source,
+                kind, base, quote, settlement, contract_size, expiry, volume_unit
+            )
+            SELECT
+                market.symbol, market.exchange, 'sql',
+                i.kind, i.base, i.quote, i.settlement, i.contract_size, i.expiry, i.volume_unit
+            FROM entasis_internal.known_instrument(market.symbol, market.exchange) AS i
             ON CONFLICT (symbol, exchange) DO NOTHING;
         END IF;
         FOR piece IN

@@ -3,13 +3,29 @@ CREATE OR REPLACE FUNCTION entasis_internal.record_stored_markets() RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    INSERT INTO entasis.markets (symbol, exchange, source)
-    SELECT DISTINCT
+    INSERT INTO entasis.markets (
+        symbol, exchange, source,
+        kind, base, quote, settlement, contract_size, expiry, volume_unit
+    )
+    SELECT
         o.symbol,
         o.exchange,
-        'sql' AS source
-    FROM entasis.ohlcv_1d AS o
-    ORDER BY 1, 2
+        'sql' AS source,
+        i.kind,
+        i.base,
+        i.quote,
+        i.settlement,
+        i.contract_size,
+        i.expiry,
+        i.volume_unit
+    FROM (
+        SELECT DISTINCT
+            c.symbol,
+            c.exchange
+        FROM entasis.ohlcv_1d AS c
+    ) AS o
+    CROSS JOIN LATERAL entasis_internal.known_instrument(o.symbol, o.exchange) AS i
+    ORDER BY o.symbol, o.exchange
     ON CONFLICT (symbol, exchange) DO NOTHING;
 END;
 

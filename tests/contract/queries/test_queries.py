@@ -48,6 +48,7 @@ EXAMPLES: tuple[Statement[Any], ...] = (
     queries.candles(*MARKET, "1h", MARCH, MARCH + DAY, fill_gaps=True),
     queries.latest_price(*MARKET),
     queries.latest_prices(),
+    queries.markets(),
     queries.option_chain("BTC", MARCH + HOUR),
     queries.option_history("BTC", MARCH + 28 * DAY, 60000, "call", MARCH, MARCH + DAY),
     queries.iv_smile("BTC", MARCH + 28 * DAY, MARCH + HOUR),
@@ -74,6 +75,7 @@ def seeded(server: Server) -> Iterator[Database]:
                 connection,
                 [trade(MARCH + n * MINUTE, n % 3, Decimal(100 + n)) for n in range(1, 90, 7)],
             )
+            connection.execute("SELECT entasis.set_market(%s, %s, '{}')", MARKET)
             insert_quotes(
                 connection, *[quote(MARCH + n * MINUTE, strike=60000 + n) for n in range(2)]
             )

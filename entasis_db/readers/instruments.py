@@ -1,0 +1,272 @@
+"""Exchanges' own lists of instruments: JSON as their interfaces answer it."""
+
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any, NoReturn
+
+from entasis_db.errors import LoadError
+from entasis_db.ingest.limits import is_name
+from entasis_db.model import MarketKind, VolumeUnit
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NEVER = datetime(2100, 1, 1, tzinfo=UTC)
+"""Perpetual contracts are listed with an expiry in or after this year."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """What a list says of one instrument. None: nothing."""
+
+    symbol: str
+    """In the exchange's spelling."""
+    kind: MarketKind | None = None
+    """What is traded."""
+    base: str | None = None
+    """Currency or asset that is priced."""
+    quote: str | None = None
+    """Currency that prices are in."""
+    settlement: str | None = None
+    """Currency in which a contract is settled."""
+    contract_size: Decimal | None = None
+    """What one contract is worth: quote units for inverse contracts, base units for all others."""
+    tick_size: Decimal | None = None
+    """Smallest step of prices; quote units."""
+    lot_size: Decimal | None = None
+    """Smallest step of an order's size; in volume_unit."""
+    expiry: datetime | None = None
+    """When the contract expires; UTC. None: never, or not stated."""
+    volume_unit: VolumeUnit | None = None
+    """What the exchange's trades count."""
+    is_active: bool | None = None
+    """Whether it is traded."""
+
+
+@dataclass(frozen=True, slots=True)
+class InstrumentList:
+    """An exchange's list of its instruments."""
+
+    source: str
+    """The file's base name."""
+    exchange: str
+    """The venue, as trades of it are stored."""
+    instruments: Sequence[Instrument]
+    """In the list's order."""
+    faults: Sequence[str]
+    """Why an entry could not be read, one line for each."""
+
+
+def read_instruments(path: str | Path, *, exchange: str | None = None) -> InstrumentList:
+    """Read a list of instruments, plain or gzipped.
+
+    Known are Binance's ``exchangeInfo`` of spot, USD-M and COIN-M futures, and Deribit's
+    ``public/get_instruments``. ``exchange`` is the name under which the venue is stored, where that
+    is not binance-spot, binance-usdm, binance-cm or deribit. Raises LoadError for a file that
+    cannot be read or is none of these.
+    """
+    path = Path(path)
+    document = _json(path)
+    entries, name, read = _recognised(document, path.name)
+    instruments, faults = [], []
+    for number, entry in enumerate(entries, 1):
+        try:
+            instrument = read(entry)
+        except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+            faults.append(f"entry {number}: {type(error).__name__}: {str(error)[:200]}")
+            continue
+        fault = _fault(instrument)
+        if fault:
+            faults.append(f"entry {number}: {fault}")
+        else:
+            instruments.append(instrument)
+    return InstrumentList(path.name, exchange or name, instruments, faults)
+
+
+def _json(path: Path) -> Any:
+    try:
+        data = path.read_bytes()
+        if data.startswith(b"\x1f\x8b"):
+            data = gzip.decompress(data)
+        return json.loads(data.decode("utf-8-sig"), parse_float=Decimal, parse_constant=_no_number)
+    except OSError as error:
+        raise LoadError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (EOFError, zlib.error) as error:
+        raise LoadError(f"{path.name}: compressed data is damaged: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise LoadError(f"{path.name}: this is no JSON: {error}") from error
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no number")
+
+
+def _recognised(document: Any, source: str) -> tuple[list[Any], str, Callable[[Any], Instrument]]:
+    """Tell whose list it is: its entries, the venue, and what reads an entry."""
+    entries, known = document, "instrument_name"
+    if isinstance(document, dict):
+        entries = document.get("symbols", document.get("result"))
+        known = "symbol" if "symbols" in document else "instrument_name"
+    if isinstance(entries, list) and entries and isinstance(entries[0], dict):
+        first = entries[0]
+        if known in first and known == "instrument_name":
+            return entries, "deribit", _deribit
+        if known in first:
+            if "contractSize" in first:
+                return entries, "binance-cm", _binance_coin_m
+            if "contractType" in first:
+                return entries, "binance-usdm", _binance_usd_m
+            return entries, "binance-spot", _binance_spot
+    raise LoadError(
+        f"{source}: no list of instruments is recognised; expected is the JSON of Binance's "
+        "exchangeInfo (spot, USD-M or COIN-M) or of Deribit's public/get_instruments"
+    )
+
+
+def _binance_spot(entry: Mapping[str, Any]) -> Instrument:
+    tick, lot = _binance_steps(entry)
+    return Instrument(
+        entry["symbol"],
+        kind="spot",
+        base=entry.get("baseAsset"),
+        quote=entry.get("quoteAsset"),
+        tick_size=tick,
+        lot_size=lot,
+        volume_unit="base",
+        is_active=_is("TRADING", entry.get("status")),
+    )
+
+
+def _binance_usd_m(entry: Mapping[str, Any]) -> Instrument:
+    tick, lot = _binance_steps(entry)
+    perpetual = _is_perpetual(entry)
+    kind: MarketKind = "linear_perpetual" if perpetual else "linear_future"
+    return Instrument(
+        entry["symbol"],
+        kind=None if perpetual is None else kind,
+        base=entry.get("baseAsset"),
+        quote=entry.get("quoteAsset"),
+        settlement=entry.get("marginAsset"),
+        # its quantities are in units of the base
+        contract_size=Decimal(1),
+        tick_size=tick,
+        lot_size=lot,
+        expiry=None if perpetual else _moment(entry.get("deliveryDate")),
+        volume_unit="base",
+        is_active=_is("TRADING", entry.get("status")),
+    )
+
+
+def _binance_coin_m(entry: Mapping[str, Any]) -> Instrument:
+    tick, lot = _binance_steps(entry)
+    perpetual = _is_perpetual(entry)
+    kind: MarketKind = "inverse_perpetual" if perpetual else "inverse_future"
+    return Instrument(
+        entry["symbol"],
+        kind=None if perpetual is None else kind,
+        base=entry.get("baseAsset"),
+        quote=entry.get("quoteAsset"),
+        settlement=entry.get("marginAsset"),
+        contract_size=_step(entry["contractSize"]),
+        tick_size=tick,
+        lot_size=lot,
+        expiry=None if perpetual else _moment(entry.get("deliveryDate")),
+        volume_unit="contracts",
+        is_active=_is("TRADING", entry.get("contractStatus", entry.get("status"))),
+    )
+
+
+def _is_perpetual(entry: Mapping[str, Any]) -> bool | None:
+    """Tell by the contract's type; one that is settled has none, and is told by its name."""
+    kind = str(entry.get("contractType") or "")
+    if kind:
+        return "PERPETUAL" in kind
+    return False if re.search(r"_\d{6}$", entry["symbol"]) else None
+
+
+def _binance_steps(entry: Mapping[str, Any]) -> tuple[Decimal | None, Decimal | None]:
+    filters = {one.get("filterType"): one for one in entry.get("filters") or ()}
+    return (
+        _step(filters.get("PRICE_FILTER", {}).get("tickSize")),
+        _step(filters.get("LOT_SIZE", {}).get("stepSize")),
+    )
+
+
+def _deribit(entry: Mapping[str, Any]) -> Instrument:
+    listed = entry["kind"]
+    base, settlement = entry.get("base_currency"), entry.get("settlement_currency")
+    told = entry.get("instrument_type") or entry.get("future_type")
+    inverse = told == "reversed" if told else settlement == base
+    expiry = _moment(entry.get("expiration_timestamp"))
+    perpetual = entry.get("settlement_period") == "perpetual" or expiry is None
+    future = "perpetual" if perpetual else "future"
+    kinds: dict[Any, MarketKind] = {
+        "spot": "spot",
+        "option": "option",
+        "future_combo": "spread",
+        "option_combo": "combo",
+        ("future", True, "perpetual"): "inverse_perpetual",
+        ("future", True, "future"): "inverse_future",
+        ("future", False, "perpetual"): "linear_perpetual",
+        ("future", False, "future"): "linear_future",
+    }
+    return Instrument(
+        entry["instrument_name"],
+        kind=kinds.get((listed, inverse, future) if listed == "future" else listed),
+        base=base,
+        quote=entry.get("quote_currency"),
+        settlement=settlement,
+        contract_size=_step(entry.get("contract_size")),
+        tick_size=_step(entry.get("tick_size")),
+        lot_size=_step(entry.get("min_trade_amount")),
+        expiry=None if perpetual else expiry,
+        # its amounts of inverse futures, and of spreads of them, are in USD
+        volume_unit="quote" if inverse and listed in {"future", "future_combo"} else "base",
+        is_active=entry.get("is_active"),
+    )
+
+
+def _is(wanted: str, status: object) -> bool | None:
+    return None if status is None else status == wanted
+
+
+def _step(value: object) -> Decimal | None:
+    """Read a number; 0 means that there is none."""
+    if value is None:
+        return None
+    try:
+        return Decimal(str(value)) or None
+    except InvalidOperation:
+        raise ValueError(f"{value!r} is no number") from None
+
+
+def _moment(milliseconds: object) -> datetime | None:
+    if milliseconds is None:
+        return None
+    try:
+        moment = _EPOCH + timedelta(milliseconds=int(str(milliseconds)))
+    except OverflowError:
+        return None
+    return moment if moment < _NEVER else None
+
+
+def _fault(instrument: Instrument) -> str | None:
+    """Say what the database cannot hold."""
+    if not is_name(instrument.symbol):
+        return f"{instrument.symbol!r:.100} cannot name an instrument"
+    for asset in (instrument.base, instrument.quote, instrument.settlement):
+        if asset is not None and (not is_name(asset) or " " in asset):
+            return f"{instrument.symbol}: {asset!r:.100} cannot name an asset"
+    for size in (instrument.contract_size, instrument.tick_size, instrument.lot_size):
+        if size is not None and not (
+            size.is_finite() and 0 < size < 10**12 and size.normalize().as_tuple().exponent >= -18  # type: ignore[operator]
+        ):
+            return f"{instrument.symbol}: {size} is no size: above 0, below 1e12, 18 decimals"
+    if not isinstance(instrument.is_active, bool | None):
+        return f"{instrument.symbol}: {instrument.is_active!r} does not say whether it is active"
+    return None
