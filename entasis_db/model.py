@@ -46,9 +46,9 @@ class Trade(NamedTuple):
     """When it was made, by the exchange's clock: timezone-aware, kept to the microsecond. In UTC
     where it was read."""
     price: Decimal
-    """Quote units for one base unit; above 0, below 1e12, at most 12 decimals."""
+    """Quote units for one base unit; above 0, below 1e20, at most 18 decimals."""
     volume: Decimal
-    """What was traded, in the market's volume_unit; above 0, below 1e12, at most 12 decimals."""
+    """Base units; above 0, below 1e20, at most 18 decimals."""
     side: Side | None = None
     """Side of the order that took liquidity, the aggressor. None: the source does not state it."""
 

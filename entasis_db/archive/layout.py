@@ -28,9 +28,9 @@ OBJECT_ROWS = 16 * ROW_GROUP
 """Rows of an object at most; one object at a time lies in a temporary file."""
 
 _TIME = pa.timestamp("us", "UTC")
-_PRICE = pa.decimal128(24, 12)
+_PRICE = pa.decimal128(38, 18)
+_STRIKE = pa.decimal128(24, 12)
 _GREEK = pa.decimal128(30, 18)
-_SUM = pa.decimal128(38, 12)
 _QUOTE = pa.decimal128(38, 24)
 
 _CANDLE = {
@@ -41,7 +41,8 @@ _CANDLE = {
     "high": _PRICE,
     "low": _PRICE,
     "close": _PRICE,
-    "volume": _SUM,
+    "volume": _PRICE,
+    "volume_text": pa.string(),
     "quote_volume": _QUOTE,
     "quote_volume_text": pa.string(),
     "trades": pa.int64(),
@@ -50,9 +51,16 @@ _CANDLE = {
     "closed_at": _TIME,
     "last_trade_id": pa.int64(),
 }
-# A sum of prices times volumes has no bound of its own; what a DECIMAL(38, 24) cannot hold goes,
-# with every digit, into a second column.
-_FITS = "r.quote_volume < 1e14 AND min_scale(r.quote_volume) <= 24"
+# Sums have no bound of their own; what their decimals cannot hold goes, with every digit, into a
+# second column. Arrow would not always notice: casts to more decimals may overflow in silence.
+_IN_TEXT = {
+    "volume": "volume_text",
+    "quote_volume": "quote_volume_text",
+}
+_FITS = {
+    "volume": "r.volume < 1e20",
+    "quote_volume": "abs(r.quote_volume) < 1e14 AND min_scale(r.quote_volume) <= 24",
+}
 
 
 @dataclass(frozen=True)
@@ -76,16 +84,24 @@ class Layout:
     @property
     def stored(self) -> list[str]:
         """The relation's own columns."""
-        return [name for name in self.columns if name != "quote_volume_text"]
+        return [name for name in self.columns if name not in _IN_TEXT.values()]
+
+    def text_of(self, name: str) -> str | None:
+        """Return the column for what a column of decimals cannot hold; None: it holds all."""
+        text = _IN_TEXT.get(name)
+        return text if text in self.columns else None
 
     def expressions(self) -> str:
         """Return what is selected for an export, from the relation as ``r``."""
         found = []
+        texts: dict[str, str] = {}
         for name, kind in self.columns.items():
-            if name == "quote_volume":
-                found.append(f"CASE WHEN {_FITS} THEN trim_scale(r.{name}) END")
-            elif name == "quote_volume_text":
-                found.append(f"CASE WHEN {_FITS} THEN NULL ELSE trim_scale(r.quote_volume) END")
+            if text := self.text_of(name):
+                fits, number = _FITS[name], f"trim_scale(r.{name})"
+                found.append(f"CASE WHEN {fits} THEN {number} END")
+                texts[text] = f"CASE WHEN {fits} THEN NULL ELSE {number} END"
+            elif name in texts:
+                found.append(texts[name])
             elif pa.types.is_decimal(kind):
                 found.append(f"trim_scale(r.{name})")
             else:
@@ -114,7 +130,7 @@ LAYOUTS = {
         {
             "underlying": pa.string(),
             "expiry_date": _TIME,
-            "strike_price": _PRICE,
+            "strike_price": _STRIKE,
             "option_type": pa.string(),
             "timestamp": _TIME,
             "id": pa.int64(),
@@ -242,8 +258,8 @@ def as_csv(layout: Layout, table: Any) -> Any:
             # as people write it; a tiny number comes with an exponent, which PostgreSQL reads too
             short = pc.utf8_rtrim(pc.utf8_rtrim(text, "0"), ".")
             column = pc.if_else(pc.match_substring(text, "E"), text, short)
-        if name == "quote_volume":
-            column = pc.coalesce(column, table.column("quote_volume_text"))
+        if text_name := layout.text_of(name):
+            column = pc.coalesce(column, table.column(text_name))
         columns.append(column)
     sink = pa.BufferOutputStream()
     pcsv.write_csv(
@@ -285,9 +301,9 @@ def _texts(layout: Layout, batch: Any) -> Any:
         if name in layout.texts:
             continue
         column = batch.column(name)
-        if name == "quote_volume":
+        if text := layout.text_of(name):
             column = pc.coalesce(
-                _digits(column), _exact_digits(batch.column("quote_volume_text"), 24)
+                _digits(column), _exact_digits(batch.column(text), column.type.scale)
             )
         elif pa.types.is_decimal(column.type):
             column = pc.fill_null(_digits(column), "")

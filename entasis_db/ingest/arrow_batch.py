@@ -17,6 +17,7 @@ from entasis_db.ingest.targets import TRADES
 from entasis_db.model import TRADE_KEY, TimeUnit, Trade
 from entasis_db.readers.arrow import COLUMNS, MOST_DIGITS, OPTIONAL
 
+_PRICE = pa.decimal128(MOST_DIGITS, PRICE_DECIMALS)
 _REQUIRED = [name for name in COLUMNS if name not in OPTIONAL]
 
 
@@ -119,13 +120,16 @@ def _clean(table: Any) -> Any:
     sane.append(pc.or_(pc.is_null(side), pc.is_in(side, pa.array(["buy", "sell"]))))
     for name in ("price", "volume"):
         number = table.column(name)
-        sane += [pc.greater(number, Decimal(0)), pc.less(number, PRICE_LIMIT)]
-        if number.type.scale > PRICE_DECIMALS:
+        if number.type.bit_width > _PRICE.bit_width or number.type.scale > PRICE_DECIMALS:
             try:
-                number = number.cast(pa.decimal128(MOST_DIGITS, PRICE_DECIMALS))
+                number = number.cast(_PRICE)
             except pa.ArrowInvalid:
                 raise DoubtfulRowError from None
             table = table.set_column(table.column_names.index(name), name, number)
+        sane.append(pc.greater(number, Decimal(0)))
+        # of so many decimals no larger number has room, and Arrow could not write the limit
+        if number.type.scale < PRICE_DECIMALS:
+            sane.append(pc.less(number, PRICE_LIMIT))
     if not all(pc.all(column).as_py() for column in sane):
         raise DoubtfulRowError
     return table

@@ -14,6 +14,8 @@ from entasis_db.ingest.limits import (
     IV_LIMIT,
     PRICE_DECIMALS,
     PRICE_LIMIT,
+    STRIKE_DECIMALS,
+    STRIKE_LIMIT,
     is_exact,
     is_name,
     time_bounds,
@@ -104,8 +106,8 @@ def option_writer() -> Callable[[OptionQuote], str | None]:
             and -INT64 <= (quote.id or 0) < INT64
             and unstageable(quote) is None
             and quote.strike_price.is_finite()
-            and _ZERO < quote.strike_price < PRICE_LIMIT
-            and is_exact(_plain(quote.strike_price), PRICE_DECIMALS)
+            and _ZERO < quote.strike_price < STRIKE_LIMIT
+            and is_exact(_plain(quote.strike_price), STRIKE_DECIMALS)
             and all(
                 value is None
                 or (

@@ -8,8 +8,10 @@ import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-PRICE_LIMIT = Decimal("1e12")
-PRICE_DECIMALS = 12
+PRICE_LIMIT = Decimal("1e20")
+PRICE_DECIMALS = 18
+STRIKE_LIMIT = Decimal("1e12")
+STRIKE_DECIMALS = 12
 GREEK_LIMIT = Decimal("1e12")
 GREEK_DECIMALS = 18
 IV_LIMIT = Decimal("1e6")

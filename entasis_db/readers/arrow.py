@@ -18,7 +18,7 @@ COLUMNS = Trade._fields
 OPTIONAL = ("side",)
 """Columns that may be missing, and hold nulls."""
 MOST_DIGITS = 38
-PRICE_DECIMALS = 12
+PRICE_DECIMALS = 18
 
 _TYPES: dict[str, Any] = {
     **dict.fromkeys(("symbol", "exchange", "side"), pa.string()),
@@ -204,11 +204,11 @@ def _problem(name: str, kind: Any, decimals: int | None) -> str | None:
             if decimals is None:
                 return (
                     f"is a {kind}, which is not exact. Cast it where it is known how it was "
-                    "written, as in cast(decimal128(38, 12)), or say how many decimals it was "
+                    "written, as in cast(decimal128(38, 18)), or say how many decimals it was "
                     "written with: decimals="
                 )
         elif not (pa.types.is_decimal(kind) or pa.types.is_integer(kind)):
-            return f"is a {kind}. Cast it to a decimal, as in cast(decimal128(38, 12))"
+            return f"is a {kind}. Cast it to a decimal, as in cast(decimal128(38, 18))"
     elif name == "timestamp":
         if not pa.types.is_timestamp(kind) or kind.tz is None:
             return f"is a {kind}. Cast it to a timestamp with a zone: timestamp('us', 'UTC')"

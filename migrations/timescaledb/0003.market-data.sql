@@ -31,14 +31,19 @@ CREATE TABLE IF NOT EXISTS entasis.market_data (
     CONSTRAINT market_data_timestamp_archivable CHECK (
         timestamp >= '2009-01-01 00:00:00+00' AND timestamp < '9999-01-01 00:00:00+00'
     ),
+    -- clock_timestamp(): now() is when the transaction began, and would refuse what happened since. The
+    -- allowance is for clocks that differ.
+    CONSTRAINT market_data_timestamp_not_future CHECK (
+        timestamp <= clock_timestamp() + interval '5 minutes'
+    ),
     CONSTRAINT market_data_created_at_archivable CHECK (
         created_at >= '0001-01-01 00:00:00+00' AND created_at < '10000-01-01 00:00:00+00'
     ),
     CONSTRAINT market_data_price_exact CHECK (
-        price > 0 AND price < 1e12 AND min_scale(price) <= 12
+        price > 0 AND price < 1e20 AND min_scale(price) <= 18
     ),
     CONSTRAINT market_data_volume_exact CHECK (
-        volume > 0 AND volume < 1e12 AND min_scale(volume) <= 12
+        volume > 0 AND volume < 1e20 AND min_scale(volume) <= 18
     ),
     CONSTRAINT market_data_side_known CHECK (side IN ('buy', 'sell'))
 );

@@ -235,8 +235,9 @@ class Reader:
             self._store.get(key, file)
             found = []
             for row in pq.read_table(file).to_pylist():
-                if (exact := row.pop("quote_volume_text", None)) is not None:
-                    row["quote_volume"] = Decimal(exact)
+                for name in ("volume", "quote_volume"):
+                    if (exact := row.pop(f"{name}_text", None)) is not None:
+                        row[name] = Decimal(exact)
                 found.append(tuple(map(utc, row.values())))
             self._known[key] = found
         return self._known[key]

@@ -7,11 +7,11 @@ COMMENT ON COLUMN entasis.market_data.symbol IS
 COMMENT ON COLUMN entasis.market_data.exchange IS
 'Exchange. Symbol and exchange identify a market.';
 COMMENT ON COLUMN entasis.market_data.timestamp IS
-'When the trade was made, by the exchange''s clock; UTC, to the microsecond.';
+'When the trade was made, by the exchange''s clock; UTC, to the microsecond. From 2009 on, and at most 5 minutes ahead of this server''s clock.';
 COMMENT ON COLUMN entasis.market_data.price IS
-'Quote units for one base unit; above 0, below 1e12, at most 12 decimals.';
+'Quote units for one base unit; above 0, below 1e20, at most 18 decimals.';
 COMMENT ON COLUMN entasis.market_data.volume IS
-'What was traded, in the market''s volume_unit; above 0, below 1e12, at most 12 decimals.';
+'Base units traded; above 0, below 1e20, at most 18 decimals.';
 COMMENT ON COLUMN entasis.market_data.created_at IS
 'When the row was inserted, by this server''s clock; UTC.';
 COMMENT ON COLUMN entasis.market_data.side IS

@@ -9,26 +9,26 @@ RETURN CASE
         THEN ARRAY['symbol', entasis_internal.name_fault('symbol', symbol)]
     WHEN entasis_internal.name_fault('exchange', exchange) IS NOT NULL
         THEN ARRAY['exchange', entasis_internal.name_fault('exchange', exchange)]
-    WHEN NOT (price > 0 AND price < 1e12)
-        THEN ARRAY['price', format('the price %s is not above 0 and below 1e12', price)]
-    WHEN min_scale(price) > 12
+    WHEN NOT (price > 0 AND price < 1e20)
+        THEN ARRAY['price', format('the price %s is not above 0 and below 1e20', price)]
+    WHEN min_scale(price) > 18
         THEN
             ARRAY[
                 'price',
                 format(
-                    'the price %s has %s decimals; 12 fit, and none is rounded away',
+                    'the price %s has %s decimals; 18 fit, and none is rounded away',
                     price,
                     min_scale(price)
                 )
             ]
-    WHEN NOT (volume > 0 AND volume < 1e12)
-        THEN ARRAY['volume', format('the volume %s is not above 0 and below 1e12', volume)]
-    WHEN min_scale(volume) > 12
+    WHEN NOT (volume > 0 AND volume < 1e20)
+        THEN ARRAY['volume', format('the volume %s is not above 0 and below 1e20', volume)]
+    WHEN min_scale(volume) > 18
         THEN
             ARRAY[
                 'volume',
                 format(
-                    'the volume %s has %s decimals; 12 fit, and none is rounded away',
+                    'the volume %s has %s decimals; 18 fit, and none is rounded away',
                     volume,
                     min_scale(volume)
                 )

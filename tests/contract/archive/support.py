@@ -32,6 +32,8 @@ FIRST = datetime(2009, 1, 1, tzinfo=UTC)
 NOW = datetime.now(UTC)
 
 HUGE = Decimal("999999999999.123456789012")
+# of a price or volume; its sum does not fit DECIMAL(38, 18), its square not DECIMAL(38, 24)
+VAST = Decimal("99999999999999999999.123456789012345678")
 
 
 def quote(time: datetime, number: int, **values: Decimal | None) -> OptionQuote:
@@ -64,9 +66,9 @@ def fill(connection: Connection) -> None:
         for day in range(3)
         for symbol in ("BTC", "Ünï, \"c'ode")
     ]
-    # a minute whose quote volume no DECIMAL(38, 24) holds
+    # a minute whose volume and quote volume no decimal of Parquet holds
     trades += [
-        Trade(symbol="HUGE", exchange="x", timestamp=months_ago(14), id=n, price=HUGE, volume=HUGE)
+        Trade(symbol="HUGE", exchange="x", timestamp=months_ago(14), id=n, price=VAST, volume=VAST)
         for n in range(3)
     ]
     ingest_trades(connection, trades, source="fill", id_space="ordinal")
@@ -119,8 +121,9 @@ def stored(connection: Connection, store: Store, folder: Path, where: str) -> Ro
         file = folder / "object.parquet"
         store.get(key, file)
         for row in pq.read_table(file).to_pylist():
-            if (exact := row.pop("quote_volume_text", None)) is not None:
-                row["quote_volume"] = Decimal(exact)
+            for name in ("volume", "quote_volume"):
+                if (exact := row.pop(f"{name}_text", None)) is not None:
+                    row[name] = Decimal(exact)
             found[relation].append(tuple(row.values()))
     return found
 
@@ -307,14 +310,17 @@ numbers = st.decimals(
     min_value=Decimal("0.000000000001"), max_value=Decimal("999999999999"), places=12
 ) | st.sampled_from([Decimal(1), Decimal("1.50"), HUGE])
 
+# of trades
+sizes = numbers | st.sampled_from([VAST, Decimal("0.000000000000000001")])
+
 trades = st.builds(
     Trade,
     id=st.integers(0, 3),
     symbol=st.sampled_from(["A", "B"]),
     exchange=st.just("x"),
     timestamp=times,
-    price=numbers,
-    volume=numbers,
+    price=sizes,
+    volume=sizes,
 )
 
 greeks = st.none() | st.decimals(

@@ -21,10 +21,10 @@ from tests import make, oracle
 from tests.contract.archive.support import (
     FAULTS,
     FIRST,
-    HUGE,
     MONTHS,
     NOW,
     RELATIONS,
+    VAST,
     Faulty,
     Rows,
     all_rows,
@@ -205,7 +205,7 @@ def test_every_row_that_was_accepted_is_there_exactly_once(
         world = World(lent, connected, store, tmp_path_factory.getbasetemp())
 
         set_keep(connected, keep, 1)
-        huge = make.trade(0, symbol="A", timestamp=months_ago(7), price=HUGE, volume=HUGE)
+        huge = make.trade(0, symbol="A", timestamp=months_ago(7), price=VAST, volume=VAST)
         world.insert_trades([huge])
         for step, *values in played:
             match step:

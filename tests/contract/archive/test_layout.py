@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from entasis_db.archive import layout
-from tests.contract.archive.support import FIRST, HUGE, NOW, greeks, numbers
+from tests.contract.archive.support import FIRST, HUGE, NOW, VAST, greeks, numbers, sizes
 from tests.db import Connection
 from tests.engines import Server
 from tests.make import months_ago
@@ -25,6 +25,8 @@ moments = st.integers(0, 10**15).map(lambda n: FIRST + timedelta(microseconds=n)
 ids = st.integers(-(2**63), 2**63 - 1)
 
 zeros = st.integers(0, 6)
+
+TINY = Decimal("0.000000000000000001")
 
 
 def with_zeros(number: Decimal, count: int) -> Decimal:
@@ -54,7 +56,7 @@ def _tables_of(
             [o[:7] for o in options],
         )
         cursor.executemany(
-            "INSERT INTO public.ohlcv_1m VALUES (%s, %s, %s, 1, 2.50, 1, 1, 7, %s, 1,"
+            "INSERT INTO public.ohlcv_1m VALUES (%s, %s, %s, 1, 2.50, -1, 0, %s, %s, 1,"
             " '2020-01-01Z', %s, '2020-01-01Z', 1)",
             sums,
         )
@@ -63,18 +65,30 @@ def _tables_of(
 @example(
     rows=[("A", "x", FIRST, 1, Decimal("1.50"), Decimal(7), NOW, 3, "sell")],
     options=[('Ü,\n"', FIRST, Decimal("3000.50"), NOW, 1, None, Decimal("-0.50"), 0)],
-    sums=[("A", "x", FIRST, HUGE * 10**12, 1), ("B", "x", FIRST, Decimal("1.50"), 1)],
+    sums=[("A", "x", FIRST, VAST, HUGE * 10**12, 1), ("B", "x", FIRST, *2 * [Decimal("1.50")], 1)],
+)
+@example(
+    rows=[
+        ("A", "x", FIRST, 1, VAST, VAST, NOW, 3, None),
+        ("A", "x", FIRST, 1, -VAST, TINY, NOW, 0, None),
+    ],
+    options=[],
+    sums=[
+        ("A", "x", FIRST, Decimal("1E20"), Decimal("1E14"), 1),
+        ("A", "x", FIRST, TINY, Decimal("-1E14"), 1),
+        ("A", "x", FIRST, Decimal("500000000000000000000.5"), Decimal("1E-36"), 1),
+        ("A", "x", FIRST, Decimal(1), Decimal("-99999999999999.123456789012345678901234"), 1),
+    ],
 )
 @given(
     rows=st.lists(
-        st.tuples(text, text, moments, ids, numbers, numbers, moments, zeros, sides), max_size=6
+        st.tuples(text, text, moments, ids, sizes, sizes, moments, zeros, sides), max_size=6
     ),
     options=st.lists(
         st.tuples(text, moments, numbers, moments, ids, greeks, greeks, zeros), max_size=6
     ),
     sums=st.lists(
-        st.tuples(text, text, moments, numbers, ids)
-        | st.tuples(text, text, moments, st.just(HUGE * 10**12), ids),
+        st.tuples(text, text, moments, sizes, numbers | st.just(HUGE * 10**12), ids),
         max_size=6,
     ),
 )

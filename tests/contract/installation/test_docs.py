@@ -35,6 +35,7 @@ def named(documents: list[Path]) -> list[str]:
 
 WITH_SQL = [d for d in DOCUMENTS if blocks(d, "sql")]
 WITH_PYTHON = [d for d in DOCUMENTS if blocks(d, "python")]
+WITH_PSQL = [d for d in DOCUMENTS if blocks(d, "psql")]
 WITH_COMMANDS = [
     d for d in DOCUMENTS if any(not NEEDS.fullmatch(note) for note, _ in blocks(d, "console"))
 ]
@@ -113,6 +114,35 @@ def test_commands_do_what_the_document_says(
         check=False,
     )
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.copy
+@pytest.mark.several_connections
+@pytest.mark.newest_server
+@pytest.mark.parametrize("document", WITH_PSQL, ids=named(WITH_PSQL))
+def test_psql_does_what_the_document_says(
+    database: Database, document: Path, tmp_path: Path
+) -> None:
+    """A block ``psql`` is a script; the page's blocks headed ``csv NAME`` are its files."""
+    for name, text in blocks(document, "csv"):
+        (tmp_path / name).write_text(text)
+    for _, text in blocks(document, "psql"):
+        done = subprocess.run(
+            ["psql", "--no-psqlrc", "--csv", "--set", "ON_ERROR_STOP=1", database.dsn],
+            cwd=tmp_path,
+            input=text,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+    if document.name == "trades.md":
+        assert "2,0,1,0" in done.stdout.splitlines()
+        with database.connect() as connection:
+            assert connection.execute(
+                "SELECT line, code FROM entasis.quarantine WHERE source = 'trades.csv'"
+            ).fetchall() == [(3, "price")]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=named(DOCUMENTS))

@@ -109,7 +109,7 @@ times = st.one_of(
 
 good_numbers = st.one_of(
     st.sampled_from([D(1), D("1.0"), D(2), D("61804.5")]),
-    st.decimals(D("0.000000000001"), D("9999999"), places=12),
+    st.decimals(D("0.000000000000000001"), D("9999999"), places=18),
 )
 
 sides = st.sampled_from([None, "buy", "sell"])

@@ -27,7 +27,7 @@ from entasis_db.readers import arrow
 from entasis_db.readers.arrow import read_arrow
 from tests import oracle
 from tests.contract.trades.support import by_key, quarantined, with_months
-from tests.db import Connection, wipe
+from tests.db import Connection, one, wipe
 from tests.engines import Database
 from tests.make import NOON, D, trade
 
@@ -68,7 +68,10 @@ trades = st.builds(
     st.sampled_from(["A", "B", "\u20ac x", "back\\slash", "", "x" * 65, " x", "t\tx"]),
     st.integers(-10, 10) | st.sampled_from([-10_000_000, 10_000_000]),
     st.sampled_from(
-        [D("1"), D("0"), D("-1"), D("0.000000000001"), D("0.00000000000012"), D("61804.5")]
+        [
+            *(D("1"), D("0"), D("-1"), D("0.000000000001"), D("0.00000000000012")),
+            *(D("61804.5"), D("99999999999999999999.5"), D("1E20"), D("1E23")),
+        ]
     )
     | st.integers(1, 10**20).map(lambda n: D(n).scaleb(-8)),
     st.sampled_from([D("1.50"), D("0.1"), D(0)]),
@@ -216,6 +219,34 @@ def test_what_is_not_exact_is_refused(
     assert oracle.stored_trades(connection) == {}
 
 
+@pytest.mark.parametrize(
+    ("price", "kind", "fits"),
+    [
+        ("99999999999999999999", pa.decimal128(38, 0), True),
+        ("99999999999999999999.999999999999999999", pa.decimal128(38, 18), True),
+        ("99999999999999999999.999999999999999999", pa.decimal256(76, 40), True),
+        ("0.000000000000000001", pa.decimal128(38, 38), True),
+        ("0.0000000000000000001", pa.decimal128(38, 38), False),
+        ("100000000000000000000", pa.decimal128(38, 0), False),
+        # Arrow takes it for 18960114910927365649.47... when it is given 18 decimals
+        ("1E30", pa.decimal128(38, 0), False),
+        ("1E30", pa.decimal256(60, 20), False),
+    ],
+)
+def test_numbers_at_the_bounds_in_any_decimal(
+    connection: Connection, price: str, kind: Any, fits: bool
+) -> None:
+    with_months(connection)
+    data = table(trade(1)).set_column(4, "price", pa.array([D(price)], kind))
+    assert load(connection, data) == (ArrowReport(1) if fits else ArrowReport(0, 0, 1))
+    assert one(connection, "SELECT sum(price) FROM entasis.market_data") == (
+        D(price) if fits else None
+    )
+    if not fits:
+        kept = one(connection, "SELECT payload->'price' FROM entasis.quarantine")
+        assert D(str(kept)) == D(price)
+
+
 def test_floats_of_a_stated_number_of_decimals(connection: Connection) -> None:
     def floats(*prices: float) -> pa.Table:
         rows = table(*(trade(n) for n in range(len(prices))))
@@ -230,8 +261,8 @@ def test_floats_of_a_stated_number_of_decimals(connection: Connection) -> None:
     for price in (float("nan"), float("inf")):
         with pytest.raises(LoadError, match="Nothing of them"):
             load(connection, floats(price), decimals=2)
-    with pytest.raises(ValueError, match="decimals is 13"):
-        load(connection, floats(0.1), decimals=13)
+    with pytest.raises(ValueError, match="decimals is 19"):
+        load(connection, floats(0.1), decimals=19)
 
 
 def test_nulls_go_to_quarantine(connection: Connection) -> None:

@@ -40,8 +40,8 @@ bad_fields: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
             {field: D(text)}
             for field in ("price", "volume")
             for text in (
-                *("NaN", "sNaN", "-NaN7", "Infinity", "-Infinity", "0", "-0", "-1", "1E+12"),
-                *("1E-13", "1.0000000000001", "1E+5000", "1E-5000", "-1E+5000", "0E+5000"),
+                *("NaN", "sNaN", "-NaN7", "Infinity", "-Infinity", "0", "-0", "-1", "1E+20"),
+                *("1E-19", "1.0000000000000000001", "1E+5000", "1E-5000", "-1E+5000", "0E+5000"),
             )
         ),
         {"price": D("1e11"), "volume": D("1e3")},
@@ -90,9 +90,9 @@ def is_admissible(t: Trade) -> bool:
     for number in (t.price, t.volume):
         if not number.is_finite() or number.is_signed() or number.is_zero():
             return False
-        if number.adjusted() >= 12 or (number.adjusted() < -12):
+        if number.adjusted() >= 20 or (number.adjusted() < -18):
             return False
-        if number != number.quantize(D("1e-12")):
+        if number != number.quantize(D("1e-18")):
             return False
     if t.side not in (None, "buy", "sell"):
         return False

@@ -40,7 +40,7 @@ pytestmark = pytest.mark.copy
 
 
 @pytest.mark.parametrize(
-    "text", ["1.50000000000000000", "1.5000000000000", "1E+2", "100.0E-1", "0.000000000001"]
+    "text", ["1.50000000000000000", "1.5000000000000", "1E+2", "100.0E-1", "1E-18"]
 )
 def test_zeros_and_exponents_do_not_matter(connection: psycopg.Connection[Any], text: str) -> None:
     given_trade = trade(1, price=D(text), volume=D(text))
@@ -49,10 +49,10 @@ def test_zeros_and_exponents_do_not_matter(connection: psycopg.Connection[Any], 
 
 
 def test_every_digit_at_the_bounds(connection: psycopg.Connection[Any]) -> None:
-    digits = D("999999999999.999999999999")
+    digits = D("99999999999999999999.999999999999999999")
     given_trades = [
-        trade(1, price=digits, volume=D("0.000000000001")),
-        trade(2, price=D("0.000000000001"), volume=digits),
+        trade(1, price=digits, volume=D("0.000000000000000001")),
+        trade(2, price=D("0.000000000000000001"), volume=digits),
         trade(3, price=digits, volume=digits),
         trade(4, id=-(2**63), symbol="é" * 64, exchange="\\N \\."),
         trade(5, id=2**63 - 1, timestamp=datetime(2009, 1, 1, tzinfo=UTC)),
@@ -176,7 +176,7 @@ def test_other_batches_are_staged(
     if why == "floor":
         connection.execute("UPDATE entasis.floors SET floor = '2024-08-09'")
     if why == "inexact":
-        batch = [trade(1, price=D("1.5000000000000"))]
+        batch = [trade(1, price=D("1.5000000000000000000"))]
     ingest(connection, *batch)
     assert took_the_slow_way(connection)
 

@@ -13,7 +13,7 @@ CREATE OR REPLACE FUNCTION entasis_internal.trade_text(
 ) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN entasis_internal.time_text(traded_at) || ',' || id
-|| ',' || trim_scale(price * 1e12) || ',' || trim_scale(volume * 1e12)
+|| ',' || trim_scale(price * 1e18) || ',' || trim_scale(volume * 1e18)
 || ',' || entasis_internal.time_text(created_at) || ',' || coalesce(side, '')
 || ',' || length(symbol) || ',' || symbol || exchange;
 
