@@ -48,7 +48,7 @@ class Trade(NamedTuple):
     price: Decimal
     """Quote units for one base unit; above 0, below 1e20, at most 18 decimals."""
     volume: Decimal
-    """Base units; above 0, below 1e20, at most 18 decimals."""
+    """What was traded, in the market's volume_unit; above 0, below 1e20, at most 18 decimals."""
     side: Side | None = None
     """Side of the order that took liquidity, the aggressor. None: the source does not state it."""
 

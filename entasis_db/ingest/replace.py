@@ -13,6 +13,7 @@ from psycopg.rows import tuple_row
 
 from entasis_db.errors import LoadError
 from entasis_db.ingest.batch import UNKNOWN
+from entasis_db.ingest.contract_sizes import tell_contract_size
 from entasis_db.ingest.id_spaces import (
     RECORD_MARKETS,
     Market,
@@ -105,6 +106,7 @@ def replace_trades(
         sequence=sequence,
         decimals=decimals,
     )
+    tell_contract_size(connection, reader)
     source = source_name(reader)
     staging = _Staging(source)
     with connection.transaction(), psycopg.Cursor(connection, row_factory=tuple_row) as cursor:

@@ -31,9 +31,10 @@ class Candle:
     close: Decimal
     """Price of the trade with the largest (timestamp, id); quote units."""
     volume: Decimal
-    """Sum of the volumes; base units. 0 in a filled gap."""
+    """Sum of the volumes; in the market's volume_unit. 0 in a filled gap."""
     quote_volume: Decimal
-    """Sum of price * volume; quote units. 0 in a filled gap."""
+    """Sum of price * volume, in the market's own units: quote units where its volume_unit is base.
+    0 in a filled gap."""
     trades: int
     """How many trades. 0 in a filled gap, whose four prices are the close before it."""
     opened_at: datetime | None

@@ -13,7 +13,7 @@ from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from io import BufferedReader
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple, cast
 
 from entasis_db.errors import LoadError
@@ -64,6 +64,8 @@ class Source:
         """Size of the file as it is stored; None for a pipe."""
         self.bytes_read = 0
         """Position in the file as it is stored; for a pipe, bytes of text so far."""
+        self.member: str | None = None
+        """Base name of the file in a zip archive, as soon as that is open."""
 
     def blocks(self) -> Generator[Block, None, None]:
         """Read from the beginning.
@@ -76,7 +78,7 @@ class Source:
         with self._open() as raw:
             seekable = raw.seekable()
             try:
-                for chunk in _chunks(raw, self.name):
+                for chunk in _chunks(raw, self):
                     self.bytes_read = raw.tell() if seekable else self.bytes_read + len(chunk)
                     end = chunk.rfind(b"\n")
                     if end < 0:
@@ -139,7 +141,7 @@ def _block(number: int, data: bytes) -> Block:
     return Block(number, text.split("\n"), odd)
 
 
-def _chunks(raw: BufferedReader, name: str) -> Iterator[bytes]:
+def _chunks(raw: BufferedReader, source: Source) -> Iterator[bytes]:
     """Decompress; EOFError where the data ends too early, the codec's own error where it is bad.
 
     ``read1``, not ``read``: it hands out what was decompressed before it meets the fault.
@@ -151,18 +153,19 @@ def _chunks(raw: BufferedReader, name: str) -> Iterator[bytes]:
     elif magic == b"PK\x03\x04":
         if not raw.seekable():
             raise LoadError(
-                f"{name}: a zip archive cannot be read from a pipe; give the file's name"
+                f"{source.name}: a zip archive cannot be read from a pipe; give the file's name"
             )
-        yield from _zip_chunks(raw, name)
+        yield from _zip_chunks(raw, source)
     else:
         yield from iter(partial(raw.read1, CHUNK), b"")
 
 
-def _zip_chunks(raw: BufferedReader, name: str) -> Iterator[bytes]:
+def _zip_chunks(raw: BufferedReader, source: Source) -> Iterator[bytes]:
+    name = source.name
     try:
         archive = zipfile.ZipFile(raw)
     except zipfile.BadZipFile:
-        yield from _cut_zip_chunks(raw)
+        yield from _cut_zip_chunks(raw, source)
         return
     with archive:
         members = [member for member in archive.infolist() if not member.is_dir()]
@@ -172,6 +175,7 @@ def _zip_chunks(raw: BufferedReader, name: str) -> Iterator[bytes]:
                 f"{name}: the archive holds {len(members)} files ({names}), and one is expected; "
                 "unpack it and load them one by one"
             )
+        source.member = PurePosixPath(members[0].filename).name
         try:
             member = cast(zipfile.ZipExtFile, archive.open(members[0]))
         except RuntimeError as error:  # encrypted, or a method that Python does not know
@@ -180,7 +184,7 @@ def _zip_chunks(raw: BufferedReader, name: str) -> Iterator[bytes]:
             yield from iter(partial(member.read1, CHUNK), b"")
 
 
-def _cut_zip_chunks(raw: BufferedReader) -> Iterator[bytes]:
+def _cut_zip_chunks(raw: BufferedReader, source: Source) -> Iterator[bytes]:
     """Give what a zip archive without its end still holds, then raise EOFError.
 
     The directory of an archive stands at its end, so a cut one has none: its first member is
@@ -191,6 +195,8 @@ def _cut_zip_chunks(raw: BufferedReader) -> Iterator[bytes]:
     if len(header) == 30:
         method, name_length, extra_length = struct.unpack("<8xH16xHH", header)
         if method == zipfile.ZIP_DEFLATED:
+            inside = raw.read(name_length).decode("utf-8", "surrogateescape")
+            source.member = PurePosixPath(inside).name
             raw.seek(30 + name_length + extra_length)
             inflate = zlib.decompressobj(-zlib.MAX_WBITS)
             while piece := raw.read1(CHUNK >> 4):

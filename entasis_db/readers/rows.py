@@ -26,6 +26,7 @@ REJECTIONS = {
     "it is the row's position",
     "side": "the flag that says whether the buyer was the maker is neither true nor false",
     "number": "a price, volume, implied volatility or greek is no number",
+    "base_quantity": "the quantity in the base is not what contracts, their size and the price say",
     "instrument": "the name or type of the instrument is none of an option",
     "event": "the line of a capture is about something else than a trade",
 }

@@ -4,11 +4,17 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import cast
 
 from entasis_db.errors import LoadError
 from entasis_db.model import Side, TimeUnit, Trade
+from entasis_db.readers.binance import (
+    check_base_quantity,
+    futures_exchange,
+    refuse_other_venue,
+)
 from entasis_db.readers.edges import Edge, edge_records
 from entasis_db.readers.files import Source
 from entasis_db.readers.rows import (
@@ -26,6 +32,7 @@ from entasis_db.readers.sequences import Kind, Sequences
 
 _ENTASIS = "exchange,symbol,timestamp_ns,sequence,trade_id,price,volume"
 _TRADES = "id,price,qty,quote_qty,time,is_buyer_maker"
+_COIN_M = "id,price,qty,base_qty,time,is_buyer_maker"
 _AGGTRADES = "agg_trade_id,price,quantity,first_trade_id,last_trade_id,transact_time,is_buyer_maker"
 _STREAM = (
     "TimestampOfReceive,Stream,EventType,EventTime,TransactionTime,Symbol,TradeId,Price,Quantity,"
@@ -37,7 +44,7 @@ _SPOT = ",MUnknownParameter"  # the field "M" of the spot streams
 
 LAYOUTS = (
     Layout("entasis", (_ENTASIS, _ENTASIS + ",side"), (2, 3, 4, 5, 6)),
-    Layout("binance-trades", (_TRADES, _TRADES + _BEST), (0, 1, 2, 4), flag=5),
+    Layout("binance-trades", (_TRADES, _TRADES + _BEST, _COIN_M), (0, 1, 2, 3, 4), flag=5),
     Layout("binance-aggtrades", (_AGGTRADES, _AGGTRADES + _BEST), (0, 1, 2, 5), flag=6),
     Layout("binance-stream", (_STREAM + _FUTURES, _STREAM + _SPOT), (4, 6, 7, 8)),
 )
@@ -79,7 +86,15 @@ class TradeReader(Reader[TradeRow]):
 
     ``time_units`` tells in which unit each of them states times, as far as the layout says so: ms
     or us, by the number of digits, in Binance's; nanoseconds, which are cut, count as us.
+
+    ``contracts_of`` is the (exchange, symbol) whose quantities count contracts and are stated in
+    the base too, as in Binance's archive of COIN-M trades; None in other files. Where
+    ``contract_size`` has been set to what one contract is worth, in the quote currency, a line in
+    which the two contradict each other is rejected.
     """
+
+    contracts_of: tuple[str, str] | None = None
+    contract_size: Decimal | None = None
 
     def __init__(
         self,
@@ -110,14 +125,32 @@ class TradeReader(Reader[TradeRow]):
                 f"{self.source}: the layout {self.layout} does not name its exchange; pass "
                 "--exchange binance-spot, binance-usdm or binance-cm"
             )
-        if symbol is None:
-            name = _ARCHIVE_NAME.fullmatch(self.source)
-            if name is None:
-                raise LoadError(
-                    f"{self.source}: the layout {self.layout} does not name its symbol, nor does "
-                    "the file's name (as BTCUSDT-trades-2024-08-08.zip would); pass --symbol"
-                )
-            self._symbol = name[1]
+        self._symbol = symbol = symbol or self._symbol_by_name()
+        if self.layout == "binance-trades":
+            stated = self._first_fields[3]
+            states = stated if stated in {"base_qty", "quote_qty"} else None
+            refuse_other_venue(self.source, exchange, symbol, states)
+            if states == "base_qty" or exchange == "binance-cm":
+                self.contracts_of = (exchange, symbol)
+        else:
+            refuse_other_venue(self.source, exchange, symbol, None)
+
+    def _symbol_by_name(self) -> str:
+        """Take the symbol from the name of a Binance archive, and of the file in it."""
+        inside = self._source.member or self.source
+        names = [_ARCHIVE_NAME.fullmatch(name) for name in (self.source, inside)]
+        symbols = [name[1] for name in names if name is not None]
+        if not symbols:
+            raise LoadError(
+                f"{self.source}: the layout {self.layout} does not name its symbol, nor does "
+                "the file's name (as BTCUSDT-trades-2024-08-08.zip would); pass --symbol"
+            )
+        if len(set(symbols)) > 1:
+            raise LoadError(
+                f"{self.source}: by its name it is of {symbols[0]}, and the file in it, {inside}, "
+                f"is of {symbols[1]}; pass --symbol if you know which it is"
+            )
+        return symbols[0]
 
     def edges(self, bounds: tuple[datetime, datetime]) -> list[Edge]:
         """Read beforehand what lies at the edges of the markets whose ids are ordinals.
@@ -224,6 +257,7 @@ class TradeReader(Reader[TradeRow]):
         time, maker = (5, 6) if aggregated else (4, 5)
         market, time_units = (exchange, symbol), self.time_units
         self.id_spaces[market] = id_space
+        size = None if self.contracts_of is None else self.contract_size
 
         def parse(line: int, fields: list[str]) -> TradeRow:
             stamp = fields[time]
@@ -236,6 +270,8 @@ class TradeReader(Reader[TradeRow]):
                 decimal_of(fields[2]),
                 _taker(fields[maker]),
             )
+            if size is not None and fields[3]:
+                check_base_quantity(trade.price, trade.volume, fields[3], size)
             time_units[market] = "ms" if len(stamp) == _MS_DIGITS else "us"
             return TradeRow(line, trade, id_space)
 
@@ -271,8 +307,7 @@ class TradeReader(Reader[TradeRow]):
             return lambda _symbol: given
         if ",".join(self._first_fields) == _STREAM + _SPOT:
             return lambda _symbol: "binance-spot"
-        # BTCUSD_PERP, BTCUSD_240628: every coin-margined symbol names its delivery ...
-        return lambda symbol: "binance-cm" if "_" in symbol else "binance-usdm"
+        return futures_exchange
 
 
 def _increase(sequences: dict[tuple[str, str], int], market: tuple[str, str], text: str) -> None:

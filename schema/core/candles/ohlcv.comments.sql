@@ -13,9 +13,9 @@ COMMENT ON COLUMN entasis.ohlcv_1m.low IS
 COMMENT ON COLUMN entasis.ohlcv_1m.close IS
 'Price of the last trade, the one with the largest (timestamp, id); quote units.';
 COMMENT ON COLUMN entasis.ohlcv_1m.volume IS
-'Sum of the trades'' volume; base units.';
+'Sum of the trades'' volume; in the market''s volume_unit.';
 COMMENT ON COLUMN entasis.ohlcv_1m.quote_volume IS
-'Sum of price * volume; quote units. quote_volume / volume is the VWAP.';
+'Sum of price * volume, in the market''s own units: quote units where its volume_unit is base. quote_volume / volume is the VWAP. What was traded in quote units is the turnover of candles().';
 COMMENT ON COLUMN entasis.ohlcv_1m.trades IS
 'Number of trades.';
 COMMENT ON COLUMN entasis.ohlcv_1m.opened_at IS

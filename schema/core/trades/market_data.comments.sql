@@ -11,7 +11,7 @@ COMMENT ON COLUMN entasis.market_data.timestamp IS
 COMMENT ON COLUMN entasis.market_data.price IS
 'Quote units for one base unit; above 0, below 1e20, at most 18 decimals.';
 COMMENT ON COLUMN entasis.market_data.volume IS
-'Base units traded; above 0, below 1e20, at most 18 decimals.';
+'What was traded, in the market''s volume_unit; above 0, below 1e20, at most 18 decimals.';
 COMMENT ON COLUMN entasis.market_data.created_at IS
 'When the row was inserted, by this server''s clock; UTC.';
 COMMENT ON COLUMN entasis.market_data.side IS

@@ -12,8 +12,8 @@ from psycopg import errors
 from psycopg.rows import dict_row
 
 from entasis_db import queries
-from entasis_db.errors import InstrumentError
-from entasis_db.ingest import ingest_trades
+from entasis_db.errors import InstrumentError, LoadError
+from entasis_db.ingest import ingest_trades, load_trades, replace_trades
 from entasis_db.instruments import import_instruments, set_market
 from tests import oracle
 from tests.contract.trades.test_ids import make_months
@@ -283,3 +283,58 @@ def test_who_may_record_and_who_may_set(connection: Connection, server: Server) 
                 else:
                     with pytest.raises(psycopg.errors.InsufficientPrivilege):
                         connection.execute(statement)
+
+
+@pytest.mark.copy
+def test_contracts_are_stored_as_sent_and_checked(connection: Connection, tmp_path: Path) -> None:
+    path = tmp_path / "BTCUSD_PERP-trades-2021-05-01.csv"
+    path.write_text(
+        "150000001,57700.1,10,0.01733099,1619827200005,false\n"
+        "150000002,57700.2,1,0.00173310,1619827200006,true\n"
+        "150000003,57700.2,1,0.01733096,1619827200007,true\n"
+    )
+    loaded = load_trades(connection, path, exchange="binance-cm")
+    assert (loaded.report.inserted, loaded.report.quarantined) == (2, 1)
+    assert connection.execute(
+        "SELECT line, code FROM entasis.quarantine WHERE payload::text LIKE '%0.01733096%'"
+    ).fetchall() == [(3, "base_quantity")]
+    assert connection.execute("SELECT sum(volume) FROM entasis.market_data").fetchone() == (11,)
+    found = market(connection, "BTCUSD_PERP", "binance-cm")
+    assert (found["volume_unit"], found["contract_size"]) == ("contracts", 100)
+    # what a person says of the size is what is compared
+    set_market(connection, "BTCUSD_PERP", "binance-cm", contract_size=1000)
+    loaded = load_trades(connection, path, exchange="binance-cm")
+    assert (loaded.report.inserted, loaded.report.quarantined) == (1, 2)
+
+
+@pytest.mark.copy
+def test_a_replacement_checks_contracts_too(connection: Connection, tmp_path: Path) -> None:
+    path = tmp_path / "BTCUSD_PERP-trades-2025-06-01.csv"
+    path.write_text(
+        "id,price,qty,base_qty,time,is_buyer_maker\n"
+        "950000001,104000.1,10,0.0961537,1748736000005,false\n"
+    )
+    with pytest.raises(LoadError, match="contracts of 100"):
+        replace_trades(connection, path, exchange="binance-cm")
+    path.write_text(path.read_text().replace("0.09", "0.009"))
+    assert replace_trades(connection, path, exchange="binance-cm").added == 1
+
+
+@pytest.mark.copy
+def test_futures_of_a_stream_go_to_their_venues(connection: Connection, tmp_path: Path) -> None:
+    path = tmp_path / "stream.csv"
+    path.write_text(
+        "TimestampOfReceive,Stream,EventType,EventTime,TransactionTime,Symbol,TradeId,Price,"
+        "Quantity,IsBuyerMarketMaker,XUnknownParameter\n"
+        "1748736000200,s,trade,1748736000125,1748736000123,BTCUSDT,100,104000.1,0.5,true,MARKET\n"
+        "1748736000200,s,trade,1748736000125,1748736000126,BTCUSDT_250627,103,104100,1,true,MARKET\n"
+        "1748736000200,s,trade,1748736000125,1748736000126,BTCUSD_250627,104,104100,1,true,MARKET\n"
+    )
+    load_trades(connection, path)
+    assert connection.execute(
+        "SELECT exchange, symbol, kind, expiry FROM entasis.markets ORDER BY 1, 2"
+    ).fetchall() == [
+        ("binance-cm", "BTCUSD_250627", "inverse_future", AT_EIGHT),
+        ("binance-usdm", "BTCUSDT", "linear_perpetual", None),
+        ("binance-usdm", "BTCUSDT_250627", "linear_future", AT_EIGHT),
+    ]
