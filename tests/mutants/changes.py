@@ -1,5 +1,6 @@
 """What could be written by mistake: each comparison and bound of a file, and its neighbour."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,9 +61,22 @@ class Change:
 def changes(root: Path, path: Path) -> Iterator[Change]:
     """Return each change of a file of SQL, in the order of its text."""
     text = (root / path).read_bytes()
-    for start, old in _places(text, 0):
-        for new in _NEIGHBOURS[old.lower()]:
-            yield Change(path, start, old, new, text[:start].count(b"\n") + 1)
+    found = [
+        (start, old, new) for start, old in _places(text, 0) for new in _NEIGHBOURS[old.lower()]
+    ]
+    found += [(start, old, "") for start, old in _conjuncts(text)]
+    for start, old, new in sorted(found):
+        yield Change(path, start, old, new, text[:start].count(b"\n") + 1)
+
+
+def _conjuncts(text: bytes) -> Iterator[tuple[int, str]]:
+    """Return the conditions that have a line of their own, and could have been forgotten."""
+    for match in re.finditer(rb"^ +(AND [^\n]*?)(?=(?: THEN|;)?$)", text, re.MULTILINE):
+        condition = match[1].decode()
+        before = text[: match.start()].rstrip().rpartition(b"\n")[2].decode()
+        halves = [part for part in (before, condition) if re.search("BETWEEN (?!.* AND )", part)]
+        if condition.count("(") == condition.count(")") and not halves:
+            yield match.start(1), condition
 
 
 def _places(text: bytes, offset: int) -> Iterator[tuple[int, str]]:

@@ -8,6 +8,7 @@ printed. A server is a new cluster of this machine, because it is killed, too.
 
 import json
 import os
+import signal
 import sys
 import tempfile
 import traceback
@@ -152,6 +153,8 @@ def main(
 ) -> None:
     """Run histories."""
     fault = PLANTS[plant] if plant else None
+    # whoever ends it, its cluster ends with it
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     server = server or os.environ.get("ENTASIS_TEST_ONLY")
     with soaking(server, engine) as soak:
         click.echo(f"{soak.source.name}: {soak.source.origin}")

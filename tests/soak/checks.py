@@ -53,6 +53,7 @@ def check(model: Model, state: State, reader: Reader) -> None:
         check_stored_candles(model, state, reader, level)
     for level in DERIVED:
         check_derived_candles(model, state, level)
+    check_archives(state, reader)
     if state.health:
         check_health(state)
 
@@ -171,6 +172,22 @@ def check_derived_candles(model: Model, state: State, level: str) -> None:
         if is_known(state, key[:2], level, key[2])
     }
     same(state.candles[level], expected, f"candles of ohlcv_{level}")
+
+
+def check_archives(state: State, reader: Reader) -> None:
+    """An archive that is not stale holds what its range holds, where that is in the database."""
+    for archive in state.archives:
+        start, end = archive.range
+        if archive.stale or archive.range not in state.partitions[archive.relation]:
+            continue
+        if archive.relation == "market_data":
+            live: Mapping[Any, Any] = state.trades
+            rows = dict(map(as_trade, reader.rows(archive)))
+        else:
+            live = state.candles[archive.relation.removeprefix("ohlcv_")]
+            rows = dict(as_candle(archive.relation, row) for row in reader.rows(archive))
+        found = {key: values for key, values in live.items() if start <= key[2] < end}
+        same(found, rows, f"{archive.relation} from {start}, whose archive is not stale")
 
 
 def check_health(state: State) -> None:

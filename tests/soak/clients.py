@@ -1,7 +1,8 @@
 """Clients that die, or bring down the server, at a drawn exchange, and clients that take turns."""
 
+import contextlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from time import monotonic
 from typing import Any
 
@@ -140,6 +141,43 @@ def _await(turn: Turn, observer: Connection) -> None:
         ).fetchone()
         if row == (True,) and not turn.settled(0.005):
             return
+
+
+@contextlib.contextmanager
+def time_limit(dsn: str, seconds: float) -> Iterator[None]:
+    """Take the connections away from a step that does not end, and say what they were doing."""
+    seen: list[str] = []
+
+    def interrupt() -> None:
+        with psycopg.connect(dsn, autocommit=True, application_name=OWN) as connection:
+            others = "datname = current_database() AND pid <> pg_backend_pid()"
+            seen.append("the step did not end")
+            seen.extend(
+                f"{state}, waiting for {wait}: {query}"
+                for state, wait, query in connection.execute(
+                    "SELECT state, coalesce(wait_event, 'nothing'), left(query, 300)"
+                    f" FROM pg_stat_activity WHERE {others}"
+                )
+            )
+            # again and again: a loop may open another connection
+            while not ended.wait(0.5):
+                connection.execute(
+                    f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"
+                )
+
+    ended = threading.Event()
+    timer = threading.Timer(seconds, interrupt)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except Exception as error:
+        if seen:
+            raise AssertionError("\n    ".join(seen)) from error
+        raise
+    finally:
+        ended.set()
+        timer.cancel()
 
 
 def wait_for_the_dead(observer: Connection) -> None:

@@ -18,7 +18,7 @@ from tests.db import Connection, KilledError
 from tests.engines import Database
 from tests.soak import lifecycle, writers
 from tests.soak.checks import BrokenError, check, check_queries, holds, same
-from tests.soak.clients import OWN, Turn, dying, take_turns, wait_for_the_dead
+from tests.soak.clients import OWN, Turn, dying, take_turns, time_limit, wait_for_the_dead
 from tests.soak.model import Model, Result
 from tests.soak.probe import Probe
 from tests.soak.state import Reader, State, read
@@ -27,6 +27,10 @@ from tests.soak.universe import ID_SPACES
 Step = dict[str, Any]
 _LOST = (KilledError, psycopg.OperationalError, psycopg.InterfaceError, StoreError, NotWrittenError)
 """How a step ends whose client or server was killed; the writer hands its rows back."""
+
+
+STEP_SECONDS = 300.0
+"""A step that lasts longer hangs; with all that is compared after it, one takes half a second."""
 
 
 class History:
@@ -61,6 +65,10 @@ class History:
         """Take a step and see whether everything holds."""
         self._number += 1
         self.last = step
+        with time_limit(self._database.dsn, STEP_SECONDS):
+            self._take(step)
+
+    def _take(self, step: Step) -> None:
         if step["do"] == "both":
             self._both(step)
         elif step["do"] in ("killed", "crash"):

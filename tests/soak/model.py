@@ -142,13 +142,15 @@ class Model:
                 return "ambiguous"  # told in another unit: whether it is the same is another test's
         for market in {(t.symbol, t.exchange) for t in trades}:
             self.units.setdefault(market, set()).add("us")
-        before = {key: self.trades.pop(key) for key in goes}
+        # a side that the file does not state is kept, if those that go agree on one
+        sides: dict[Any, set[Side]] = {}
+        for key in goes:
+            if (side := self.trades.pop(key).side) is not None:
+                sides.setdefault((key[0], key[1], key[3]), set()).add(side)
         for t in trades:
-            key = (t.symbol, t.exchange, t.timestamp, t.id)
-            side = t.side
-            if key in before and before[key][:2] == (t.price, t.volume) and side is None:
-                side = before[key].side
-            self._put(key, Values(t.price, t.volume, side))
+            kept = sides.get((t.symbol, t.exchange, t.id), set())
+            told = t.side or (next(iter(kept)) if len(kept) == 1 else None)
+            self._put((t.symbol, t.exchange, t.timestamp, t.id), Values(t.price, t.volume, told))
         return "ok"
 
     def _take(self, trade: Trade, unit: Unit, source: str) -> str:

@@ -13,7 +13,10 @@ BEGIN -- µ, and <
     RETURN a BETWEEN -1 AND 2 AND a <= 3 OR 'a < b' IS NOT NULL AND x ->> 'y' = '>';
 END
 $$;
-SELECT least(%(from_time)s, 1) + 2 FROM t WHERE x OPERATOR(pg_catalog.>) 1;
+SELECT least(%(from_time)s, 1) + 2 FROM t WHERE x OPERATOR(pg_catalog.>) 1
+    AND y = 'µ'
+    AND z BETWEEN 1
+    AND 2;
 COMMENT ON FUNCTION f IS 'a < b and c';
 """
 
@@ -31,6 +34,9 @@ def test_what_is_found(tmp_path: Path) -> None:
         (8, "least", "greatest"),
         (8, "+", "-"),
         (8, ">", ">="),
+        (9, "AND", "OR"),
+        (9, "AND y = 'µ'", ""),
+        (10, "AND", "OR"),
     ]
     for change in found:
         change.apply(tmp_path)
