@@ -53,7 +53,6 @@ def check(model: Model, state: State, reader: Reader) -> None:
         check_stored_candles(model, state, reader, level)
     for level in DERIVED:
         check_derived_candles(model, state, level)
-    check_archives(state, reader)
     if state.health:
         check_health(state)
 
@@ -175,11 +174,15 @@ def check_derived_candles(model: Model, state: State, level: str) -> None:
 
 
 def check_archives(state: State, reader: Reader) -> None:
-    """An archive that is not stale holds what its range holds, where that is in the database."""
+    """After a run of the archive, what is past its keep period and still stored is archived so."""
     for archive in state.archives:
         start, end = archive.range
-        if archive.stale or archive.range not in state.partitions[archive.relation]:
+        limit = state.keep_from[archive.relation]
+        if archive.range not in state.partitions[archive.relation] or not limit or end > limit:
             continue
+        if any(r == archive.relation and s < end and e > start for r, s, e in state.held):
+            continue  # it is archived again when nobody holds it any more
+        holds(not archive.stale, f"{archive} is stale after it was archived")
         if archive.relation == "market_data":
             live: Mapping[Any, Any] = state.trades
             rows = dict(map(as_trade, reader.rows(archive)))
@@ -187,7 +190,7 @@ def check_archives(state: State, reader: Reader) -> None:
             live = state.candles[archive.relation.removeprefix("ohlcv_")]
             rows = dict(as_candle(archive.relation, row) for row in reader.rows(archive))
         found = {key: values for key, values in live.items() if start <= key[2] < end}
-        same(found, rows, f"{archive.relation} from {start}, whose archive is not stale")
+        same(found, rows, f"{archive.relation} from {start}, which was archived just now")
 
 
 def check_health(state: State) -> None:

@@ -37,6 +37,7 @@ class Drawing:
         # few moments a history, so that trades meet
         self._offsets = self._random.sample(OFFSETS, 4)
         self._months = self._random.sample(MONTHS, 3)
+        self._drawn: list[Row] = []
         first = self._random.randrange(1, NUMBERS - 12)
         self._numbers = range(first, first + 12)
 
@@ -121,7 +122,7 @@ class Drawing:
             price = number % 3 if self._random.random() < 0.92 else self._random.randrange(3)
             side = (number % 3) * (self._random.random() < 0.7)
             return Row(market, back, micro, number, price, 0, int(side))
-        return Row(
+        row = Row(
             market,
             self._random.choice(self._months),
             self._random.choice(self._offsets),
@@ -130,6 +131,13 @@ class Drawing:
             self._random.randrange(len(VOLUMES)),
             self._random.randrange(len(SIDES)),
         )
+        self._drawn.append(row)
+        return row
+
+    def _again(self, row: Row) -> Row:
+        """Give a row the key of one that was drawn lately and may be stored."""
+        other = self._random.choice(self._drawn[-30:])
+        return row._replace(market=other.market, back=other.back, micro=other.micro, id=other.id)
 
     def _rows(self, most: int, unit: Unit, markets: tuple[int, ...]) -> list[Row]:
         return [self._row(unit, markets) for _ in range(self._random.randint(1, most))]
@@ -226,12 +234,15 @@ class Drawing:
 
     def _merge(self) -> Step:
         rows = self._rows(4, "us", tuple(map(MARKETS.index, ORDINAL)))
+        # what is matched beside what is inserted, or there would be little to move
+        rows = [self._again(row) if self._random.random() < 0.6 else row for row in rows]
         distinct = list({row[:4]: row for row in rows}.values())
         orders = ["write", "delete", "side", "minute", "hour", "month", "back"]
         return {
             "do": "merge",
             "rows": distinct,
             "orders": [self._random.choice(orders) for _ in distinct],
+            "inserts": self._random.random() < 0.7,
         }
 
     # ------------------------------------------------------------------ lifecycle

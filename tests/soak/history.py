@@ -17,7 +17,7 @@ from tests import oracle
 from tests.db import Connection, KilledError
 from tests.engines import Database
 from tests.soak import lifecycle, writers
-from tests.soak.checks import BrokenError, check, check_queries, holds, same
+from tests.soak.checks import BrokenError, check, check_archives, check_queries, holds, same
 from tests.soak.clients import OWN, Turn, dying, take_turns, time_limit, wait_for_the_dead
 from tests.soak.model import Model, Result
 from tests.soak.probe import Probe
@@ -29,7 +29,7 @@ _LOST = (KilledError, psycopg.OperationalError, psycopg.InterfaceError, StoreErr
 """How a step ends whose client or server was killed; the writer hands its rows back."""
 
 
-STEP_SECONDS = 300.0
+STEP_SECONDS = 120.0
 """A step that lasts longer hangs; with all that is compared after it, one takes half a second."""
 
 
@@ -137,6 +137,8 @@ class History:
             lifecycle.check_drops(before, now)
             if alone:
                 lifecycle.check_left(self._observer)
+        if step["do"] == "archive" and result == "ok" and alone:
+            check_archives(now, self._reader)
         if step["do"] == "restore" and step["attach"]:
             lifecycle.check_attached(before, now, self._reader, step)
 

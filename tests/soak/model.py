@@ -271,10 +271,11 @@ class Model:
             self._put(end, changed(values, to))
         return "ok"
 
-    def merge(self, rows: Sequence[Any], orders: Sequence[str]) -> Result:
+    def merge(self, rows: Sequence[Any], orders: Sequence[str], *, inserts: bool = True) -> Result:
         """MERGE rows, each with what is to be done where its key is stored; see writers.merge()."""
         trades = [row.trade() for row in rows_of(rows)]
-        if fault := self._needs_partitions([t.timestamp for t in trades]):
+        needed = [t.timestamp for t in trades if inserts]
+        if fault := self._needs_partitions(needed):
             return fault
         after = {k: v for k, v in self.trades.items() if self.facts.is_live(k[2])}
         gone = {k: v for k, v in self.trades.items() if not self.facts.is_live(k[2])}
@@ -285,8 +286,9 @@ class Model:
             key = (t.symbol, t.exchange, t.timestamp, t.id)
             seen.add(key)
             if key not in self.stored():
-                after[key] = Values(t.price, t.volume, t.side)
-                written.append(key)
+                if inserts:
+                    after[key] = Values(t.price, t.volume, t.side)
+                    written.append(key)
                 continue
             written.append(key)
             if order == "delete":

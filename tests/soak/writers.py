@@ -256,23 +256,37 @@ def merge(connection: Connection, step: Step) -> None:
         (*row.trade(), order)
         for row, order in zip(rows_of(step["rows"]), step["orders"], strict=True)
     ]
-    moves = " ".join(
-        f"WHEN MATCHED AND s.what = '{name}' THEN UPDATE SET price = s.price,"
-        f" timestamp = s.timestamp + interval '{step.total_seconds()} seconds'"
-        for name, step in MOVES.items()
-    )
+    # a statement has the actions that it was drawn with: which others a MERGE has changes what its
+    # triggers see
+    actions = [
+        f" WHEN MATCHED AND s.what = '{name}' THEN {action}"
+        for name, action in _ACTIONS.items()
+        if name in step["orders"]
+    ]
+    if step.get("inserts", True):
+        actions.append(
+            f" WHEN NOT MATCHED THEN INSERT ({TRADE_COLUMNS})"
+            f" VALUES (s.{', s.'.join(TRADE_COLUMNS.split(', '))})"
+        )
     connection.execute(
         "MERGE INTO entasis.market_data AS t"
         f" USING ({values([t[:7] for t in trades], 'text')}) AS s ({TRADE_COLUMNS}, what)"
         " ON (t.symbol, t.exchange, t.timestamp, t.id)"
-        " = (s.symbol, s.exchange, s.timestamp, s.id)"
-        f" WHEN MATCHED AND s.what = 'delete' THEN DELETE {moves}"
-        " WHEN MATCHED AND s.what = 'side' THEN UPDATE SET side = s.side"
-        " WHEN MATCHED THEN UPDATE SET price = s.price, volume = s.volume"
-        f" WHEN NOT MATCHED THEN INSERT ({TRADE_COLUMNS})"
-        f" VALUES (s.{', s.'.join(TRADE_COLUMNS.split(', '))})",
+        f" = (s.symbol, s.exchange, s.timestamp, s.id){''.join(actions)}",
         flat(trades),
     )
+
+
+_ACTIONS = {
+    "write": "UPDATE SET price = s.price, volume = s.volume",
+    "delete": "DELETE",
+    "side": "UPDATE SET side = s.side",
+    **{
+        name: "UPDATE SET price = s.price,"
+        f" timestamp = s.timestamp + interval '{far.total_seconds()} seconds'"
+        for name, far in MOVES.items()
+    },
+}
 
 
 def transaction(
@@ -314,7 +328,7 @@ def expect(model: Model, step: Step, source: str) -> Result:
         case "change":
             return model.change(step["where"], step["to"])
         case "merge":
-            return model.merge(step["rows"], step["orders"])
+            return model.merge(step["rows"], step["orders"], inserts=step.get("inserts", True))
         case "tx":
             tried = model.copy()
             for part in step["steps"]:
