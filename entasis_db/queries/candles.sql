@@ -14,7 +14,8 @@ SELECT
     c.opened_at,
     c.first_trade_id,
     c.closed_at,
-    c.last_trade_id
+    c.last_trade_id,
+    c.turnover
 FROM
     entasis.candles(
         %(symbol)s::text,

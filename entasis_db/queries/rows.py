@@ -45,10 +45,16 @@ class Candle:
     """When the closing trade was made. None in a filled gap."""
     last_trade_id: int | None
     """id of the closing trade. None in a filled gap."""
+    turnover: Decimal | None = None
+    """What was traded, in quote units, exact: volume * contract_size for inverse contracts,
+    quote_volume for spot, and times contract_size for linear contracts that are counted in
+    contracts. 0 in a filled gap. None: entasis.markets does not know the kind or the size."""
 
     @property
     def vwap(self) -> Decimal | None:
         """Average price weighted by volume: quote_volume / volume; quote units.
+
+        Where volume counts contracts of a value in quote units, the weights are these values.
 
         The only quotient here, so the only number that is rounded: to 34 significant digits, half
         to even, whatever the caller's decimal context is. None in a filled gap: nothing was traded.

@@ -1,17 +1,11 @@
--- One branch for each relation that candles come from. The function has no settings, so that it is inlined
--- into the caller's query, where the planner removes all branches but that of the interval. A bucket
--- belongs to the range that it starts in, so the parts of a derived candle are read up to the end of its
--- bucket.
--- The stored branches have an ORDER BY, because UNION ALL would otherwise be sorted as a whole; the derived
--- ones test the interval outside the subquery, because only then does the planner remove a branch that
--- groups. A derived bucket that starts below the floor of its source is known in part only and has no row. The
--- floor is a subquery in HAVING, so that it is read once and compared with buckets, not with their parts.
+-- Without settings, so that it is inlined into the caller's query. The rates are subqueries of their own: a join
+-- would give the planner another order to choose.
 CREATE OR REPLACE FUNCTION entasis.candles(
     symbol_name text,
     exchange_name text,
     candle_interval entasis.candle_interval,
-    from_time timestamptz,
-    to_time timestamptz
+    from_time timestamptz DEFAULT '2009-01-01 00:00:00+00',
+    to_time timestamptz DEFAULT now() + interval '1 day'
 ) RETURNS TABLE (
     symbol varchar,
     exchange varchar,
@@ -26,202 +20,53 @@ CREATE OR REPLACE FUNCTION entasis.candles(
     opened_at timestamptz,
     first_trade_id bigint,
     closed_at timestamptz,
-    last_trade_id bigint
+    last_trade_id bigint,
+    turnover numeric,
+    vwap numeric
 )
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
 BEGIN ATOMIC
-    (
-        SELECT
-            c.symbol,
-            c.exchange,
-            c.bucket,
-            c.open,
-            c.high,
-            c.low,
-            c.close,
-            c.volume,
-            c.quote_volume,
-            c.trades,
-            c.opened_at,
-            c.first_trade_id,
-            c.closed_at,
-            c.last_trade_id
-        FROM entasis.ohlcv_1m AS c
-        WHERE
-            candles.candle_interval = '1m'
-            AND c.symbol = candles.symbol_name
-            AND c.exchange = candles.exchange_name
-            AND c.bucket >= candles.from_time
-            AND c.bucket < candles.to_time
-        ORDER BY c.bucket
-    )
-    UNION ALL
-    (
-        SELECT
-            c.symbol,
-            c.exchange,
-            c.bucket,
-            c.open,
-            c.high,
-            c.low,
-            c.close,
-            c.volume,
-            c.quote_volume,
-            c.trades,
-            c.opened_at,
-            c.first_trade_id,
-            c.closed_at,
-            c.last_trade_id
-        FROM entasis.ohlcv_1h AS c
-        WHERE
-            candles.candle_interval = '1h'
-            AND c.symbol = candles.symbol_name
-            AND c.exchange = candles.exchange_name
-            AND c.bucket >= candles.from_time
-            AND c.bucket < candles.to_time
-        ORDER BY c.bucket
-    )
-    UNION ALL
-    (
-        SELECT
-            c.symbol,
-            c.exchange,
-            c.bucket,
-            c.open,
-            c.high,
-            c.low,
-            c.close,
-            c.volume,
-            c.quote_volume,
-            c.trades,
-            c.opened_at,
-            c.first_trade_id,
-            c.closed_at,
-            c.last_trade_id
-        FROM entasis.ohlcv_1d AS c
-        WHERE
-            candles.candle_interval = '1d'
-            AND c.symbol = candles.symbol_name
-            AND c.exchange = candles.exchange_name
-            AND c.bucket >= candles.from_time
-            AND c.bucket < candles.to_time
-        ORDER BY c.bucket
-    )
-    UNION ALL
-    SELECT g.*
-    FROM (
-        SELECT
-            c.symbol,
-            c.exchange,
-            entasis.candle_bucket(candles.candle_interval, c.bucket) AS bucket,
-            (min(entasis_internal.trade_order(c.opened_at, c.first_trade_id, c.open)))[3] AS open,
-            max(c.high) AS high,
-            min(c.low) AS low,
-            (max(entasis_internal.trade_order(c.closed_at, c.last_trade_id, c.close)))[3] AS close,
-            sum(c.volume) AS volume,
-            sum(c.quote_volume) AS quote_volume,
-            sum(c.trades)::bigint AS trades,
-            min(c.opened_at) AS opened_at,
-            (min(entasis_internal.trade_order(c.opened_at, c.first_trade_id, c.open)))[2]::bigint
-                AS first_trade_id,
-            max(c.closed_at) AS closed_at,
-            (max(entasis_internal.trade_order(c.closed_at, c.last_trade_id, c.close)))[2]::bigint
-                AS last_trade_id
-        FROM entasis.ohlcv_1m AS c
-        WHERE
-            c.symbol = candles.symbol_name
-            AND c.exchange = candles.exchange_name
-            AND c.bucket >= entasis.candle_bucket_from(candles.candle_interval, candles.from_time)
-            AND c.bucket < entasis.candle_bucket_from(candles.candle_interval, candles.to_time)
-        GROUP BY c.symbol, c.exchange, entasis.candle_bucket(candles.candle_interval, c.bucket)
-        HAVING
-            entasis.candle_bucket(candles.candle_interval, c.bucket)
-            >= (SELECT entasis_internal.candles_known_from(candles.candle_interval))
-            OR entasis_internal.is_known_below_floor(
-                candles.candle_interval,
-                c.symbol,
-                c.exchange,
-                entasis.candle_bucket(candles.candle_interval, c.bucket)
+    SELECT
+        c.symbol,
+        c.exchange,
+        c.bucket,
+        c.open,
+        c.high,
+        c.low,
+        c.close,
+        c.volume,
+        c.quote_volume,
+        c.trades,
+        c.opened_at,
+        c.first_trade_id,
+        c.closed_at,
+        c.last_trade_id,
+        coalesce(
+            c.volume * (
+                SELECT r.per_volume
+                FROM
+                    entasis_internal.turnover_rates(
+                        candles.symbol_name, candles.exchange_name
+                    ) AS r
+            ),
+            c.quote_volume * (
+                SELECT r.per_quote_volume
+                FROM
+                    entasis_internal.turnover_rates(
+                        candles.symbol_name, candles.exchange_name
+                    ) AS r
             )
-    ) AS g
-    WHERE candles.candle_interval IN ('5m', '15m', '30m')
-    UNION ALL
-    SELECT g.*
-    FROM (
-        SELECT
-            c.symbol,
-            c.exchange,
-            entasis.candle_bucket(candles.candle_interval, c.bucket) AS bucket,
-            (min(entasis_internal.trade_order(c.opened_at, c.first_trade_id, c.open)))[3] AS open,
-            max(c.high) AS high,
-            min(c.low) AS low,
-            (max(entasis_internal.trade_order(c.closed_at, c.last_trade_id, c.close)))[3] AS close,
-            sum(c.volume) AS volume,
-            sum(c.quote_volume) AS quote_volume,
-            sum(c.trades)::bigint AS trades,
-            min(c.opened_at) AS opened_at,
-            (min(entasis_internal.trade_order(c.opened_at, c.first_trade_id, c.open)))[2]::bigint
-                AS first_trade_id,
-            max(c.closed_at) AS closed_at,
-            (max(entasis_internal.trade_order(c.closed_at, c.last_trade_id, c.close)))[2]::bigint
-                AS last_trade_id
-        FROM entasis.ohlcv_1h AS c
-        WHERE
-            c.symbol = candles.symbol_name
-            AND c.exchange = candles.exchange_name
-            AND c.bucket >= entasis.candle_bucket_from(candles.candle_interval, candles.from_time)
-            AND c.bucket < entasis.candle_bucket_from(candles.candle_interval, candles.to_time)
-        GROUP BY c.symbol, c.exchange, entasis.candle_bucket(candles.candle_interval, c.bucket)
-        HAVING
-            entasis.candle_bucket(candles.candle_interval, c.bucket)
-            >= (SELECT entasis_internal.candles_known_from(candles.candle_interval))
-            OR entasis_internal.is_known_below_floor(
-                candles.candle_interval,
-                c.symbol,
-                c.exchange,
-                entasis.candle_bucket(candles.candle_interval, c.bucket)
-            )
-    ) AS g
-    WHERE candles.candle_interval = '4h'
-    UNION ALL
-    SELECT g.*
-    FROM (
-        SELECT
-            c.symbol,
-            c.exchange,
-            entasis.candle_bucket(candles.candle_interval, c.bucket) AS bucket,
-            (min(entasis_internal.trade_order(c.opened_at, c.first_trade_id, c.open)))[3] AS open,
-            max(c.high) AS high,
-            min(c.low) AS low,
-            (max(entasis_internal.trade_order(c.closed_at, c.last_trade_id, c.close)))[3] AS close,
-            sum(c.volume) AS volume,
-            sum(c.quote_volume) AS quote_volume,
-            sum(c.trades)::bigint AS trades,
-            min(c.opened_at) AS opened_at,
-            (min(entasis_internal.trade_order(c.opened_at, c.first_trade_id, c.open)))[2]::bigint
-                AS first_trade_id,
-            max(c.closed_at) AS closed_at,
-            (max(entasis_internal.trade_order(c.closed_at, c.last_trade_id, c.close)))[2]::bigint
-                AS last_trade_id
-        FROM entasis.ohlcv_1d AS c
-        WHERE
-            c.symbol = candles.symbol_name
-            AND c.exchange = candles.exchange_name
-            AND c.bucket >= entasis.candle_bucket_from(candles.candle_interval, candles.from_time)
-            AND c.bucket < entasis.candle_bucket_from(candles.candle_interval, candles.to_time)
-        GROUP BY c.symbol, c.exchange, entasis.candle_bucket(candles.candle_interval, c.bucket)
-        HAVING
-            entasis.candle_bucket(candles.candle_interval, c.bucket)
-            >= (SELECT entasis_internal.candles_known_from(candles.candle_interval))
-            OR entasis_internal.is_known_below_floor(
-                candles.candle_interval,
-                c.symbol,
-                c.exchange,
-                entasis.candle_bucket(candles.candle_interval, c.bucket)
-            )
-    ) AS g
-    WHERE candles.candle_interval IN ('1w', '1mo');
+        ) AS turnover,
+        c.quote_volume / nullif(c.volume, 0) AS vwap
+    FROM
+        entasis_internal.read_candles(
+            candles.symbol_name,
+            candles.exchange_name,
+            candles.candle_interval,
+            candles.from_time,
+            candles.to_time
+        ) AS c;
 END;
 
 COMMENT ON FUNCTION entasis.candles IS
-'Candles of one market whose buckets start in [from_time, to_time); both times must be finite. A bucket that is computed from shorter ones and starts below their floor has no row. Ordered only if the query says so. Reads only the partitions of the range.';
+'Candles of one market whose buckets start in [from_time, to_time); both times must be finite, and are by default the beginning of 2009 and a day from now, between which all trades lie. A bucket that is computed from shorter ones and starts below their floor has no row. turnover is what was traded in quote units, exact: volume * contract_size for inverse contracts, the sum of price * volume for spot, times contract_size for linear contracts that are counted in contracts; NULL where entasis.markets does not know kind or size. vwap is quote_volume / volume, in quote units, rounded half away from zero to at least 16 significant digits and no fewer decimals than quote_volume has. Ordered only if the query says so. Reads only the partitions of the range.';

@@ -22,7 +22,9 @@ CREATE OR REPLACE FUNCTION entasis.candles_filled(
     opened_at timestamptz,
     first_trade_id bigint,
     closed_at timestamptz,
-    last_trade_id bigint
+    last_trade_id bigint,
+    turnover numeric,
+    vwap numeric
 )
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
 BEGIN ATOMIC
@@ -102,6 +104,8 @@ BEGIN ATOMIC
             r.first_trade_id,
             r.closed_at,
             r.last_trade_id,
+            r.turnover,
+            r.vwap,
             count(r.close) OVER (ORDER BY bucket)
             + count(*) FILTER (WHERE NOT b.is_known) OVER (ORDER BY bucket) AS run
         FROM buckets AS b
@@ -132,10 +136,22 @@ BEGIN ATOMIC
         g.opened_at,
         g.first_trade_id,
         g.closed_at,
-        g.last_trade_id
+        g.last_trade_id,
+        CASE
+            WHEN g.trades IS NOT NULL THEN g.turnover
+            -- 0 where it is known what turnover is
+            ELSE (
+                SELECT 0 * coalesce(u.per_volume, u.per_quote_volume)
+                FROM
+                    entasis_internal.turnover_rates(
+                        candles_filled.symbol_name, candles_filled.exchange_name
+                    ) AS u
+            )
+        END AS turnover,
+        g.vwap
     FROM carried AS g
     WHERE g.last_close IS NOT NULL;
 END;
 
 COMMENT ON FUNCTION entasis.candles_filled IS
-'As candles(), with a flat candle (volume 0, trades 0, first and last trade NULL) for every bucket without a trade from the market''s first trade to now, except below the floor.';
+'As candles(), with a flat candle (volume and trades 0, turnover 0 where it is defined, vwap, first and last trade NULL) for every bucket without a trade from the market''s first trade to now, except below the floor.';

@@ -51,6 +51,8 @@ entasis_internal.stored_level,
 entasis_internal.candles_known_from,
 entasis_internal.is_known_below_floor,
 entasis_internal.trade_order,
+entasis_internal.turnover_rates,
+entasis_internal.read_candles,
 entasis_internal.is_exchange_id,
 entasis.id_gaps
 TO entasis_reader;

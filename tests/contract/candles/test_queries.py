@@ -63,6 +63,7 @@ def expected_candles(
             first, last = group[0], group[-1]
             close = last.price
             with localcontext(prec=200):
+                quote_volume = sum((t.price * t.volume for t in group), Decimal(0))
                 candles.append(
                     Candle(
                         *MARKET,
@@ -72,19 +73,19 @@ def expected_candles(
                         min(prices),
                         last.price,
                         sum((t.volume for t in group), Decimal(0)),
-                        sum((t.price * t.volume for t in group), Decimal(0)),
+                        quote_volume,
                         len(group),
                         first.timestamp,
                         first.id,
                         last.timestamp,
                         last.id,
+                        turnover=quote_volume,
                     )
                 )
         elif fill_gaps and close is not None:
             zero = Decimal(0)
-            flat = Candle(
-                *MARKET, bucket, close, close, close, close, zero, zero, 0, None, None, None, None
-            )
+            prices = [close] * 4
+            flat = Candle(*MARKET, bucket, *prices, zero, zero, 0, None, None, None, None, zero)
             candles.append(flat)
         bucket = next_bucket(interval, bucket)
     return candles
@@ -109,6 +110,7 @@ def test_candles_are_what_their_trades_come_to(
 ) -> None:
     anchor, trades = scene
     with example(months_connection, session):
+        months_connection.execute('SELECT entasis.set_market(%s, %s, \'{"kind": "spot"}\')', MARKET)
         insert_trades(months_connection, trades)
         for interval in INTERVALS:
             step = STEPS.get(interval, 31 * DAY)

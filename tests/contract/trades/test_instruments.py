@@ -35,6 +35,7 @@ def market(connection: Connection, symbol: str, exchange: str) -> dict[str, Any]
     return row
 
 
+@pytest.mark.native_speed
 @pytest.mark.parametrize(
     ("exchange", "symbol", "kind", "assets", "size", "expiry", "unit"),
     [
@@ -181,6 +182,7 @@ def test_a_newer_list_replaces_what_an_older_one_said(
     assert (found["is_active"], found["tick_size"]) == (False, D("0.1"))
 
 
+@pytest.mark.native_speed
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
@@ -232,6 +234,7 @@ def test_a_time_without_a_zone_is_utc(connection: Connection) -> None:
     assert market(connection, "ETH", "x")["expiry"] == AT_EIGHT
 
 
+@pytest.mark.native_speed
 @pytest.mark.parametrize(
     ("id_space", "named", "constraint"),
     [
