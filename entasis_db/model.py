@@ -46,7 +46,8 @@ class Trade(NamedTuple):
     """When it was made, by the exchange's clock: timezone-aware, kept to the microsecond. In UTC
     where it was read."""
     price: Decimal
-    """Quote units for one base unit; above 0, below 1e20, at most 18 decimals."""
+    """Quote units for one base unit; below 1e20, at most 18 decimals. Above 0, but for combos and
+    spreads: there above -1e20."""
     volume: Decimal
     """What was traded, in the market's volume_unit; above 0, below 1e20, at most 18 decimals."""
     side: Side | None = None

@@ -62,7 +62,12 @@ CROSS JOIN
             CASE p.prediction_type
                 WHEN 'price' THEN target.price
                 -- as target / base - 1, with the digits of the division spent on the difference
-                WHEN 'return' THEN (target.price - base.price) / base.price
+                -- of a price at zero or below (spreads) there is none
+                WHEN 'return'
+                    THEN
+                        CASE
+                            WHEN base.price > 0 THEN (target.price - base.price) / base.price
+                        END
                 WHEN 'direction' THEN sign(target.price - base.price)
             END AS actual_value
     ) AS happened

@@ -182,7 +182,8 @@ class PredictionScore:
     is known in the lookback before it."""
     actual_value: Decimal | None
     """What predicted_value should have been, in its unit. price: target_price. return:
-    target_price / base_price - 1, rounded by the server to at least 16 significant digits.
+    target_price / base_price - 1, rounded by the server to at least 16 significant digits; None
+    where base_price is not above 0.
     direction: 1, 0 or -1. None: a price that it takes is None, or the type is the model's own."""
     error: Decimal | None
     """predicted_value - actual_value, in their unit. None where actual_value is."""

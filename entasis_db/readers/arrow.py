@@ -1,6 +1,8 @@
 """Trades from Arrow and Parquet, and so from Polars and pandas, as tables of exact columns."""
 
 from collections.abc import Iterator
+from decimal import Decimal
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ _TYPES: dict[str, Any] = {
     "id": pa.int64(),
 }
 _MICROSECONDS = pa.timestamp("us", "UTC")
+_ZERO = Decimal(0)
 _ROWS = 50_000  # of a piece of what comes in one piece
 
 
@@ -61,6 +64,7 @@ class ArrowReader:
         self._constants = {"symbol": symbol, "exchange": exchange}
         self._decimals = decimals
         self._ended = False
+        self._signed: set[tuple[str, str]] = set()
         _check(self._batches.schema, self._constants, decimals, source)
         unit = self._batches.schema.field("timestamp").type.unit
         self.time_unit: TimeUnit = unit if unit in ("s", "ms") else "us"
@@ -106,7 +110,30 @@ class ArrowReader:
                     f"{self.source}: column {name!r}, rows {first} to {last}: {error}. Nothing of "
                     "them was loaded"
                 ) from error
-        return pa.table(columns)
+        return self._unsigned(pa.table(columns))
+
+    def _unsigned(self, table: Any) -> Any:
+        """Take sizes below zero for sold ones, and in their markets others for bought ones.
+
+        Where the sign contradicts a side, it stays: SQL says that there is no such volume.
+        """
+        volume, side = table.column("volume"), table.column("side")
+        negative = pc.fill_null(pc.less(volume, _ZERO), False)
+        if pc.any(negative).as_py():
+            names = table.filter(negative).select(["symbol", "exchange"])
+            self._signed |= {(m["symbol"], m["exchange"]) for m in names.to_pylist()}
+        elif not self._signed:
+            return table
+        in_market = [
+            pc.and_(pc.equal(table["symbol"], symbol), pc.equal(table["exchange"], exchange))
+            for symbol, exchange in self._signed
+        ]
+        untold = pc.and_(pc.is_null(side), pc.fill_null(reduce(pc.or_, in_market), False))
+        side = pc.if_else(untold, pc.if_else(negative, "sell", "buy"), side)
+        negative = pc.and_(negative, pc.fill_null(pc.not_equal(side, "buy"), True))
+        size = pc.if_else(negative, pc.abs(volume), volume)
+        table = table.set_column(table.column_names.index("volume"), "volume", size)
+        return table.set_column(table.column_names.index("side"), "side", side)
 
 
 def read_arrow(

@@ -24,7 +24,8 @@ REJECTIONS = {
     "trade in the file has one (has none)",
     "sequence": "the sequence is no 64-bit integer where it is the id, or does not increase where "
     "it is the row's position",
-    "side": "the flag that says whether the buyer was the maker is neither true nor false",
+    "side": "the flag that says whether the buyer was the maker is neither true nor false, or the "
+    "side is buy and the sign of the size says sell",
     "number": "a price, volume, implied volatility or greek is no number",
     "base_quantity": "the quantity in the base is not what contracts, their size and the price say",
     "instrument": "the name or type of the instrument is none of an option",

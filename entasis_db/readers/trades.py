@@ -29,6 +29,7 @@ from entasis_db.readers.rows import (
     utc,
 )
 from entasis_db.readers.sequences import Kind, Sequences
+from entasis_db.readers.signs import Signs
 
 _ENTASIS = "exchange,symbol,timestamp_ns,sequence,trade_id,price,volume"
 _TRADES = "id,price,qty,quote_qty,time,is_buyer_maker"
@@ -84,6 +85,8 @@ class TradeReader(Reader[TradeRow]):
       whole file. A line that is rejected for its price or volume keeps its ordinal, so that the
       others keep theirs once it is corrected.
 
+    A size below zero is the size of a trade whose taker sold; see ``Signs``.
+
     ``time_units`` tells in which unit each of them states times, as far as the layout says so: ms
     or us, by the number of digits, in Binance's; nanoseconds, which are cut, count as us.
 
@@ -108,6 +111,7 @@ class TradeReader(Reader[TradeRow]):
         super().__init__(path, LAYOUTS, layout)
         self._path = path
         self._sequences = Sequences(path, (0, 1, 3), sequence)
+        self._signs = Signs(path, (0, 1, 6))
         self.id_spaces: dict[tuple[str, str], str] = {}
         self.time_units: dict[tuple[str, str], TimeUnit] = {}
         self._exchange = exchange
@@ -159,7 +163,7 @@ class TradeReader(Reader[TradeRow]):
         read twice.
         """
         again = TradeReader(self._path, exchange=None, symbol=None, layout="entasis")
-        again._sequences = self._sequences
+        again._sequences, again._signs = self._sequences, self._signs
 
         def is_counted(market: tuple[str, str], fields: list[str]) -> bool:
             again.id_spaces[market] = again._id_space(market, fields[4], fields[3])
@@ -225,15 +229,10 @@ class TradeReader(Reader[TradeRow]):
                     _increase(sequences, market, sequence)
                 number = ordinals.next(market, microseconds)
             exchange, symbol = market
-            trade = Trade(
-                number,
-                symbol,
-                exchange,
-                timestamp,
-                decimal_of(price),
-                decimal_of(volume),
-                cast(Side, side[0]) if side and side[0] else None,
-            )
+            size, taker = decimal_of(volume), cast(Side, side[0]) if side and side[0] else None
+            if taker is None or size.is_signed():
+                size, taker = self._signs.read(market, size, taker)
+            trade = Trade(number, symbol, exchange, timestamp, decimal_of(price), size, taker)
             if below:
                 self.truncated_nanoseconds += 1
             return TradeRow(line, trade, id_space)

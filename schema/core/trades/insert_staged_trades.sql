@@ -37,6 +37,7 @@ BEGIN
         CROSS JOIN LATERAL (
             SELECT entasis_internal.trade_fault(
                 s.symbol, s.exchange, s.timestamp, s.price, s.volume, s.side,
+                s.price > 0 OR entasis_internal.has_signed_prices(s.symbol, s.exchange),
                 CASE
                     WHEN s.timestamp < lowest AND entasis_internal.is_reopened(
                         'market_data', s.symbol, s.exchange, s.timestamp

@@ -9,7 +9,7 @@ COMMENT ON COLUMN entasis.market_data.exchange IS
 COMMENT ON COLUMN entasis.market_data.timestamp IS
 'When the trade was made, by the exchange''s clock; UTC, to the microsecond. From 2009 on, and at most 5 minutes ahead of this server''s clock.';
 COMMENT ON COLUMN entasis.market_data.price IS
-'Quote units for one base unit; above 0, below 1e20, at most 18 decimals.';
+'Quote units for one base unit; below 1e20, at most 18 decimals; above 0, but for markets whose kind is combo or spread in entasis.markets: there above -1e20.';
 COMMENT ON COLUMN entasis.market_data.volume IS
 'What was traded, in the market''s volume_unit; above 0, below 1e20, at most 18 decimals.';
 COMMENT ON COLUMN entasis.market_data.created_at IS

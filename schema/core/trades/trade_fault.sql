@@ -1,7 +1,7 @@
 -- STABLE and without settings, so that it is inlined instead of called for each row.
 CREATE OR REPLACE FUNCTION entasis_internal.trade_fault(
     symbol text, exchange text, traded_at timestamptz, price numeric, volume numeric, side text,
-    lowest timestamptz, latest timestamptz
+    sign_fits boolean, lowest timestamptz, latest timestamptz
 ) RETURNS text[]
 LANGUAGE sql STABLE
 RETURN CASE
@@ -9,8 +9,14 @@ RETURN CASE
         THEN ARRAY['symbol', entasis_internal.name_fault('symbol', symbol)]
     WHEN entasis_internal.name_fault('exchange', exchange) IS NOT NULL
         THEN ARRAY['exchange', entasis_internal.name_fault('exchange', exchange)]
-    WHEN NOT (price > 0 AND price < 1e20)
-        THEN ARRAY['price', format('the price %s is not above 0 and below 1e20', price)]
+    WHEN price <= 0 AND price > -1e20 AND NOT sign_fits
+        THEN
+            ARRAY[
+                'price',
+                format('the price %s is not above 0, and its market is no combo or spread', price)
+            ]
+    WHEN NOT (price > -1e20 AND price < 1e20)
+        THEN ARRAY['price', format('the price %s is not between -1e20 and 1e20', price)]
     WHEN min_scale(price) > 18
         THEN
             ARRAY[
@@ -60,4 +66,4 @@ RETURN CASE
 END;
 
 COMMENT ON FUNCTION entasis_internal.trade_fault IS
-'Why a trade cannot be stored in market_data, as {code, reason}. NULL: it can. lowest is the floor of market_data, latest the latest timestamp that is accepted.';
+'Why a trade cannot be stored in market_data, as {code, reason}. NULL: it can. sign_fits: whether the price may be 0 or below, as has_signed_prices() says, or is not. lowest is the floor of market_data, latest the latest timestamp that is accepted.';

@@ -34,8 +34,9 @@ CREATE TABLE IF NOT EXISTS entasis.market_data (
     CONSTRAINT market_data_created_at_archivable CHECK (
         created_at >= '0001-01-01 00:00:00+00' AND created_at < '10000-01-01 00:00:00+00'
     ),
+    -- of 0 and below in combos and spreads only: see check_price_sign()
     CONSTRAINT market_data_price_exact CHECK (
-        price > 0 AND price < 1e20 AND min_scale(price) <= 18
+        price > -1e20 AND price < 1e20 AND min_scale(price) <= 18
     ),
     CONSTRAINT market_data_volume_exact CHECK (
         volume > 0 AND volume < 1e20 AND min_scale(volume) <= 18

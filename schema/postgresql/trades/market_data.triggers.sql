@@ -19,6 +19,9 @@ WHEN (
 )
 EXECUTE FUNCTION entasis_internal.record_moved_trade();
 
+CREATE OR REPLACE TRIGGER zz_check_price_sign BEFORE UPDATE ON entasis.market_data
+FOR EACH ROW WHEN (new.price <= 0) EXECUTE FUNCTION entasis_internal.refuse_price_sign();
+
 CREATE OR REPLACE TRIGGER refuse_truncate BEFORE TRUNCATE ON entasis.market_data
 FOR EACH STATEMENT EXECUTE FUNCTION entasis_internal.refuse_truncate();
 

@@ -6,6 +6,7 @@ AS $$
 DECLARE
     minutes entasis.ohlcv_1m[];
     earliest timestamptz;
+    lowest_price numeric;
 BEGIN
     SELECT
         array_agg(
@@ -16,8 +17,9 @@ BEGIN
                 g.opened_at, g.opening[2], g.closed_at, g.closing[2]
             )::entasis.ohlcv_1m
         ),
-        min(g.opened_at)
-    INTO minutes, earliest
+        min(g.opened_at),
+        min(g.low)
+    INTO minutes, earliest, lowest_price
     FROM (
         SELECT
             n.symbol,
@@ -47,6 +49,12 @@ BEGIN
         FROM unnest(minutes) AS m
         GROUP BY m.symbol, m.exchange, date_trunc('day', m.opened_at, 'UTC');
     END IF;
+    -- here and not in a row trigger, because the lowest prices are known anyway
+    IF lowest_price <= 0 THEN
+        PERFORM entasis_internal.check_price_sign(m.symbol, m.exchange, min(m.low))
+        FROM unnest(minutes) AS m
+        GROUP BY m.symbol, m.exchange;
+    END IF;
 
     -- recompute_candles() sets it and explains why
     IF current_setting('entasis.recompute', true) = 'on' THEN
@@ -59,4 +67,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.market_data_inserted IS
-'Trigger of market_data: merges the trades that a statement inserted into the candles.';
+'Trigger of market_data: merges the trades that a statement inserted into the candles. Refuses prices of 0 or below but for combos and spreads.';

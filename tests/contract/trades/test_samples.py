@@ -182,7 +182,14 @@ def test_the_stream_has_one_row_in_quarantine_however_often_it_is_loaded(
             "SELECT line, code, reason, payload ->> 'id' FROM entasis.quarantine WHERE source = %s",
             [STREAM],
         ).fetchall()
-        assert rows == [(9328, "price", "the price 0.0 is not above 0 and below 1e20", "548331095")]
+        assert rows == [
+            (
+                9328,
+                "price",
+                "the price 0.0 is not above 0, and its market is no combo or spread",
+                "548331095",
+            )
+        ]
         again = load_trades(sampled_connection, samples / STREAM)
         assert again.report == IngestReport(0, 9_999, 1)
     assert sampled_connection.execute(

@@ -42,9 +42,13 @@ def test_numbers_and_times_are_read_exactly(
     reader = read_trades(path)
     read = [row.trade for row in reader if isinstance(row, TradeRow)]
     assert len(read) == len(rows)
+    sold = any(volume < 0 for *_, volume in rows)
     for trade, (ns, price, volume) in zip(read, rows, strict=True):
         assert trade.price.as_tuple() == price.as_tuple()
-        assert trade.volume.as_tuple() == volume.as_tuple()
+        # of a size below zero, the sign says who took
+        size = volume.copy_abs() if volume < 0 else volume
+        assert trade.volume.as_tuple() == size.as_tuple()
+        assert trade.side == (("sell" if volume < 0 else "buy") if sold else None)
         since = trade.timestamp - EPOCH
         microseconds = (since.days * 86400 + since.seconds) * 10**6 + since.microseconds
         assert 0 <= ns - microseconds * 1000 < 1000, "floor, never up"

@@ -3,12 +3,16 @@
 import csv
 import gzip
 from collections import Counter
+from collections.abc import Callable
+from decimal import localcontext
+from pathlib import Path
 
 import pytest
 
+from entasis_db.model import Side
 from entasis_db.readers import REJECTIONS, Rejected, TradeRow, read_trades
 from tests.engines import SAMPLES
-from tests.unit.readers.support import ENTASIS, MS, Write, trades
+from tests.unit.readers.support import ENTASIS, MS, Write, feed_standard_input, packed, trades
 from tests.unit.readers.test_trades import STREAM
 
 WITH_SIDE = ENTASIS.replace("\n", ",side\n")
@@ -91,3 +95,60 @@ def test_every_side_of_a_real_stream_is_what_its_line_says() -> None:
 )
 def test_a_real_file_without_sides_gets_none(name: str) -> None:
     assert {trade.side for trade in trades(SAMPLES / name)} == {None}
+
+
+# --- sizes with a sign ---------------------------------------------------------------------------
+
+SIGNED = ENTASIS + (
+    "bitfinex,tBTCUSD,1748736000123000000,1,1,104000,0.5\n"
+    "kraken,XBTUSD,1748736000123000000,2,2,104000,0.5\n"
+    "bitfinex,tBTCUSD,1748736000123000000,3,3,104000,-0.50\n"
+    "bitfinex,tETHUSD,1748736000123000000,4,4,104000, -1E-7\n"
+    "bitfinex,tBTCUSD,1748736000123000000,5,5,104000,2\n"
+    "bitfinex,tBTCUSD,1748736000123000000,6,6,-104000,2\n"
+)
+
+
+def sizes(path: Path | str) -> list[tuple[str, Side | None]]:
+    return [(str(trade.volume), trade.side) for trade in trades(path)]
+
+
+@packed
+def test_a_sign_says_who_took_in_its_market(write: Write, pack: Callable[[bytes], bytes]) -> None:
+    """Also for the trades before the first that was sold, but not in other markets."""
+    assert sizes(write(pack(SIGNED.encode()))) == [
+        *(("0.5", "buy"), ("0.5", None), ("0.50", "sell"), ("1E-7", "sell"), ("2", "buy")),
+        ("2", "buy"),
+    ]
+
+
+def test_a_pipe_knows_signs_from_the_first_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    feed_standard_input(monkeypatch, SIGNED.encode())
+    assert sizes("-") == [
+        *(("0.5", None), ("0.5", None), ("0.50", "sell"), ("1E-7", "sell"), ("2", "buy")),
+        ("2", "buy"),
+    ]
+
+
+def test_a_sign_and_a_side_that_agree_or_do_not(write: Write) -> None:
+    header = ENTASIS.replace("\n", ",side\n")
+    row = "x,A,1748736000123000000,1,{},1,{},{}\n"
+    told = [("-2", "sell"), ("-2", "buy"), ("-2", ""), ("2", "buy"), ("2", "sell"), ("2", "")]
+    told += [("-0", ""), ("-Infinity", ""), ("-NaN", "")]
+    path = write(header + "".join(row.format(n, *t) for n, t in enumerate(told)))
+    found = list(read_trades(path))
+    assert isinstance(found[1], Rejected)
+    assert found[1].code == "side"
+    assert [(str(r.trade.volume), r.trade.side) for r in found if isinstance(r, TradeRow)] == [
+        *(("2", "sell"), ("2", "sell"), ("2", "buy"), ("2", "sell"), ("2", "buy")),
+        *(("-0", "buy"), ("-Infinity", "buy"), ("-NaN", "buy")),
+    ]
+
+
+def test_a_sign_is_taken_off_without_rounding(write: Write) -> None:
+    digits = "99999999999999999999.123456789012345678"
+    with localcontext(prec=5):
+        found = sizes(write(ENTASIS + f"x,A,1748736000123000000,1,1,1,-{digits}\n"))
+    assert found == [(digits, "sell")]

@@ -268,13 +268,15 @@ def test_a_line_that_is_not_utf8_is_rejected_and_kept(write: Write) -> None:
 
 @pytest.mark.parametrize(
     "number",
-    ["NaN", "-NaN", "Infinity", "-Infinity", "0", "-1", "1E-400000", "1." + "3" * 60, "9" * 60],
+    ["NaN", "-NaN", "Infinity", "-Infinity", "0", "-0", "1E-400000", "1." + "3" * 60, "9" * 60],
 )
 def test_what_is_inadmissible_is_still_read(write: Write, number: str) -> None:
     (trade,) = trades(write(ENTASIS + f"{'e' * 40},{'s' * 30},1,0,1,{number},{number}\n"))
     assert str(trade.price) == str(trade.volume) == number
     assert len(trade.symbol) == 30
     assert len(trade.exchange) == 40
+    (trade,) = trades(write(ENTASIS + "x,A,1,0,1,-1,1\n"))
+    assert str(trade.price) == "-1"
 
 
 def test_the_far_future_and_the_bounds_of_an_id_are_read(write: Write) -> None:

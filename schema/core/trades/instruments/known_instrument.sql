@@ -1,7 +1,8 @@
 -- What exchanges document of their instruments, by the names that they give them:
 -- - Binance: a COIN-M contract is 100 USD for BTC and 10 USD for any other coin, and is told in contracts;
 --   USD-M is told in units of the base. Both deliver at 08:00 UTC of the day in the name.
--- - Deribit: the amount of inverse futures is in USD, of options in units of the base.
+-- - Deribit: the amount of inverse futures is in USD, of options in units of the base. Combos have a code for
+--   their form in the middle, FS for the difference of two futures; options and futures have a day there.
 -- - OKX: swaps, futures and options are told in contracts, those quoted in USD are inverse.
 -- - Bybit: inverse contracts are told in USD, linear ones in units of the base.
 -- Sizes that change, or differ from coin to coin, are left to the exchange's own list.
@@ -40,6 +41,8 @@ BEGIN ATOMIC
         ('deribit', '^(BTC|ETH)()-PERPETUAL$', 'inverse_perpetual', 'quote', 'base', null),
         ('deribit', '^(BTC|ETH)()-\d+[A-Z]{3}\d\d$', 'inverse_future', 'quote', 'base', null),
         ('deribit', '^(BTC|ETH)()-\d+[A-Z]{3}\d\d-\d+-[CP]$', 'option', 'base', 'base', null),
+        ('deribit', '^([A-Z0-9]+)(?:_[A-Z0-9]+)?()-FS-.', 'spread', null, null, null),
+        ('deribit', '^([A-Z0-9]+)(?:_[A-Z0-9]+)?()-[A-Z][A-Z0-9]*-.', 'combo', null, null, null),
         ('kraken', '^([A-Z0-9]+)/([A-Z0-9]+)$', 'spot', 'base', null, null),
         ('okx', '^([A-Z0-9]+)-([A-Z0-9]+)$', 'spot', 'base', null, null),
         ('okx', '^([A-Z0-9]+)-(USD)-SWAP$', 'inverse_perpetual', 'contracts', 'base', null),

@@ -1,0 +1,26 @@
+-- SECURITY DEFINER, so that writers need no right on what tells instruments by their names. The kind of a market that is new, or was recorded before it was known, is read from its name.
+CREATE OR REPLACE FUNCTION entasis_internal.has_signed_prices(symbol_name text, exchange_name text)
+RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT
+        coalesce(
+            coalesce(
+                (
+                    SELECT m.kind FROM entasis.markets AS m
+                    WHERE
+                        m.symbol = has_signed_prices.symbol_name
+                        AND m.exchange = has_signed_prices.exchange_name
+                ),
+                k.kind
+            ) IN ('combo', 'spread'),
+            false
+        )
+    FROM entasis_internal.known_instrument(
+        has_signed_prices.symbol_name, has_signed_prices.exchange_name
+    ) AS k;
+END;
+
+COMMENT ON FUNCTION entasis_internal.has_signed_prices IS
+'Whether prices of a market may be 0 or below: it trades the difference of several contracts, as kind says in entasis.markets (combo or spread).';
