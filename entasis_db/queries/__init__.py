@@ -280,7 +280,7 @@ def prediction_scores(
 
 
 def portfolio(user_id: UUID) -> Statement[PositionSnapshot]:
-    """Newest snapshot, by (timestamp, id), of each position of one user, ordered by asset_type.
+    """Newest snapshot of each position of one user, ordered by asset_type.
 
     A position that was closed stays, with its last size. Row-level security applies: for a user
     whom the session may not see there are no rows, and no error.

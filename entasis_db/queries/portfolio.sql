@@ -1,6 +1,6 @@
--- The newest snapshot of each position of one user. The index holds the snapshots of an asset type from
--- the newest on, so that one jump to the next asset type lands on the row that is wanted: older
--- snapshots are not read, however many there are. Row-level security decides whose positions are seen.
+-- The newest snapshot of each position of one user. Read backwards, the key's index has the snapshots of an
+-- asset type from the newest on, so that one jump to the asset type before lands on the row that is
+-- wanted: older snapshots are not read, however many there are. Row-level security decides whose positions are seen.
 WITH RECURSIVE positions AS (
     (
         SELECT
@@ -14,7 +14,7 @@ WITH RECURSIVE positions AS (
             s.timestamp
         FROM entasis.portfolio_status AS s
         WHERE s.user_id = %(user_id)s::uuid
-        ORDER BY s.asset_type ASC, s.timestamp DESC, s.id DESC
+        ORDER BY s.asset_type DESC, s.timestamp DESC
         LIMIT 1
     )
     UNION ALL
@@ -33,8 +33,8 @@ WITH RECURSIVE positions AS (
         FROM entasis.portfolio_status AS s
         WHERE
             s.user_id = %(user_id)s::uuid
-            AND s.asset_type > p.asset_type
-        ORDER BY s.asset_type ASC, s.timestamp DESC, s.id DESC
+            AND s.asset_type < p.asset_type
+        ORDER BY s.asset_type DESC, s.timestamp DESC
         LIMIT 1
     ) AS n
 )

@@ -15,6 +15,10 @@ CREATE TABLE IF NOT EXISTS entasis.predictions (
     timestamp timestamptz NOT NULL,
     target_time timestamptz,
     CONSTRAINT predictions_pkey PRIMARY KEY (symbol, id),
+    -- a prediction without a target_time is made once too
+    CONSTRAINT predictions_key UNIQUE NULLS NOT DISTINCT (
+        model_id, symbol, prediction_type, timestamp, target_time
+    ),
     CONSTRAINT predictions_model_id_is_name CHECK (
         model_id <> ''
         AND model_id !~ '^\s|\s$|[\u0001-\u001f\u007f-\u00a0\u061c'
@@ -31,7 +35,7 @@ CREATE TABLE IF NOT EXISTS entasis.predictions (
         '\u1680\u2000-\u200b\u200e\u200f\u2028-\u202f\u205f-\u2069\u3000\ufeff]'
     ),
     CONSTRAINT predictions_predicted_value_exact CHECK (
-        predicted_value > -1e12 AND predicted_value < 1e12 AND min_scale(predicted_value) <= 18
+        predicted_value > -1e20 AND predicted_value < 1e20 AND min_scale(predicted_value) <= 18
     ),
     CONSTRAINT predictions_confidence_exact CHECK (
         confidence >= 0 AND confidence <= 1 AND min_scale(confidence) <= 18

@@ -21,19 +21,21 @@ CREATE TABLE IF NOT EXISTS entasis.portfolio_status (
     pnl numeric NOT NULL,
     timestamp timestamptz NOT NULL,
     CONSTRAINT portfolio_status_pkey PRIMARY KEY (id),
+    -- read backwards, it finds the newest snapshot of each position without the older ones
+    CONSTRAINT portfolio_status_key UNIQUE (user_id, asset_type, timestamp),
     CONSTRAINT portfolio_status_asset_type_is_name CHECK (
         asset_type <> ''
         AND asset_type !~ '^\s|\s$|[\u0001-\u001f\u007f-\u00a0\u061c'
         '\u1680\u2000-\u200b\u200e\u200f\u2028-\u202f\u205f-\u2069\u3000\ufeff]'
     ),
     CONSTRAINT portfolio_status_position_size_exact CHECK (
-        position_size > -1e12 AND position_size < 1e12 AND min_scale(position_size) <= 12
+        position_size > -1e20 AND position_size < 1e20 AND min_scale(position_size) <= 18
     ),
     CONSTRAINT portfolio_status_entry_price_exact CHECK (
-        entry_price >= 0 AND entry_price < 1e12 AND min_scale(entry_price) <= 12
+        entry_price > -1e20 AND entry_price < 1e20 AND min_scale(entry_price) <= 18
     ),
     CONSTRAINT portfolio_status_current_price_exact CHECK (
-        current_price >= 0 AND current_price < 1e12 AND min_scale(current_price) <= 12
+        current_price > -1e20 AND current_price < 1e20 AND min_scale(current_price) <= 18
     ),
     CONSTRAINT portfolio_status_pnl_exact CHECK (
         pnl > -1e24 AND pnl < 1e24 AND min_scale(pnl) <= 24
@@ -49,7 +51,3 @@ ALTER TABLE entasis.portfolio_status ENABLE ROW LEVEL SECURITY;
 -- the document's two columns, and id, which makes the order definite
 CREATE INDEX IF NOT EXISTS idx_portfolio_user_timestamp
 ON entasis.portfolio_status (user_id, timestamp DESC, id DESC);
-
--- for the newest snapshot of each position, without reading the older ones
-CREATE INDEX IF NOT EXISTS idx_portfolio_user_asset_timestamp
-ON entasis.portfolio_status (user_id, asset_type, timestamp DESC, id DESC);

@@ -1,7 +1,7 @@
 COMMENT ON TABLE entasis.predictions IS
-'Predictions of models, one row each. Not dropped by entasis.maintain().';
+'Predictions of models, one row each: (model_id, symbol, prediction_type, timestamp, target_time) is unique, NULL counting as a value. Not dropped by entasis.maintain().';
 COMMENT ON COLUMN entasis.predictions.id IS
-'Identifies the prediction; from a sequence. Key: (symbol, id).';
+'Identifies the prediction within its symbol; from a sequence.';
 COMMENT ON COLUMN entasis.predictions.model_id IS
 'Model that made it; 1 to 128 characters.';
 COMMENT ON COLUMN entasis.predictions.symbol IS
@@ -9,7 +9,7 @@ COMMENT ON COLUMN entasis.predictions.symbol IS
 COMMENT ON COLUMN entasis.predictions.prediction_type IS
 'What predicted_value is: price (quote units), return (fraction from timestamp to target_time), direction (above 0 up, below 0 down), or a type of your own, which is not scored.';
 COMMENT ON COLUMN entasis.predictions.predicted_value IS
-'Predicted value, in the unit of prediction_type; between -1e12 and 1e12, at most 18 decimals.';
+'Predicted value, in the unit of prediction_type; between -1e20 and 1e20, at most 18 decimals.';
 COMMENT ON COLUMN entasis.predictions.confidence IS
 'The model''s own certainty, from 0 to 1, both included; at most 18 decimals.';
 COMMENT ON COLUMN entasis.predictions.timestamp IS

@@ -31,7 +31,7 @@ BEGIN
         WHEN 'portfolio_status' THEN 'NOT EXISTS (
             SELECT FROM entasis.portfolio_status AS n
             WHERE n.user_id = r.user_id AND n.asset_type = r.asset_type
-            AND (n.timestamp, n.id) > (r.timestamp, r.id))'
+            AND n.timestamp > r.timestamp)'
         ELSE 'false'
     END;
     EXECUTE format(

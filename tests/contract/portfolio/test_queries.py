@@ -37,6 +37,7 @@ from tests.make import insert
             ),
             min_size=6,
             max_size=16,
+            unique=True,
         )
     ),
     session=sessions,

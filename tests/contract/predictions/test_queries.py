@@ -101,6 +101,7 @@ def check_score(
             ),
             min_size=2,
             max_size=8,
+            unique_by=lambda row: row[:3],  # the key
         )
     ),
     lookback=st.sampled_from((MICROSECOND, 20 * SECOND, MINUTE, DAY)),

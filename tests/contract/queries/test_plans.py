@@ -391,7 +391,7 @@ def test_scores_read_one_candle_for_each_price(
 
 def test_a_portfolio_jumps_from_position_to_position(filled: psycopg.Connection[Any]) -> None:
     plan = explain(filled, queries.portfolio(USER))
-    assert_proper(plan, {"portfolio_status"}, {"idx_portfolio_user_asset_timestamp"})
+    assert_proper(plan, {"portfolio_status"}, {"portfolio_status_key"})
     assert plan.rows_read() <= 4 + 1
     assert sum(node.rows for node in plan.sorts()) <= 4
 
