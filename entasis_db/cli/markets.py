@@ -72,8 +72,8 @@ def set_market(target: Target, symbol: str, exchange: str, settings: tuple[str, 
 def import_list(target: Target, file: str, exchange: str | None) -> None:
     """Record an exchange's own list of instruments.
 
-    FILE is the JSON of Binance's exchangeInfo (spot, USD-M, COIN-M) or of Deribit's
-    public/get_instruments.
+    FILE is the JSON of Binance's exchangeInfo (spot, USD-M, COIN-M), of Deribit's
+    public/get_instruments or of OKX's public/instruments.
     """
     with target.connect() as connection:
         done = instruments.import_instruments(connection, file, exchange=exchange)

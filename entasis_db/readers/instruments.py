@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,6 +16,7 @@ from entasis_db.ingest.limits import is_name
 from entasis_db.model import MarketKind, VolumeUnit
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EXACT = Context(prec=100)
 _NEVER = datetime(2100, 1, 1, tzinfo=UTC)
 """Perpetual contracts are listed with an expiry in or after this year."""
 
@@ -65,10 +66,10 @@ class InstrumentList:
 def read_instruments(path: str | Path, *, exchange: str | None = None) -> InstrumentList:
     """Read a list of instruments, plain or gzipped.
 
-    Known are Binance's ``exchangeInfo`` of spot, USD-M and COIN-M futures, and Deribit's
-    ``public/get_instruments``. ``exchange`` is the name under which the venue is stored, where that
-    is not binance-spot, binance-usdm, binance-cm or deribit. Raises LoadError for a file that
-    cannot be read or is none of these.
+    Known are Binance's ``exchangeInfo`` of spot, USD-M and COIN-M futures, Deribit's
+    ``public/get_instruments`` and OKX's ``public/instruments``. ``exchange`` is the name under
+    which the venue is stored, where that is not binance-spot, binance-usdm, binance-cm, deribit or
+    okx. Raises LoadError for a file that cannot be read or is none of these.
     """
     path = Path(path)
     document = _json(path)
@@ -108,15 +109,18 @@ def _no_number(text: str) -> NoReturn:
 
 def _recognised(document: Any, source: str) -> tuple[list[Any], str, Callable[[Any], Instrument]]:
     """Tell whose list it is: its entries, the venue, and what reads an entry."""
-    entries, known = document, "instrument_name"
+    entries = document
     if isinstance(document, dict):
-        entries = document.get("symbols", document.get("result"))
-        known = "symbol" if "symbols" in document else "instrument_name"
+        entries = next(
+            (document[key] for key in ("symbols", "result", "data") if key in document), 0
+        )
     if isinstance(entries, list) and entries and isinstance(entries[0], dict):
         first = entries[0]
-        if known in first and known == "instrument_name":
+        if "instrument_name" in first:
             return entries, "deribit", _deribit
-        if known in first:
+        if "instId" in first and "instType" in first:
+            return entries, "okx", _okx
+        if "symbol" in first and "symbols" in document:
             if "contractSize" in first:
                 return entries, "binance-cm", _binance_coin_m
             if "contractType" in first:
@@ -124,7 +128,8 @@ def _recognised(document: Any, source: str) -> tuple[list[Any], str, Callable[[A
             return entries, "binance-spot", _binance_spot
     raise LoadError(
         f"{source}: no list of instruments is recognised; expected is the JSON of Binance's "
-        "exchangeInfo (spot, USD-M or COIN-M) or of Deribit's public/get_instruments"
+        "exchangeInfo (spot, USD-M or COIN-M), of Deribit's public/get_instruments or of OKX's "
+        "public/instruments"
     )
 
 
@@ -201,7 +206,10 @@ def _deribit(entry: Mapping[str, Any]) -> Instrument:
     listed = entry["kind"]
     base, settlement = entry.get("base_currency"), entry.get("settlement_currency")
     told = entry.get("instrument_type") or entry.get("future_type")
-    inverse = told == "reversed" if told else settlement == base
+    if told:
+        inverse = told == "reversed"
+    else:  # lists of 2021 say neither, and had nothing but inverse futures quoted in USD
+        inverse = entry.get("quote_currency") == "USD" and settlement in (None, base)
     expiry = _moment(entry.get("expiration_timestamp"))
     perpetual = entry.get("settlement_period") == "perpetual" or expiry is None
     future = "perpetual" if perpetual else "future"
@@ -228,6 +236,35 @@ def _deribit(entry: Mapping[str, Any]) -> Instrument:
         # its amounts of inverse futures, and of spreads of them, are in USD
         volume_unit="quote" if inverse and listed in {"future", "future_combo"} else "base",
         is_active=entry.get("is_active"),
+    )
+
+
+def _okx(entry: Mapping[str, Any]) -> Instrument:
+    listed, told = entry["instType"], entry.get("ctType")
+    kinds: dict[Any, MarketKind] = {
+        ("SPOT", ""): "spot",
+        ("OPTION", ""): "option",
+        ("SWAP", "inverse"): "inverse_perpetual",
+        ("SWAP", "linear"): "linear_perpetual",
+        ("FUTURES", "inverse"): "inverse_future",
+        ("FUTURES", "linear"): "linear_future",
+    }
+    base, quote = entry.get("baseCcy"), entry.get("quoteCcy")
+    if not (base and quote):  # of contracts these are empty, and the underlying names them
+        base, _, quote = str(entry.get("uly") or "").partition("-")
+    size, times = _step(entry.get("ctVal") or None), _step(entry.get("ctMult") or None)
+    return Instrument(
+        entry["instId"],
+        kind=kinds.get((listed, told or "")),
+        base=base or None,
+        quote=quote or None,
+        settlement=entry.get("settleCcy") or None,
+        contract_size=None if size is None or times is None else _EXACT.multiply(size, times),
+        tick_size=_step(entry.get("tickSz") or None),
+        lot_size=_step(entry.get("lotSz") or None),
+        expiry=_moment(entry.get("expTime") or None),
+        volume_unit="base" if listed in {"SPOT", "MARGIN"} else "contracts",
+        is_active=_is("live", entry.get("state")),
     )
 
 

@@ -217,6 +217,137 @@ def test_deribit(tmp_path: Path, changes: dict[str, Any], expected: Instrument) 
     assert only(read(tmp_path, [{**DERIBIT, **changes}])) == expected
 
 
+@pytest.mark.parametrize(
+    ("symbol", "quote", "settlement", "kind", "unit"),
+    [
+        ("BTC-25MAR22", "USD", None, "inverse_future", "quote"),
+        ("BTC-25MAR22", "USD", "BTC", "inverse_future", "quote"),
+        ("BTC_USDC-25MAR22", "USDC", "USDC", "linear_future", "base"),
+    ],
+)
+def test_deribit_before_it_said_which_are_inverse(
+    tmp_path: Path, symbol: str, quote: str, settlement: str | None, kind: str, unit: str
+) -> None:
+    changes = {
+        "instrument_name": symbol,
+        "settlement_period": "month",
+        "expiration_timestamp": 1648195200000,
+        "quote_currency": quote,
+        "settlement_currency": settlement,
+    }
+    entry = {**DERIBIT, **changes}
+    del entry["instrument_type"]
+    found = only(read(tmp_path, {"result": [entry]}))
+    assert (found.kind, found.volume_unit) == (kind, unit)
+
+
+OKX = {
+    "instId": "BTC-USD-SWAP",
+    "instType": "SWAP",
+    "baseCcy": "",
+    "quoteCcy": "",
+    "settleCcy": "BTC",
+    "uly": "BTC-USD",
+    "ctType": "inverse",
+    "ctVal": "100",
+    "ctMult": "1",
+    "ctValCcy": "USD",
+    "expTime": "",
+    "lotSz": "1",
+    "tickSz": "0.1",
+    "state": "live",
+}
+
+
+def test_okx(tmp_path: Path) -> None:
+    spot = {
+        **OKX,
+        "instId": "BTC-USDT",
+        "instType": "SPOT",
+        "baseCcy": "BTC",
+        "quoteCcy": "USDT",
+        "settleCcy": "",
+        "uly": "",
+        "ctType": "",
+        "ctVal": "",
+        "ctMult": "",
+        "ctValCcy": "",
+    }
+    future = {
+        **OKX,
+        "instId": "BTC-USDT-250627",
+        "instType": "FUTURES",
+        "settleCcy": "USDT",
+        "uly": "BTC-USDT",
+        "ctType": "linear",
+        "ctVal": "0.01",
+        "ctValCcy": "BTC",
+        "expTime": "1751011200000",
+        "state": "suspend",
+    }
+    option = {
+        **OKX,
+        "instId": "BTC-USD-250627-100000-C",
+        "instType": "OPTION",
+        "ctType": "",
+        "ctVal": "1",
+        "ctMult": "0.1",
+        "expTime": "1751011200000",
+    }
+    found = read(tmp_path, {"code": "0", "data": [OKX, spot, future, option]})
+    assert (found.exchange, list(found.faults)) == ("okx", [])
+    assert list(found.instruments) == [
+        Instrument(
+            "BTC-USD-SWAP",
+            kind="inverse_perpetual",
+            base="BTC",
+            quote="USD",
+            settlement="BTC",
+            contract_size=D(100),
+            tick_size=D("0.1"),
+            lot_size=D(1),
+            volume_unit="contracts",
+            is_active=True,
+        ),
+        Instrument(
+            "BTC-USDT",
+            kind="spot",
+            base="BTC",
+            quote="USDT",
+            tick_size=D("0.1"),
+            lot_size=D(1),
+            volume_unit="base",
+            is_active=True,
+        ),
+        Instrument(
+            "BTC-USDT-250627",
+            kind="linear_future",
+            base="BTC",
+            quote="USDT",
+            settlement="USDT",
+            contract_size=D("0.01"),
+            tick_size=D("0.1"),
+            lot_size=D(1),
+            expiry=IN_JUNE,
+            volume_unit="contracts",
+            is_active=False,
+        ),
+        Instrument(
+            "BTC-USD-250627-100000-C",
+            kind="option",
+            base="BTC",
+            quote="USD",
+            settlement="BTC",
+            contract_size=D("0.1"),
+            tick_size=D("0.1"),
+            lot_size=D(1),
+            expiry=IN_JUNE,
+            volume_unit="contracts",
+            is_active=True,
+        ),
+    ]
+
+
 @pytest.mark.parametrize(("kind", "told"), [("future_combo", "spread"), ("option_combo", "combo")])
 def test_combinations(tmp_path: Path, kind: str, told: str) -> None:
     assert only(read(tmp_path, [{**DERIBIT, "kind": kind}])).kind == told

@@ -169,6 +169,30 @@ def test_candles_equal_those_of_binance(
         assert (*ohlcv(own), own.trades) == (*candle.ohlcv, candle.trades)
 
 
+@pytest.mark.parametrize(
+    ("symbol", "exchange", "size"),
+    [
+        ("BTCUSD_PERP", "binance-cm", 100),
+        ("ETHUSD_PERP", "binance-cm", 10),
+        ("BTCUSDT", "binance-usdm", None),
+        ("ETHUSDT", "binance-spot", None),
+    ],
+)
+def test_turnover_is_in_the_quote_currency(
+    sampled_connection: psycopg.Connection[Any], symbol: str, exchange: str, size: int | None
+) -> None:
+    start = datetime(2024, 8, 8, tzinfo=UTC)
+    (first, *rest) = queries.candles(symbol, exchange, "1d", start, start + timedelta(2)).fetch(
+        sampled_connection
+    )
+    for candle in (first, *rest):
+        assert candle.turnover is not None
+        assert candle.turnover == (size * candle.volume if size else candle.quote_volume)
+        # and not, for contracts, some ten thousand times that
+        base = candle.turnover / candle.close
+        assert size is None or candle.volume / 1000 < base < candle.volume
+
+
 def test_no_candle_is_wrong(sampled_connection: psycopg.Connection[Any]) -> None:
     assert sampled_connection.execute("SELECT * FROM entasis.check_candles()").fetchall() == []
 
