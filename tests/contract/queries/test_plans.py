@@ -46,6 +46,11 @@ TRADES = """
     ) AS t
     ORDER BY t, m
 """
+# where plain SQL is not seen at once, these are not on record yet
+RECORDED = """
+    SELECT entasis.set_market(m.symbol, m.exchange, '{}')
+    FROM (SELECT DISTINCT symbol, exchange FROM entasis.market_data) AS m
+"""
 QUOTES = """
     INSERT INTO entasis.option_data (
         underlying, expiry_date, strike_price, option_type, timestamp, id, iv, delta
@@ -100,7 +105,7 @@ def filled(server: Server) -> Iterator[psycopg.Connection[Any]]:
             SELECT entasis.ensure_partitions(r, '2024-01-01 00:00+00', '2024-05-01 00:00+00')
             FROM unnest(ARRAY['market_data', 'option_data']) AS r
         """)
-        for rows in (TRADES, QUOTES, PREDICTIONS, PORTFOLIOS):
+        for rows in (TRADES, QUOTES, PREDICTIONS, PORTFOLIOS, RECORDED):
             connection.execute(rows)
         oracle.refresh(connection)
         connection.execute("VACUUM ANALYZE")
