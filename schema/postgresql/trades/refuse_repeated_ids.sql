@@ -19,7 +19,7 @@ BEGIN
     END IF;
 
     FOR market IN
-        SELECT g.*, m.symbol IS NULL AS is_new, m.id_space, m.ids_rise
+        SELECT g.*, m.source IS NULL AS is_new, m.id_space, m.ids_rise
         FROM (
             SELECT n.symbol, n.exchange, min(n.timestamp) AS first_time, max(n.timestamp) AS last_time,
                 min(n.id) AS first_id, max(n.id) AS last_id
@@ -31,7 +31,7 @@ BEGIN
         ORDER BY g.symbol, g.exchange
     LOOP
         IF market.is_new THEN
-            INSERT INTO entasis.markets (
+            INSERT INTO entasis.markets AS m (
                 symbol, exchange, source,
                 kind, base, quote, settlement, contract_size, expiry, volume_unit
             )
@@ -39,7 +39,8 @@ BEGIN
                 market.symbol, market.exchange, 'sql',
                 i.kind, i.base, i.quote, i.settlement, i.contract_size, i.expiry, i.volume_unit
             FROM entasis_internal.known_instrument(market.symbol, market.exchange) AS i
-            ON CONFLICT (symbol, exchange) DO NOTHING;
+            -- a list may have told of it before
+            ON CONFLICT (symbol, exchange) DO UPDATE SET source = 'sql' WHERE m.source IS NULL;
         END IF;
         FOR piece IN
             SELECT unnest(

@@ -3,7 +3,7 @@ CREATE OR REPLACE FUNCTION entasis_internal.record_stored_markets() RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    INSERT INTO entasis.markets (
+    INSERT INTO entasis.markets AS m (
         symbol, exchange, source,
         kind, base, quote, settlement, contract_size, expiry, volume_unit
     )
@@ -26,7 +26,8 @@ BEGIN ATOMIC
     ) AS o
     CROSS JOIN LATERAL entasis_internal.known_instrument(o.symbol, o.exchange) AS i
     ORDER BY o.symbol, o.exchange
-    ON CONFLICT (symbol, exchange) DO NOTHING;
+    -- a list may have told of it before
+    ON CONFLICT (symbol, exchange) DO UPDATE SET source = 'sql' WHERE m.source IS NULL;
 END;
 
 COMMENT ON FUNCTION entasis_internal.record_stored_markets IS

@@ -103,12 +103,16 @@ def test_what_exchanges_document_is_filled_in(
 
 def test_plain_sql_records_what_is_known_too(connection: Connection) -> None:
     make_months(connection)
-    insert_trades(connection, trade(1, symbol="ETHUSD_PERP", exchange="binance-cm"))
+    set_market(connection, "BTC", "x", kind="spot")
+    insert_trades(connection, trade(1, symbol="ETHUSD_PERP", exchange="binance-cm"), trade(1))
     oracle.refresh(connection)
     connection.execute("CALL entasis.maintain()")
     found = market(connection, "ETHUSD_PERP", "binance-cm")
     assert (found["source"], found["volume_unit"]) == ("sql", "contracts")
     assert found["contract_size"] == 10
+    # it was on record before it had trades
+    found = market(connection, "BTC", "x")
+    assert (found["source"], found["kind"]) == ("sql", "spot")
 
 
 def test_what_a_person_set_stays(connection: Connection, tmp_path: Path) -> None:
