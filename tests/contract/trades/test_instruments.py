@@ -23,6 +23,7 @@ from tests.make import NOON, D, insert_trades, trade
 
 pytestmark = pytest.mark.newest_server
 
+NO_SIZE = (None, None, "base")
 AT_EIGHT = datetime(2025, 6, 27, 8, tzinfo=UTC)
 
 
@@ -74,8 +75,25 @@ def market(connection: Connection, symbol: str, exchange: str) -> dict[str, Any]
             *(("ETH", "USDT", "USDT"), None, None, "contracts"),
         ),
         ("okx", "BTC-USDT", "spot", ("BTC", "USDT", None), None, None, "base"),
+        ("deribit", "BTC_USDC-27JUN25-100000-C", "option", ("BTC", "USDC", "USDC"), *NO_SIZE),
+        ("deribit", "XRP_USDC-27JUN25-0d625-P", "option", ("XRP", "USDC", "USDC"), *NO_SIZE),
+        ("deribit", "SOL_USDC-PERPETUAL", "linear_perpetual", ("SOL", "USDC", "USDC"), *NO_SIZE),
+        ("deribit", "BTC_USDC", "spot", ("BTC", "USDC", None), *NO_SIZE),
+        (
+            *("deribit", "BTC-FS-27JUN25_PERP", "spread"),
+            *(("BTC", "USD", "BTC"), None, None, "quote"),
+        ),
+        ("bybit", "BTC-27JUN25-100000-C-USDT", "option", ("BTC", None, None), *NO_SIZE),
+        ("bitmex", "XBTUSD", "inverse_perpetual", ("XBT", "USD", "XBT"), 1, None, "contracts"),
         ("bybit", "BTCUSDT-SPOT", "spot", (None, None, None), None, None, "base"),
         ("bybit", "BTCUSD", "inverse_perpetual", ("BTC", "USD", "BTC"), None, None, "quote"),
+        *(
+            ("deribit", symbol, kind, (symbol[:3], None, None), None, None, None)
+            for symbol, kind in (
+                ("BTC_USDC-FS-27JUN25_PERP", "spread"),
+                ("BTC-CS-27JUN25-90000_100000", "combo"),
+            )
+        ),
         ("my venue", "BTC-USD-SWAP", None, (None, None, None), None, None, None),
     ],
 )

@@ -1,10 +1,10 @@
 -- What exchanges document of their instruments, by the names that they give them:
 -- - Binance: a COIN-M contract is 100 USD for BTC and 10 USD for any other coin, and is told in contracts;
 --   USD-M is told in units of the base. Both deliver at 08:00 UTC of the day in the name.
--- - Deribit: the amount of inverse futures is in USD, of options in units of the base. Combos have a code for
+-- - Deribit: the amount of inverse futures is in USD, of all else in units of the base. Combos have a code for
 --   their form in the middle, FS for the difference of two futures; options and futures have a day there.
 -- - OKX: swaps, futures and options are told in contracts, those quoted in USD are inverse.
--- - Bybit: inverse contracts are told in USD, linear ones in units of the base.
+-- - Bybit: inverse contracts are told in USD, linear ones in units of the base. BitMEX's XBTUSD is 1 USD.
 -- Sizes that change, or differ from coin to coin, are left to the exchange's own list.
 -- What is taken from a name for base, quote and settlement is ASCII, and a day that no month has (0231) counts into the
 -- next: an error here would hold up the trades of the market.
@@ -34,13 +34,33 @@ BEGIN ATOMIC
         ('binance-cm', '^([A-Z0-9]+)(USD)_PERP$', 'inverse_perpetual', 'contracts', 'base', 10),
         ('binance-cm', '^([A-Z0-9]+)(USD)_(\d{6})$', 'inverse_future', 'contracts', 'base', 10),
         ('binance-cm', '^()().', null, 'contracts', null, null),
+        (
+            'binance-european-options', '^([A-Z0-9]+)()-\d{6}-\d+-[CP]$',
+            'option', null, null, null
+        ),
+        ('bitmex', '^(XBT)(USD)$', 'inverse_perpetual', 'contracts', 'base', 1),
         ('bybit', '^()().*-SPOT$', 'spot', 'base', null, null),
         ('bybit', '^([A-Z0-9]+)(USDT)$', 'linear_perpetual', 'base', 'quote', null),
         ('bybit', '^([A-Z0-9]+)(USD)$', 'inverse_perpetual', 'quote', 'base', null),
+        (
+            'bybit', '^([A-Z0-9]+)()-\d+[A-Z]{3}\d\d-\d+-[CP](?:-USDT)?$',
+            'option', 'base', null, null
+        ),
         ('coinbase', '^([A-Z0-9]+)-([A-Z]+)$', 'spot', 'base', null, null),
         ('deribit', '^(BTC|ETH)()-PERPETUAL$', 'inverse_perpetual', 'quote', 'base', null),
         ('deribit', '^(BTC|ETH)()-\d+[A-Z]{3}\d\d$', 'inverse_future', 'quote', 'base', null),
         ('deribit', '^(BTC|ETH)()-\d+[A-Z]{3}\d\d-\d+-[CP]$', 'option', 'base', 'base', null),
+        ('deribit', '^([A-Z0-9]+)_([A-Z]+)$', 'spot', 'base', null, null),
+        ('deribit', '^([A-Z0-9]+)_(USD[TC])-PERPETUAL$', 'linear_perpetual', 'base', 'quote', null),
+        (
+            'deribit', '^([A-Z0-9]+)_(USD[TC])-\d+[A-Z]{3}\d\d$',
+            'linear_future', 'base', 'quote', null
+        ),
+        (
+            'deribit', '^([A-Z0-9]+)_(USD[TC])-\d+[A-Z]{3}\d\d-[0-9d]+-[CP]$',
+            'option', 'base', 'quote', null
+        ),
+        ('deribit', '^(BTC|ETH)()-FS-.', 'spread', 'quote', 'base', null),
         ('deribit', '^([A-Z0-9]+)(?:_[A-Z0-9]+)?()-FS-.', 'spread', null, null, null),
         ('deribit', '^([A-Z0-9]+)(?:_[A-Z0-9]+)?()-[A-Z][A-Z0-9]*-.', 'combo', null, null, null),
         ('kraken', '^([A-Z0-9]+)/([A-Z0-9]+)$', 'spot', 'base', null, null),
@@ -67,7 +87,7 @@ BEGIN ATOMIC
         f.kind,
         nullif(f.parts[1], '') AS base,
         CASE
-            WHEN f.exchange = 'deribit' AND f.kind LIKE 'inverse%' THEN 'USD'
+            WHEN f.exchange = 'deribit' AND f.volume_unit = 'quote' THEN 'USD'
             ELSE nullif(f.parts[2], '')
         END AS quote,
         CASE f.settled_in
