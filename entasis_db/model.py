@@ -1,15 +1,24 @@
-"""One trade and one option quote: what is written, and what queries return.
+"""What is written, and what queries return: trades, option quotes, predictions and positions.
 
-They are named tuples, because they are made by the million: see docs/decisions/0023. Their fields
-are the table's columns in the table's order, and writers sort by the key, which has another one:
-make them with keywords. Rows are equal when all their fields are, whatever the number of trailing
-zeros and whatever the zone of a time.
+Fields are the table's columns in the table's order. Make rows with keywords.
+
+Trades and quotes are named tuples, because they are made by the million: see docs/decisions/0023.
+They are equal when all their fields are, whatever the number of trailing zeros and whatever the
+zone of a time.
+
+Predictions and positions have computed numbers, few of which have a short decimal form. A float is
+taken as the shortest decimal that is read back as the same float, as ``repr`` shows it, and held as
+a Decimal; the writers round what has more decimals than the column, half to even, and count it. Two
+rows are equal when they say the same: ``id`` is the database's own and does not count.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from numbers import Integral, Real
 from typing import Literal, NamedTuple
+from uuid import UUID
 
 OptionType = Literal["call", "put"]
 Side = Literal["buy", "sell"]
@@ -96,3 +105,140 @@ OPTION_KEY: Sequence[str] = (
     "id",
 )
 """The fields of OptionQuote that are the key of option_data, in its order."""
+
+Number = Decimal | float | int
+"""What a number may be given as. Other kinds with an exact text, as numpy's, are taken too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """What a model predicted."""
+
+    id: int | None = field(default=None, compare=False)
+    """Number of the prediction, unique within its symbol. None: it was not read from a database."""
+    model_id: str
+    """Model that made it; 1 to 128 characters."""
+    symbol: str
+    """Instrument that it is about; 1 to 64 characters."""
+    prediction_type: str
+    """What predicted_value is: ``price``, ``return``, ``direction`` or the model's own type."""
+    predicted_value: Decimal
+    """Quote units for price, a fraction for return, above 0 up and below 0 down for direction.
+    Between -1e20 and 1e20; 18 decimals are stored."""
+    confidence: Decimal
+    """The model's own certainty, from 0 to 1, both included; 18 decimals are stored."""
+    timestamp: datetime
+    """When it was made: timezone-aware. In UTC where it was read."""
+    target_time: datetime | None = None
+    """The moment that it is about, never before timestamp. None: none stated."""
+
+    def __init__(
+        self,
+        *,
+        id: int | None = None,  # noqa: A002 - the column's name
+        model_id: str,
+        symbol: str,
+        prediction_type: str,
+        predicted_value: Number,
+        confidence: Number,
+        timestamp: datetime,
+        target_time: datetime | None = None,
+    ) -> None:
+        _fill(
+            self,
+            id=id,
+            model_id=model_id,
+            symbol=symbol,
+            prediction_type=prediction_type,
+            predicted_value=_decimal("predicted_value", predicted_value),
+            confidence=_decimal("confidence", confidence),
+            timestamp=_aware("timestamp", timestamp),
+            target_time=target_time and _aware("target_time", target_time),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionSnapshot:
+    """One position of one user at one moment."""
+
+    id: int | None = field(default=None, compare=False)
+    """Number of the snapshot. None: it was not read from a database."""
+    user_id: UUID
+    """Whose position it is."""
+    asset_type: str
+    """What is held; 1 to 64 characters."""
+    position_size: Decimal
+    """Units held; below 0 for a short position. Between -1e20 and 1e20; 18 decimals are stored."""
+    entry_price: Decimal
+    """Average price paid; quote units for one unit, below 0 where a spread was opened for a credit.
+    Bounds as those of position_size."""
+    current_price: Decimal
+    """Price at the snapshot; quote units for one unit. Bounds as those of position_size."""
+    pnl: Decimal
+    """Profit (above 0) or loss; quote units, as the writer reckons it. Between -1e24 and 1e24; 24
+    decimals are stored."""
+    timestamp: datetime
+    """When the snapshot was taken: timezone-aware. In UTC where it was read."""
+
+    def __init__(
+        self,
+        *,
+        id: int | None = None,  # noqa: A002 - the column's name
+        user_id: UUID,
+        asset_type: str,
+        position_size: Number,
+        entry_price: Number,
+        current_price: Number,
+        pnl: Number,
+        timestamp: datetime,
+    ) -> None:
+        _fill(
+            self,
+            id=id,
+            user_id=user_id,
+            asset_type=asset_type,
+            position_size=_decimal("position_size", position_size),
+            entry_price=_decimal("entry_price", entry_price),
+            current_price=_decimal("current_price", current_price),
+            pnl=_decimal("pnl", pnl),
+            timestamp=_aware("timestamp", timestamp),
+        )
+
+
+def _fill(row: object, **values: object) -> None:
+    for name, value in values.items():
+        object.__setattr__(row, name, value)
+
+
+def _decimal(name: str, number: object) -> Decimal:
+    exact = _exact(name, number)
+    if not exact.is_finite():
+        raise ValueError(
+            f"{name} is {number}, which is no number: nothing was computed, so make no row of it"
+        )
+    return exact
+
+
+def _exact(name: str, number: object) -> Decimal:
+    # float's own repr and int: those of numpy's subclasses and kinds may say more than the number
+    match number:
+        case Decimal():
+            return number
+        case float():
+            return Decimal(float.__repr__(number))
+        case Integral():
+            return Decimal(int(number))
+        case Real():
+            try:
+                return Decimal(str(number))
+            except ArithmeticError:
+                pass
+    raise ValueError(f"{name} is {number!r}: give a Decimal, a float or an int")
+
+
+def _aware(name: str, moment: datetime) -> datetime:
+    if moment.utcoffset() is None:
+        raise ValueError(
+            f"{name} is {moment.isoformat()}, without a time zone: give one, such as tzinfo=UTC"
+        )
+    return moment

@@ -1,4 +1,4 @@
-"""Writing trades and option quotes, from programs and from files.
+"""Writing trades, option quotes, predictions and positions, from programs and from files.
 
 A batch that the client finds clean goes by COPY straight into its table, inside a savepoint. When
 something in it looks wrong, or the server objects, the batch goes through a staging table, where
@@ -21,16 +21,26 @@ from entasis_db.ingest.write import (
     ingest_trades,
     ingest_trades_async,
 )
+from entasis_db.ingest.written import (
+    Conflict,
+    WriteReport,
+    write_positions,
+    write_positions_async,
+    write_predictions,
+    write_predictions_async,
+)
 
 __all__ = [
     "BATCH_ROWS",
     "ArrowReport",
+    "Conflict",
     "IdSpace",
     "IngestReport",
     "Loaded",
     "Refusal",
     "Replaced",
     "TimeUnits",
+    "WriteReport",
     "check_row",
     "ingest_arrow",
     "ingest_options",
@@ -43,4 +53,8 @@ __all__ = [
     "quarantined",
     "replace_trades",
     "retrying",
+    "write_positions",
+    "write_positions_async",
+    "write_predictions",
+    "write_predictions_async",
 ]

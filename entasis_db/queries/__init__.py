@@ -20,14 +20,19 @@ from typing import get_args
 from uuid import UUID
 
 from entasis_db.errors import QueryError
-from entasis_db.model import OptionQuote, OptionType, Side, Trade
+from entasis_db.model import (
+    OptionQuote,
+    OptionType,
+    PositionSnapshot,
+    Prediction,
+    Side,
+    Trade,
+)
 from entasis_db.queries import cache_rules
 from entasis_db.queries.intervals import INTERVALS, Interval
 from entasis_db.queries.rows import (
     Candle,
     Market,
-    PositionSnapshot,
-    Prediction,
     PredictionScore,
     SmilePoint,
 )

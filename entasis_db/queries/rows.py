@@ -1,4 +1,4 @@
-"""The rows that the named queries return, beside the trades and option quotes of model.
+"""The rows that the named queries return, beside those that are written too (model).
 
 Times are timezone-aware and in UTC, numbers are exact (Decimal). Symbols, exchanges and models are
 in the spelling in which they were stored.
@@ -7,7 +7,6 @@ in the spelling in which they were stored.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal
-from uuid import UUID
 
 from entasis_db.model import MarketKind, OptionType, TimeUnit, VolumeUnit
 
@@ -134,28 +133,6 @@ class SmilePoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Prediction:
-    """What a model predicted."""
-
-    id: int
-    """Number of the prediction, unique within its symbol."""
-    model_id: str
-    """Model that made it."""
-    symbol: str
-    """Instrument that it is about."""
-    prediction_type: str
-    """What predicted_value is: ``price``, ``return``, ``direction`` or the model's own type."""
-    predicted_value: Decimal
-    """Quote units for price, a fraction for return, above 0 up and below 0 down for direction."""
-    confidence: Decimal
-    """The model's own certainty, from 0 to 1, both included."""
-    timestamp: datetime
-    """When it was made."""
-    target_time: datetime | None
-    """The moment that it is about, never before timestamp. None: none stated."""
-
-
-@dataclass(frozen=True, slots=True)
 class PredictionScore:
     """What a model predicted, and what then happened on one exchange."""
 
@@ -190,25 +167,3 @@ class PredictionScore:
     hit: bool | None
     """Whether the price moved from base_price to the side that was predicted; no move is a side of
     its own. Decided on exact differences. None: a price is None, or the type is the model's own."""
-
-
-@dataclass(frozen=True, slots=True)
-class PositionSnapshot:
-    """One position of one user at one moment."""
-
-    id: int
-    """Number of the snapshot."""
-    user_id: UUID
-    """Whose position it is."""
-    asset_type: str
-    """What is held."""
-    position_size: Decimal
-    """Units held; below 0 for a short position."""
-    entry_price: Decimal
-    """Average price paid; quote units for one unit."""
-    current_price: Decimal
-    """Price at the snapshot; quote units for one unit."""
-    pnl: Decimal
-    """Profit (above 0) or loss; quote units, as the writer reckons it."""
-    timestamp: datetime
-    """When the snapshot was taken."""

@@ -108,7 +108,8 @@ def text(name: str) -> str:
 def _rows_of(kind: type[Row]) -> BaseRowFactory[Row]:
     """Make rows by position where the fields are the columns in their order: it takes half as long.
 
-    Named tuples and dataclasses list their fields in ``__match_args__``.
+    Named tuples and dataclasses list their fields in ``__match_args__``; what is made with keywords
+    only lists none.
     """
     by_name = class_row(kind)
     make: RowMaker[Row] = getattr(kind, "_make", None) or (lambda values: kind(*values))

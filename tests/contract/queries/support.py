@@ -212,7 +212,14 @@ def prediction(
 ) -> Prediction:
     confidence = Decimal("0.5")
     return Prediction(
-        number, model_id, symbol, prediction_type, value, confidence, timestamp, target_time
+        id=number,
+        model_id=model_id,
+        symbol=symbol,
+        prediction_type=prediction_type,
+        predicted_value=value,
+        confidence=confidence,
+        timestamp=timestamp,
+        target_time=target_time,
     )
 
 
@@ -227,12 +234,12 @@ prices = st.sampled_from([Decimal(p) for p in ("1", "1.000000000001", "3", "7", 
 
 def snapshot(number: int, user: UUID, asset: str, timestamp: datetime) -> PositionSnapshot:
     return PositionSnapshot(
-        number,
-        user,
-        asset,
-        Decimal("-0.5"),
-        Decimal("60000.01"),
-        Decimal(61000 + number),
-        Decimal("-499.995"),
-        timestamp,
+        id=number,
+        user_id=user,
+        asset_type=asset,
+        position_size=Decimal("-0.5"),
+        entry_price=Decimal("60000.01"),
+        current_price=Decimal(61000 + number),
+        pnl=Decimal("-499.995"),
+        timestamp=timestamp,
     )

@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -121,7 +122,9 @@ def test_parameters_and_columns_are_those_of_the_function(
     with seeded.connect() as connection:
         cursor = connection.execute(statement.sql.encode(), statement.params)
         assert cursor.description is not None
-        assert tuple(column.name for column in cursor.description) == statement.row.__match_args__
+        row = statement.row
+        names = [f.name for f in fields(row)] if is_dataclass(row) else list(row.__match_args__)
+        assert [column.name for column in cursor.description] == names
 
 
 # --- any connection ------------------------------------------------------------------------------
