@@ -1,8 +1,8 @@
-"""What is written, and what queries return: trades, option quotes, predictions and positions.
+"""What is written, and what queries return: trades, quotes, candles, predictions and positions.
 
 Fields are the table's columns in the table's order. Make rows with keywords.
 
-Trades and quotes are named tuples, because they are made by the million: see docs/decisions/0023.
+Trades, quotes and candles are named tuples, because they are made by the million: see docs/decisions/0023.
 They are equal when all their fields are, whatever the number of trailing zeros and whatever the
 zone of a time.
 
@@ -92,6 +92,39 @@ class OptionQuote(NamedTuple):
     timestamp: datetime
     """When the quote was made: timezone-aware, kept to the microsecond. Midnight UTC where the
     source gives a date. In UTC where it was read."""
+
+
+CandleInterval = Literal[
+    "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w", "1mo"
+]
+"""How long the candles are that exchanges publish."""
+
+
+class ExchangeCandle(NamedTuple):
+    """A candle as an exchange publishes it (a kline)."""
+
+    symbol: str
+    """The instrument, as in Trade."""
+    exchange: str
+    """The venue, as in Trade."""
+    interval: CandleInterval
+    """How long it is."""
+    bucket: datetime
+    """When it begins: timezone-aware, a whole minute. In UTC where it was read."""
+    open: Decimal
+    """First price; between -1e20 and 1e20, at most 18 decimals."""
+    high: Decimal
+    """Highest price."""
+    low: Decimal
+    """Lowest price."""
+    close: Decimal
+    """Last price."""
+    volume: Decimal
+    """What was traded, from 0; below 1e20, at most 18 decimals."""
+    quote_volume: Decimal | None = None
+    """The same in quote units, as the exchange rounds it. None: it does not state it."""
+    trades: int | None = None
+    """Number of trades. None: the exchange does not state it."""
 
 
 TRADE_KEY: Sequence[str] = ("symbol", "exchange", "timestamp", "id")

@@ -144,6 +144,25 @@ LAYOUTS = {
         ("underlying", "timestamp", "expiry_date", "strike_price", "option_type", "id"),
         ("underlying", "option_type"),
     ),
+    "exchange_candles": Layout(
+        {
+            "symbol": pa.string(),
+            "exchange": pa.string(),
+            "interval": pa.string(),
+            "bucket": _TIME,
+            "open": _PRICE,
+            "high": _PRICE,
+            "low": _PRICE,
+            "close": _PRICE,
+            "volume": _PRICE,
+            "quote_volume": _PRICE,
+            "trades": pa.int64(),
+            "source": pa.string(),
+        },
+        "bucket",
+        ("symbol", "exchange", "interval", "bucket"),
+        ("symbol", "exchange"),
+    ),
     "ohlcv_1m": _CANDLES,
     "ohlcv_1h": _CANDLES,
     "ohlcv_1d": _CANDLES,
@@ -310,7 +329,7 @@ def _texts(layout: Layout, batch: Any) -> Any:
         elif pa.types.is_string(column.type):
             column = pc.fill_null(column, "")
         else:
-            column = pc.cast(pc.cast(column, pa.int64()), pa.string())
+            column = pc.fill_null(pc.cast(pc.cast(column, pa.int64()), pa.string()), "")
         parts.append(column)
     first, second = (batch.column(name) for name in layout.texts)
     parts.append(pc.cast(pc.utf8_length(first), pa.string()))

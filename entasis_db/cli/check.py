@@ -15,6 +15,7 @@ from entasis_db.cli import arguments
 from entasis_db.cli.exit_codes import ExitCode
 from entasis_db.cli.output import fail, note, step, when
 from entasis_db.cli.target import Target
+from entasis_db.exchange_candles import check_exchange_candles
 from entasis_db.ids import IdProblem, check_ids
 
 _DAY = timedelta(days=1)
@@ -23,8 +24,15 @@ _DAY = timedelta(days=1)
 @click.command()
 @arguments.optional_from_time
 @arguments.optional_to_time
+@click.option(
+    "--against",
+    type=click.Choice(["exchange"]),
+    help="Compare the candles with those that exchanges publish instead (entasis load candles).",
+)
 @click.pass_obj
-def check(target: Target, from_time: datetime | None, to_time: datetime | None) -> None:
+def check(
+    target: Target, from_time: datetime | None, to_time: datetime | None, against: str | None
+) -> None:
     """Compare the stored candles with their trades, and trades' ids with one another.
 
     FROM_TIME and TO_TIME are dates or times in UTC; without them, all there is. The exit code is
@@ -32,6 +40,9 @@ def check(target: Target, from_time: datetime | None, to_time: datetime | None) 
     are missing that candles still count.
     """
     arguments.check_range(from_time, to_time)
+    if against is not None:
+        _check_exchange(target, from_time, to_time)
+        return
     with target.connect() as connection:
         found = _differences(connection, from_time, to_time)
         ids = check_ids(connection, from_time, to_time)
@@ -53,6 +64,20 @@ def check(target: Target, from_time: datetime | None, to_time: datetime | None) 
     if said:
         fail(". ".join(said), ExitCode.TRADES_MISSING if missing else ExitCode.CANDLES_DIFFER)
     step("every candle is what its trades say, and every id of an exchange is stored once")
+
+
+def _check_exchange(target: Target, from_time: datetime | None, to_time: datetime | None) -> None:
+    with target.connect() as connection:
+        found = check_exchange_candles(connection, from_time, to_time)
+    for one in found:
+        step(f"{one.exchange} {one.symbol} {one.interval} {when(one.bucket)}: {one.problem}")
+    if found:
+        fail(
+            f"{len(found)} candles differ from those of their exchange: either trades were not "
+            "loaded, or the exchange does not count what it published as trades",
+            ExitCode.CANDLES_DIFFER,
+        )
+    step("every candle that an exchange published and can be compared is what ours say")
 
 
 @click.command()

@@ -16,6 +16,7 @@ from entasis_db.cli.progress import loading
 from entasis_db.cli.root import Group
 from entasis_db.cli.target import Target
 from entasis_db.errors import EntasisError
+from entasis_db.exchange_candles import load_exchange_candles
 from entasis_db.ingest import (
     Loaded,
     Replaced,
@@ -36,7 +37,7 @@ Loader = Callable[[Connection, str, Progress], Loaded]
 
 @click.group(cls=Group)
 def load() -> None:
-    """Load files of trades or option quotes, plain, gzipped or zipped."""
+    """Load files of trades, option quotes or candles, plain, gzipped or zipped."""
 
 
 @load.command()
@@ -116,6 +117,42 @@ def options(target: Target, files: tuple[str, ...], layout: str | None) -> None:
             connection, file, layout=layout, progress=progress
         ),
     )
+
+
+@load.command()
+@click.argument("files", nargs=-1, required=True)
+@click.option("--exchange", help="The venue, for files that do not name it.")
+@click.option("--symbol", help="The instrument, for files that do not name it.")
+@click.option("--interval", help="How long the candles are, for files that do not name it.")
+@click.option("--layout", help="The layout, when it is not to be recognised.")
+@click.option("--replace", is_flag=True, help="Put them in the place of others of their buckets.")
+@click.pass_obj
+def candles(target: Target, /, files: tuple[str, ...], **how: Any) -> None:
+    """Load files of candles that an exchange publishes: Binance's klines, or our own layout.
+
+    They are kept beside our own candles, and nothing reads them unless it is asked to.
+    """
+    left_over = 0
+    failed = False
+    with target.connect() as connection:
+        for file in files:
+            try:
+                report = load_exchange_candles(connection, file, **how)
+            except EntasisError as error:
+                complain(str(error))
+                failed = True
+                continue
+            step(
+                f"{Path(file).name}: {report.inserted} candles stored, {report.already_there} "
+                f"were there already, {report.superseded} took the place of others, "
+                f"{report.quarantined} in quarantine"
+            )
+            left_over += report.quarantined
+    if failed:
+        sys.exit(ExitCode.FAILED)
+    if left_over:
+        note(f"{left_over} candles are in quarantine (entasis.quarantine says why)")
+        sys.exit(ExitCode.LEFT_OVER)
 
 
 def _load_files(target: Target, files: tuple[str, ...], relation: str, loader: Loader) -> None:

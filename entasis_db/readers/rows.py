@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Generic, NamedTuple, NoReturn, TypeVar
 
 from entasis_db.errors import LoadError
-from entasis_db.model import OptionQuote, Trade
+from entasis_db.model import ExchangeCandle, OptionQuote, Trade
 from entasis_db.readers.files import Block, Source
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -64,6 +64,15 @@ class OptionRow(NamedTuple):
     line: int
     """The line's number in the file, from 1."""
     quote: OptionQuote
+    """As the file states it; not yet judged by any rule."""
+
+
+class CandleRow(NamedTuple):
+    """One candle of an exchange's own and where it stands."""
+
+    line: int
+    """The line's number in the file, from 1."""
+    candle: ExchangeCandle
     """As the file states it; not yet judged by any rule."""
 
 
@@ -128,7 +137,7 @@ class Layout:
         return None
 
 
-Row = TypeVar("Row", TradeRow, OptionRow)
+Row = TypeVar("Row", TradeRow, OptionRow, CandleRow)
 Parse = Callable[[int, list[str]], Row]
 """Makes a row of a line's number and fields; raises RowError or OrderError."""
 

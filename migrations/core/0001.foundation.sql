@@ -44,7 +44,8 @@ CREATE TABLE IF NOT EXISTS entasis.keep_periods (
     CONSTRAINT keep_periods_relation_known CHECK (
         relation IN (
             'market_data', 'option_data', 'ohlcv_1m', 'ohlcv_1h', 'ohlcv_1d',
-            'predictions', 'portfolio_status', 'quarantine', 'past_retention', 'maintenance_log'
+            'exchange_candles', 'predictions', 'portfolio_status', 'quarantine', 'past_retention',
+            'maintenance_log'
         )
     ),
     -- subtracting much more than a thousand years may leave the range of timestamps
@@ -64,8 +65,9 @@ INSERT INTO entasis.keep_periods (relation, keep, derived_from) VALUES
 ('ohlcv_1d', '1 year', 'market_data')
 ON CONFLICT (relation) DO NOTHING;
 
--- relations without partitions: kept for ever until a DBA sets a period
+-- kept for ever until a DBA sets a period; all but the first have no partitions
 INSERT INTO entasis.keep_periods (relation) VALUES
+('exchange_candles'),
 ('predictions'), ('portfolio_status'), ('quarantine'), ('past_retention'), ('maintenance_log')
 ON CONFLICT (relation) DO NOTHING;
 
@@ -81,7 +83,7 @@ CREATE TABLE IF NOT EXISTS entasis.floors (
 
 -- the partitioned relations
 INSERT INTO entasis.floors (relation) VALUES
-('market_data'), ('option_data'), ('ohlcv_1m'), ('ohlcv_1h'), ('ohlcv_1d')
+('market_data'), ('option_data'), ('ohlcv_1m'), ('ohlcv_1h'), ('ohlcv_1d'), ('exchange_candles')
 ON CONFLICT (relation) DO NOTHING;
 
 CREATE TABLE IF NOT EXISTS entasis.reopened (

@@ -10,5 +10,5 @@ CREATE TABLE IF NOT EXISTS entasis.floors (
 
 -- the partitioned relations
 INSERT INTO entasis.floors (relation) VALUES
-('market_data'), ('option_data'), ('ohlcv_1m'), ('ohlcv_1h'), ('ohlcv_1d')
+('market_data'), ('option_data'), ('ohlcv_1m'), ('ohlcv_1h'), ('ohlcv_1d'), ('exchange_candles')
 ON CONFLICT (relation) DO NOTHING;

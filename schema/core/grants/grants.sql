@@ -26,6 +26,7 @@ entasis.ohlcv_1d,
 entasis.ohlcv_1w,
 entasis.ohlcv_1mo,
 entasis.mv_ohlcv_1h,
+entasis.exchange_candles,
 entasis.markets,
 entasis.market_coverage,
 entasis.keep_periods,
@@ -60,6 +61,7 @@ TO entasis_reader;
 GRANT INSERT, UPDATE, DELETE ON
 entasis.market_data,
 entasis.option_data,
+entasis.exchange_candles,
 entasis.predictions,
 entasis.portfolio_status
 TO entasis_writer;
@@ -106,14 +108,19 @@ entasis_internal.fill_sides,
 entasis_internal.number_staged_options,
 entasis.stage_options,
 entasis.insert_staged_options,
-entasis_internal.option_fault
+entasis_internal.option_fault,
+entasis.stage_exchange_candles,
+entasis.insert_staged_exchange_candles,
+entasis_internal.exchange_candle_fault,
+entasis_internal.refuse_old_exchange_candle
 TO entasis_writer;
 
 GRANT UPDATE (keep, archived, months_ahead) ON entasis.keep_periods TO entasis_admin;
 GRANT DELETE ON entasis.quarantine, entasis.past_retention, entasis.markets TO entasis_admin;
 GRANT SELECT, INSERT, UPDATE, DELETE ON entasis.user_logins TO entasis_admin;
 GRANT SELECT ON entasis.maintenance_log TO entasis_admin;
-GRANT EXECUTE ON FUNCTION entasis.check_candles, entasis.check_ids, entasis.flush_caches,
+GRANT EXECUTE ON FUNCTION entasis.check_candles, entasis.check_exchange_candles, entasis.check_ids,
+entasis.flush_caches,
 entasis.set_market
 TO entasis_admin;
 GRANT EXECUTE ON PROCEDURE

@@ -5,7 +5,9 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT w.relation, p.partition_oid, p.partition_name
-    FROM (VALUES ('market_data'), ('option_data'), ('ohlcv_1m')) AS w (relation)
+    FROM (
+        VALUES ('market_data'), ('option_data'), ('ohlcv_1m'), ('exchange_candles')
+    ) AS w (relation)
     CROSS JOIN LATERAL entasis_internal.partitions_of(w.relation) AS p
     CROSS JOIN LATERAL _timescaledb_functions.chunk_status(p.partition_oid) AS s (status)
     WHERE p.to_time <= now() - older_than AND s.status & 4 = 0 AND s.status & 11 <> 1

@@ -21,6 +21,9 @@ BEGIN
     ELSIF relation_name = 'option_data' THEN
         time_column := 'timestamp';
         row_text := 'entasis_internal.quote_text(r.underlying, r.expiry_date, r.strike_price, r.option_type, r.timestamp, r.id, r.iv, r.delta, r.gamma, r.theta, r.vega)';
+    ELSIF relation_name = 'exchange_candles' THEN
+        time_column := 'bucket';
+        row_text := 'entasis_internal.exchange_candle_text(r.symbol, r.exchange, r.interval, r.bucket, r.open, r.high, r.low, r.close, r.volume, r.quote_volume, r.trades, r.source)';
     ELSE
         time_column := 'bucket';
         row_text := 'entasis_internal.candle_text(r.symbol, r.exchange, r.bucket, r.open, r.high, r.low, r.close, r.volume, r.quote_volume, r.trades, r.opened_at, r.first_trade_id, r.closed_at, r.last_trade_id)';

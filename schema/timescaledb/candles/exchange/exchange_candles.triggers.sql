@@ -1,0 +1,13 @@
+CREATE OR REPLACE TRIGGER floor_after_insert AFTER INSERT ON entasis.exchange_candles
+REFERENCING NEW TABLE AS new_candles
+FOR EACH STATEMENT EXECUTE FUNCTION entasis_internal.exchange_candles_touched();
+
+CREATE OR REPLACE TRIGGER floor_after_update AFTER UPDATE ON entasis.exchange_candles
+REFERENCING OLD TABLE AS old_candles NEW TABLE AS new_candles
+FOR EACH STATEMENT EXECUTE FUNCTION entasis_internal.exchange_candles_touched();
+
+CREATE OR REPLACE TRIGGER floor_before_delete BEFORE DELETE ON entasis.exchange_candles
+FOR EACH ROW EXECUTE FUNCTION entasis_internal.refuse_exchange_candle_below_floor();
+
+CREATE OR REPLACE TRIGGER refuse_truncate BEFORE TRUNCATE ON entasis.exchange_candles
+FOR EACH STATEMENT EXECUTE FUNCTION entasis_internal.refuse_truncate();
