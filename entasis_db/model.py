@@ -2,7 +2,7 @@
 
 Fields are the table's columns in the table's order. Make rows with keywords.
 
-Trades, quotes and candles are named tuples, because they are made by the million: see docs/decisions/0023.
+Trades, quotes and candles are named tuples, made by the million: see docs/decisions/0023.
 They are equal when all their fields are, whatever the number of trailing zeros and whatever the
 zone of a time.
 

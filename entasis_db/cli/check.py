@@ -69,6 +69,8 @@ def check(
 def _check_exchange(target: Target, from_time: datetime | None, to_time: datetime | None) -> None:
     with target.connect() as connection:
         found = check_exchange_candles(connection, from_time, to_time)
+        if found and _refreshed(connection, from_time, to_time):
+            found = check_exchange_candles(connection, from_time, to_time)
     for one in found:
         step(f"{one.exchange} {one.symbol} {one.interval} {when(one.bucket)}: {one.problem}")
     if found:
@@ -123,14 +125,21 @@ def _differences(
 ) -> list[CandleDifference]:
     """Ask once more after a refresh: what was just deleted is not missing."""
     found = check_candles(connection, from_time, to_time)
-    if found:
-        try:
-            refresh_candles(connection, from_time, to_time)
-        except psycopg.errors.ObjectNotInPrerequisiteState as error:
-            note(f"candles may lag behind their trades: {error.diag.message_primary}")
-        else:
-            found = check_candles(connection, from_time, to_time)
+    if found and _refreshed(connection, from_time, to_time):
+        found = check_candles(connection, from_time, to_time)
     return found
+
+
+def _refreshed(
+    connection: psycopg.Connection[Any], from_time: datetime | None, to_time: datetime | None
+) -> bool:
+    """Refresh candles; answer False, and say why, where that cannot be."""
+    try:
+        refresh_candles(connection, from_time, to_time)
+    except psycopg.errors.ObjectNotInPrerequisiteState as error:
+        note(f"candles may lag behind their trades: {error.diag.message_primary}")
+        return False
+    return True
 
 
 def _id_problem(one: IdProblem) -> str:

@@ -55,8 +55,9 @@ def floors(connection: Connection) -> dict[str, datetime]:
     return {
         relation: floor.astimezone(UTC)
         for relation, floor in connection.execute(
-            "SELECT relation, CASE WHEN isfinite(floor) THEN floor ELSE %s END FROM entasis.floors",
-            [FOREVER],
+            "SELECT relation, CASE WHEN isfinite(floor) THEN floor ELSE %s END FROM entasis.floors"
+            " WHERE relation = ANY (%s)",
+            [FOREVER, list(RELATIONS)],
         )
     }
 
