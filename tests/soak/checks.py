@@ -176,6 +176,8 @@ def check_derived_candles(model: Model, state: State, level: str) -> None:
 def check_archives(state: State, reader: Reader) -> None:
     """After a run of the archive, what is past its keep period and still stored is archived so."""
     for archive in state.archives:
+        if not state.archived[archive.relation]:
+            continue
         start, end = archive.range
         limit = state.keep_from[archive.relation]
         if archive.range not in state.partitions[archive.relation] or not limit or end > limit:
