@@ -207,14 +207,16 @@ class Model:
         trades = [row.trade() for row in rows_of(rows)]
         if not trades:
             return "ok"
-        if fault := self._needs_partitions([t.timestamp for t in trades]):
-            return fault
         keys = [(t.symbol, t.exchange, t.timestamp, t.id) for t in trades]
         taken = [k for k in keys if k in self.trades and self.facts.is_live(k[2])]
-        if how == "plain" and (taken or len(set(keys)) < len(keys)):
-            return UNIQUE
-        if how == "update" and len(set(keys)) < len(keys):
-            return "CardinalityViolation"
+        # the first row that cannot be stored says why
+        for n, key in enumerate(keys):
+            if fault := self._needs_partitions([key[2]]):
+                return fault
+            if how == "plain" and (key in taken or key in keys[:n]):
+                return UNIQUE
+            if how == "update" and key in keys[:n]:
+                return "CardinalityViolation"
         fresh: dict[TradeKey, Values] = {}
         written: dict[TradeKey, Values] = {}
         for key, t in zip(keys, trades, strict=True):
