@@ -259,44 +259,9 @@ OKX = {
 }
 
 
-def test_okx(tmp_path: Path) -> None:
-    spot = {
-        **OKX,
-        "instId": "BTC-USDT",
-        "instType": "SPOT",
-        "baseCcy": "BTC",
-        "quoteCcy": "USDT",
-        "settleCcy": "",
-        "uly": "",
-        "ctType": "",
-        "ctVal": "",
-        "ctMult": "",
-        "ctValCcy": "",
-    }
-    future = {
-        **OKX,
-        "instId": "BTC-USDT-250627",
-        "instType": "FUTURES",
-        "settleCcy": "USDT",
-        "uly": "BTC-USDT",
-        "ctType": "linear",
-        "ctVal": "0.01",
-        "ctValCcy": "BTC",
-        "expTime": "1751011200000",
-        "state": "suspend",
-    }
-    option = {
-        **OKX,
-        "instId": "BTC-USD-250627-100000-C",
-        "instType": "OPTION",
-        "ctType": "",
-        "ctVal": "1",
-        "ctMult": "0.1",
-        "expTime": "1751011200000",
-    }
-    found = read(tmp_path, {"code": "0", "data": [OKX, spot, future, option]})
-    assert (found.exchange, list(found.faults)) == ("okx", [])
-    assert list(found.instruments) == [
+OKX_CASES = [
+    (
+        {},
         Instrument(
             "BTC-USD-SWAP",
             kind="inverse_perpetual",
@@ -309,6 +274,15 @@ def test_okx(tmp_path: Path) -> None:
             volume_unit="contracts",
             is_active=True,
         ),
+    ),
+    (
+        {
+            "instId": "BTC-USDT",
+            "instType": "SPOT",
+            "baseCcy": "BTC",
+            "quoteCcy": "USDT",
+            **dict.fromkeys(("settleCcy", "uly", "ctType", "ctVal", "ctMult", "ctValCcy"), ""),
+        },
         Instrument(
             "BTC-USDT",
             kind="spot",
@@ -319,6 +293,19 @@ def test_okx(tmp_path: Path) -> None:
             volume_unit="base",
             is_active=True,
         ),
+    ),
+    (
+        {
+            "instId": "BTC-USDT-250627",
+            "instType": "FUTURES",
+            "settleCcy": "USDT",
+            "uly": "BTC-USDT",
+            "ctType": "linear",
+            "ctVal": "0.01",
+            "ctValCcy": "BTC",
+            "expTime": "1751011200000",
+            "state": "suspend",
+        },
         Instrument(
             "BTC-USDT-250627",
             kind="linear_future",
@@ -332,6 +319,16 @@ def test_okx(tmp_path: Path) -> None:
             volume_unit="contracts",
             is_active=False,
         ),
+    ),
+    (
+        {
+            "instId": "BTC-USD-250627-100000-C",
+            "instType": "OPTION",
+            "ctType": "",
+            "ctVal": "1",
+            "ctMult": "0.1",
+            "expTime": "1751011200000",
+        },
         Instrument(
             "BTC-USD-250627-100000-C",
             kind="option",
@@ -345,7 +342,15 @@ def test_okx(tmp_path: Path) -> None:
             volume_unit="contracts",
             is_active=True,
         ),
-    ]
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "expected"), OKX_CASES)
+def test_okx(tmp_path: Path, changes: dict[str, str], expected: Instrument) -> None:
+    found = read(tmp_path, {"code": "0", "data": [{**OKX, **changes}]})
+    assert found.exchange == "okx"
+    assert only(found) == expected
 
 
 @pytest.mark.parametrize(("kind", "told"), [("future_combo", "spread"), ("option_combo", "combo")])
