@@ -45,6 +45,10 @@ class QueryError(EntasisError):
     """A named query was asked for something that does not exist."""
 
 
+class IdentityError(EntasisError):
+    """A session cannot act for a user."""
+
+
 class ArchiveError(EntasisError):
     """A range could not be archived, or not be restored. What is in the database stays there."""
 

@@ -18,6 +18,7 @@ MODULES = (
     "entasis_db.model",
     "entasis_db.queries",
     "entasis_db.ingest",
+    "entasis_db.acting",
     "entasis_db.live",
     "entasis_db.live.cryptofeed",
     "entasis_db.cache",

@@ -287,8 +287,9 @@ def prediction_scores(
 def portfolio(user_id: UUID) -> Statement[PositionSnapshot]:
     """Newest snapshot of each position of one user, ordered by asset_type.
 
-    A position that was closed stays, with its last size. Row-level security applies: for a user
-    whom the session may not see there are no rows, and no error.
+    A position that was closed stays, with its last size. Row-level security applies: for
+    another user than the one that the session acts for there are no rows, and where it acts for
+    nobody psycopg's InsufficientPrivilege is raised: see acting_for.
     """
     return statement("portfolio", PositionSnapshot, user_id=user_id)
 
@@ -298,8 +299,7 @@ def pnl_history(
 ) -> Statement[PositionSnapshot]:
     """Every snapshot of one user in [from_time, to_time), ordered by (timestamp, id).
 
-    Row-level security applies: for a user whom the session may not see there are no rows, and no
-    error.
+    Row-level security applies, as in portfolio.
     """
     _check_range(from_time, to_time)
     return statement(

@@ -39,6 +39,8 @@ TO entasis_reader;
 
 GRANT EXECUTE ON FUNCTION
 entasis.acting_user_id,
+entasis.act_for,
+entasis_internal.acting_user_or_error,
 entasis.keep_from,
 entasis.candle_step,
 entasis.candle_bucket,

@@ -1,15 +1,19 @@
 """Row-level security: whose positions a login sees and writes, proved with logins of their own."""
 
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 from psycopg import sql
 
+from entasis_db import queries
 from tests.conftest import Login
 from tests.db import Connection
+from tests.make import NOON
 
 ADA, BOB = uuid4(), uuid4()
+DAY = timedelta(days=1)
 
 
 @pytest.fixture
@@ -74,22 +78,74 @@ def test_a_mapped_writer_writes_only_its_own(positions: Connection, login: Login
     assert seen(positions) == {BOB}
 
 
-def test_a_login_that_is_nobody_sees_nothing(positions: Connection, login: Login) -> None:
+def refused(connection: Connection, statement: str, *parameters: object) -> None:
+    """See a statement refused because the session acts for nobody."""
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="acts for nobody") as caught:
+        connection.execute(statement.encode(), parameters)
+    assert "entasis.act_for(user_id)" in (caught.value.diag.message_hint or "")
+
+
+READ = "SELECT user_id FROM entasis.portfolio_status"
+
+
+def test_a_login_that_is_nobody_gets_an_error(positions: Connection, login: Login) -> None:
     for role in ("entasis_reader", "entasis_writer"):
         nobody = login(role)
-        assert seen(nobody) == set()
+        refused(nobody, READ)
+        # only a trusted service says whom it acts for
         nobody.execute("SELECT set_config('entasis.user_id', %s, false)", [str(BOB)])
-        assert seen(nobody) == set()
+        refused(nobody, READ)
+    refused(nobody, "DELETE FROM entasis.portfolio_status")
+    refused(nobody, "UPDATE entasis.portfolio_status SET pnl = 0")
+    refused(
+        nobody,
+        "INSERT INTO entasis.portfolio_status (user_id, asset_type, position_size, entry_price,"
+        " current_price, pnl, timestamp) VALUES (%s, 'SOL', 1, 1, 1, 0, now())",
+        BOB,
+    )
+    assert seen(positions) == {ADA, BOB}
+
+
+@pytest.mark.parametrize("indexes", [True, False])
+def test_the_error_comes_before_the_table_is_read(
+    connection: Connection, login: Login, indexes: bool
+) -> None:
+    """No row is found, so that none would ask whose it is."""
+    nobody = login("entasis_reader")
+    connection.execute("VACUUM entasis.portfolio_status")
+    if not indexes:
+        nobody.execute("SET enable_indexscan = off")
+        nobody.execute("SET enable_bitmapscan = off")
+        nobody.execute("SET enable_indexonlyscan = off")
+    refused(nobody, f"{READ} WHERE user_id = %s", ADA)
+    for statement in (queries.portfolio(ADA), queries.pnl_history(ADA, NOON, NOON + DAY)):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="acts for nobody"):
+            statement.fetch(nobody)
+
+
+def test_who_bypasses_policies_needs_nobody(positions: Connection, login: Login) -> None:
+    """Superusers, logins with BYPASSRLS, and administrators as such."""
+    assert seen(positions) == {ADA, BOB}
+    dumper = login("entasis_reader")
+    refused(dumper, READ)
+    name = sql.Identifier(dumper.info.user)
+    positions.execute(sql.SQL("ALTER ROLE {} BYPASSRLS").format(name))
+    assert seen(dumper) == {ADA, BOB}
+    admin = login("entasis_admin")
+    assert seen(admin) == {ADA, BOB}
+    # an administrator who reads as somebody else reads what that role may
+    admin.execute("SET ROLE entasis_reader")
+    refused(admin, READ)
 
 
 def test_a_trusted_service_says_whom_it_acts_for(positions: Connection, login: Login) -> None:
     service = login("entasis_reader", "entasis_service")
-    assert seen(service) == set()
+    refused(service, READ)
     with service.transaction():
         service.execute("SELECT set_config('entasis.user_id', %s, true)", [str(ADA)])
         assert seen(service) == {ADA}
     # SET LOCAL ends with the transaction: a pooled connection carries nobody over
-    assert seen(service) == set()
+    refused(service, READ)
     with pytest.raises(psycopg.errors.InvalidTextRepresentation), service.transaction():
         service.execute("SET LOCAL entasis.user_id = 'not a uuid'")
         seen(service)
