@@ -1,6 +1,7 @@
 """What is written, and what queries return: trades, quotes, candles, predictions and positions.
 
-Fields are the table's columns in the table's order. Make rows with keywords.
+Fields are the table's columns in the table's order, but those of a quote that must be given come
+first. Make rows with keywords.
 
 Trades, quotes and candles are named tuples, made by the million: see docs/decisions/0023.
 They are equal when all their fields are, whatever the number of trailing zeros and whatever the
@@ -64,12 +65,13 @@ class Trade(NamedTuple):
 
 
 class OptionQuote(NamedTuple):
-    """One quote of one option contract."""
+    """One quote of one option contract: which and when, and what the source tells of it.
 
-    id: int | None
-    """Tells quotes of one contract at one timestamp apart: the source's, or their ordinal among
-    those that differ. None: the source has none, and it is given when the quote is stored; never
-    where it was read."""
+    Volatilities and greeks are computed by models: where they are written, they are rounded half to
+    even to 18 decimals, and become None when they are no number or out of bounds; IngestReport
+    counts both. Prices and open interest are kept exactly, or the quote is refused.
+    """
+
     underlying: str
     """What the option is on; 1 to 64 characters, as the symbol of a trade."""
     strike_price: Decimal
@@ -78,20 +80,44 @@ class OptionQuote(NamedTuple):
     """When the contract expires: timezone-aware. Midnight UTC where the source gives a date."""
     option_type: OptionType
     """``call`` or ``put``."""
-    iv: Decimal | None
-    """Implied volatility, a fraction per year (0.65, never 65). None: the source gave none."""
-    delta: Decimal | None
-    """Change of the option's price per unit of the underlying's price. None: none given."""
-    gamma: Decimal | None
-    """Change of delta per unit of the underlying's price. None: none given."""
-    theta: Decimal | None
-    """Change of the option's price per day, as the source states it. None: none given."""
-    vega: Decimal | None
-    """Change of the option's price per point of volatility, as the source states it. None: none
-    given."""
     timestamp: datetime
     """When the quote was made: timezone-aware, kept to the microsecond. Midnight UTC where the
     source gives a date. In UTC where it was read."""
+    id: int | None = None
+    """Tells quotes of one contract at one timestamp apart: the source's, or their ordinal among
+    those that differ. None: the source has none, and it is given when the quote is stored; never
+    where it was read."""
+    iv: Decimal | None = None
+    """Implied volatility of the mark price, or the only one: a fraction per year (0.65, never 65);
+    from 0 to below 1e6. None, here and below: the source gave none, or one that is not stored."""
+    delta: Decimal | None = None
+    """Change of the option's price per unit of the underlying's price; between -1e12 and 1e12, as
+    the other greeks."""
+    gamma: Decimal | None = None
+    """Change of delta per unit of the underlying's price."""
+    theta: Decimal | None = None
+    """Change of the option's price per day, as the source states it."""
+    vega: Decimal | None = None
+    """Change of the option's price per point of volatility, as the source states it."""
+    bid_price: Decimal | None = None
+    """Best bid for one unit of the option, as sent, in the units that the venue quotes in:
+    Deribit's contracts settled in the coin are quoted in the underlying (0.07 BTC), others in quote
+    units. From 0 to below 1e20, at most 18 decimals, as the other prices."""
+    ask_price: Decimal | None = None
+    """Best ask; units as of bid_price."""
+    mark_price: Decimal | None = None
+    """What the venue takes the option to be worth; units as of bid_price."""
+    bid_iv: Decimal | None = None
+    """Implied volatility of the best bid; as iv."""
+    ask_iv: Decimal | None = None
+    """Implied volatility of the best ask; as iv."""
+    underlying_price: Decimal | None = None
+    """Price of what the option is on; quote units for one unit of the underlying."""
+    open_interest: Decimal | None = None
+    """How much of the contract is open, in the venue's contracts; from 0 to below 1e20, at most 18
+    decimals."""
+    rho: Decimal | None = None
+    """Change of the option's price per point of the interest rate, as the source states it."""
 
 
 CandleInterval = Literal[

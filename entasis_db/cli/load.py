@@ -221,6 +221,16 @@ def _summarise(connection: Connection, relation: str, loaded: Loaded) -> None:
         + (f", {report.past_retention} past retention" if report.past_retention else "")
     )
     _tell_of_times(loaded.truncated_nanoseconds, report.past_keep)
+    if report.rounded:
+        step(
+            f"  {report.rounded} computed values (volatilities, greeks) had more than 18 decimals: "
+            "they were rounded half to even"
+        )
+    if report.nulled:
+        step(
+            f"  {report.nulled} values were no numbers, or no volatility or greek can be so: they "
+            "are NULL"
+        )
     if report.past_retention:
         step(
             f"  {report.past_retention} rows lie below the floor of {relation} and were not "

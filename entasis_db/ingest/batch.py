@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import InvalidOperation
 from functools import cached_property
 from itertools import count, groupby, islice
-from operator import itemgetter, lt
+from operator import attrgetter, itemgetter, lt
 from typing import Any, Generic
 
 from entasis_db.ingest.checks import check_row, storable, unstageable
@@ -14,12 +14,14 @@ from entasis_db.ingest.copy_text import fields_text
 from entasis_db.ingest.id_spaces import Market, MarketBatch
 from entasis_db.ingest.limits import INT64, time_bounds
 from entasis_db.ingest.quarantine import Refusal
+from entasis_db.ingest.report import IngestReport
 from entasis_db.ingest.targets import Row, Target
 from entasis_db.model import TimeUnit, Trade
 
 _CHUNK = 2000  # rows of one call into the driver
 _market_of = itemgetter(Trade._fields.index("symbol"), Trade._fields.index("exchange"))
 _id_of = itemgetter(Trade._fields.index("id"))
+_number_of = attrgetter("id")  # of a trade or a quote
 
 UNKNOWN = MarketBatch(None, None, None, None, rising=False)
 """Of trades that SQL shall judge: some are not what they should be."""
@@ -35,6 +37,8 @@ class Batch(ABC):
     target: Target[Any]
     refusals: Sequence[Refusal]
     """Rows that were lost to the reader, and go to quarantine with the others' transaction."""
+    prepared = IngestReport()
+    """How many values of the rows were changed to be stored."""
     time_unit: TimeUnit | None = None
     """The unit in which the rows' source states times; None: it does not say."""
 
@@ -84,7 +88,8 @@ class RowBatch(Batch, Generic[Row]):
             raise ValueError(f"{len(lines)} lines are given for {len(rows)} rows")
         self.target: Target[Row] = target
         self.refusals = refusals
-        self._rows: Sequence[Row] = rows
+        prepared, self.prepared = target.prepare(rows)
+        self._rows: Sequence[Row] = prepared
         self._lines = lines
 
     def __len__(self) -> int:
@@ -139,7 +144,7 @@ class RowBatch(Batch, Generic[Row]):
         lines = self._lines if self._lines is not None else count(1)
         for line, row in zip(lines, self._rows, strict=False):
             # whoever numbers quotes there is SQL
-            text = None if _id_of(row) is None else write(row)
+            text = None if _number_of(row) is None else write(row)
             if text is None:
                 check_row(row)
                 if fault := unstageable(row):

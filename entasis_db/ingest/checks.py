@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from entasis_db.ingest.limits import ABSURD_EXPONENT, INT64, is_text
-from entasis_db.model import OptionQuote, Trade
+from entasis_db.model import OPTION_KEY, OptionQuote, Trade
 
 _MUST_BE: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("symbol", "exchange", "underlying", "option_type"), (str,)),
@@ -12,7 +12,8 @@ _MUST_BE: dict[str, tuple[type, ...]] = {
     "id": (int,),
     **dict.fromkeys(("price", "volume", "strike_price"), (Decimal,)),
     "side": (str, type(None)),
-    **dict.fromkeys(("iv", "delta", "gamma", "theta", "vega"), (Decimal, type(None))),
+    # after the key, a quote has nothing but numbers that may be missing
+    **dict.fromkeys(OptionQuote._fields[len(OPTION_KEY) :], (Decimal, type(None))),
 }
 
 

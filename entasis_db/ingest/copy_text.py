@@ -8,10 +8,7 @@ from operator import itemgetter
 from entasis_db.ingest.checks import check_row, unstageable
 from entasis_db.ingest.limits import (
     ABSURD_EXPONENT,
-    GREEK_DECIMALS,
-    GREEK_LIMIT,
     INT64,
-    IV_LIMIT,
     PRICE_DECIMALS,
     PRICE_LIMIT,
     STRIKE_DECIMALS,
@@ -84,8 +81,9 @@ def trade_writer() -> Callable[[Trade], str | None]:
 def option_writer() -> Callable[[OptionQuote], str | None]:
     """Return a function that writes a quote for COPY if the table surely takes it, else None.
 
-    A quote without an id gets 0, if the one before it is of another contract or time: of several,
-    SQL shall see which differ. If some 0 is stored already, COPY fails.
+    Its volatilities and greeks are what round_quotes() made of them. A quote without an id gets 0,
+    if the one before it is of another contract or time: of several, SQL shall see which differ. If
+    some 0 is stored already, COPY fails.
     """
     first, latest = time_bounds()
     before: OptionQuote | None = None
@@ -98,7 +96,13 @@ def option_writer() -> Callable[[OptionQuote], str | None]:
             if before is not None and _key(before) == _key(quote):
                 return None
         before = quote
-        greeks = (quote.iv, quote.delta, quote.gamma, quote.theta, quote.vega)
+        exact = (
+            quote.bid_price,
+            quote.ask_price,
+            quote.mark_price,
+            quote.underlying_price,
+            quote.open_interest,
+        )
         if (
             is_name(quote.underlying)
             and quote.option_type in ("call", "put")
@@ -112,12 +116,11 @@ def option_writer() -> Callable[[OptionQuote], str | None]:
                 value is None
                 or (
                     value.is_finite()
-                    and -GREEK_LIMIT < value < GREEK_LIMIT
-                    and is_exact(_plain(value), GREEK_DECIMALS)
+                    and _ZERO <= value < PRICE_LIMIT
+                    and is_exact(_plain(value), PRICE_DECIMALS)
                 )
-                for value in greeks
+                for value in exact
             )
-            and (quote.iv is None or _ZERO <= quote.iv < IV_LIMIT)
         ):
             return fields_text(quote)
         return None

@@ -21,6 +21,13 @@ class IngestReport:
     """Of the rows stored, now or before, those past their keep period: maintenance drops the months
     that wholly are."""
 
+    rounded: int = 0
+    """Values that a model computed (volatilities, greeks) and that had more decimals than are
+    stored: they were rounded half to even. Of all rows given, whatever became of them."""
+    nulled: int = 0
+    """Values that are stored as NULL because they are no number (NaN, infinite), or, if computed,
+    because they are out of bounds, as a volatility below 0. Of all rows given."""
+
     def __add__(self, other: "IngestReport") -> "IngestReport":
         """Return the sum of two reports."""
         return IngestReport(
@@ -29,4 +36,6 @@ class IngestReport:
             self.quarantined + other.quarantined,
             self.past_retention + other.past_retention,
             self.past_keep + other.past_keep,
+            self.rounded + other.rounded,
+            self.nulled + other.nulled,
         )

@@ -82,7 +82,7 @@ def write(
     ``id_space``, option quotes none.
     """
     target = batch.target
-    report = IngestReport(quarantined=len(batch.refusals))
+    report = IngestReport(quarantined=len(batch.refusals)) + batch.prepared
     if batch.refusals:
         yield ForEach(QUARANTINE, quarantine_rows(target.relation, batch.refusals, source))
     if not len(batch):

@@ -1,16 +1,22 @@
 """The relations that batches go into, with the statements that each takes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
 from psycopg import sql
 
+from entasis_db.ingest.computed import round_quotes
 from entasis_db.ingest.copy_text import option_writer, trade_writer
+from entasis_db.ingest.report import IngestReport
 from entasis_db.model import OPTION_KEY, TRADE_KEY, OptionQuote, Trade
 
 Row = TypeVar("Row", Trade, OptionQuote)
+
+
+def _unchanged(rows: Sequence[Row]) -> tuple[Sequence[Row], IngestReport]:
+    return rows, IngestReport()
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,8 @@ class Target(Generic[Row]):
     """Writers that lock in one order do not deadlock."""
     writer: Callable[[], Callable[[Row], str | None]]
     """Makes what writes a row for COPY if the table will surely take it; None for any other."""
+    prepare: Callable[[Sequence[Row]], tuple[Sequence[Row], IngestReport]] = _unchanged
+    """Makes rows into what is stored, and counts what that changed."""
 
 
 TRADES: Target[Trade] = Target(
@@ -49,18 +57,21 @@ TRADES: Target[Trade] = Target(
 OPTIONS: Target[OptionQuote] = Target(
     relation="option_data",
     copy=sql.SQL(
-        "COPY entasis.option_data (id, underlying, strike_price, expiry_date, option_type, iv,"
-        " delta, gamma, theta, vega, timestamp) FROM STDIN"
+        "COPY entasis.option_data (underlying, strike_price, expiry_date, option_type, timestamp,"
+        " id, iv, delta, gamma, theta, vega, bid_price, ask_price, mark_price, bid_iv, ask_iv,"
+        " underlying_price, open_interest, rho) FROM STDIN"
     ),
     stage=sql.SQL("SELECT entasis.stage_options()"),
     copy_staged=sql.SQL(
-        "COPY pg_temp.entasis_staged_options (line, id, underlying, strike_price, expiry_date,"
-        " option_type, iv, delta, gamma, theta, vega, timestamp) FROM STDIN"
+        "COPY pg_temp.entasis_staged_options (line, underlying, strike_price, expiry_date,"
+        " option_type, timestamp, id, iv, delta, gamma, theta, vega, bid_price, ask_price,"
+        " mark_price, bid_iv, ask_iv, underlying_price, open_interest, rho) FROM STDIN"
     ),
     insert_staged=sql.SQL(
-        "SELECT inserted, already_there, quarantined, past_retention, past_keep"
+        "SELECT inserted, already_there, quarantined, past_retention, past_keep, rounded, nulled"
         " FROM entasis.insert_staged_options(%s)"
     ),
     key=itemgetter(*map(OptionQuote._fields.index, OPTION_KEY)),
     writer=option_writer,
+    prepare=round_quotes,
 )

@@ -96,6 +96,8 @@ class Batching:
             quarantined=self._report.quarantined,
             past_retention=self._report.past_retention,
             past_keep=self._report.past_keep,
+            rounded=self._report.rounded,
+            nulled=self._report.nulled,
             lag=timedelta(seconds=lag),
             retries=self.retries,
             last_error=self.last_error,

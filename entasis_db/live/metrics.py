@@ -23,6 +23,10 @@ class WriterMetrics:
     past_keep: int
     """Of the rows stored, those past their keep period: maintenance drops the months that wholly
     are."""
+    rounded: int
+    """Computed values (volatilities, greeks) that were rounded to the decimals that are stored."""
+    nulled: int
+    """Values that are NULL because they were no number, or, if computed, out of bounds."""
     lag: timedelta
     """How long ago the oldest queued row was accepted; zero when none is queued."""
     retries: int

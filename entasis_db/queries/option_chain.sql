@@ -50,17 +50,25 @@ WITH RECURSIVE contracts AS (
 )
 
 SELECT
-    q.id,
     q.underlying,
     q.strike_price,
     q.expiry_date,
     q.option_type,
+    q.timestamp,
+    q.id,
     q.iv,
     q.delta,
     q.gamma,
     q.theta,
     q.vega,
-    q.timestamp
+    q.bid_price,
+    q.ask_price,
+    q.mark_price,
+    q.bid_iv,
+    q.ask_iv,
+    q.underlying_price,
+    q.open_interest,
+    q.rho
 FROM contracts AS c
 CROSS JOIN
     LATERAL (

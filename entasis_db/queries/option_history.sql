@@ -1,17 +1,25 @@
 -- The quotes of one contract in [from_time, to_time), in order of time: how its implied volatility and
 -- its greeks moved.
 SELECT
-    o.id,
     o.underlying,
     o.strike_price,
     o.expiry_date,
     o.option_type,
+    o.timestamp,
+    o.id,
     o.iv,
     o.delta,
     o.gamma,
     o.theta,
     o.vega,
-    o.timestamp
+    o.bid_price,
+    o.ask_price,
+    o.mark_price,
+    o.bid_iv,
+    o.ask_iv,
+    o.underlying_price,
+    o.open_interest,
+    o.rho
 FROM entasis.option_data AS o
 WHERE
     o.underlying = %(underlying)s::text

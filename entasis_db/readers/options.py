@@ -26,7 +26,7 @@ LAYOUTS = (
             "recv,instrument_name,timestamp,mark_iv,bid_iv,ask_iv,mark_price,underlying_price,"
             "open_interest,vega,theta,rho,gamma,delta",
         ),
-        (2, 3, 9, 10, 12, 13),
+        tuple(range(2, 14)),
     ),
     Layout(
         "options-backtester",
@@ -34,7 +34,7 @@ LAYOUTS = (
             "underlying,underlying_last,optionroot,type,expiration,quotedate,strike,last,bid,ask,"
             "volume,openinterest,impliedvol,delta,gamma,theta,vega,optionalias",
         ),
-        (4, 5, 6, 12, 13, 14, 15, 16),
+        (1, 4, 5, 6, 8, 9, 11, 12, 13, 14, 15, 16),
     ),
 )
 
@@ -73,7 +73,7 @@ class OptionReader(Reader[OptionRow]):
 
     A quote has no id: it is numbered when it is stored, after those of the same contract and time
     that are stored already. Implied volatility is a fraction, whatever the file states. An empty
-    volatility or greek is None; NaN stays NaN.
+    number is None; NaN stays NaN.
 
     Where a file states dates only (options-backtester), they are midnight UTC: no hour of the day
     is invented, neither for the quote nor for the expiry.
@@ -81,7 +81,7 @@ class OptionReader(Reader[OptionRow]):
 
     def _parser(self, _: Ordinals) -> Parse[OptionRow]:
         def deribit(line: int, fields: list[str]) -> OptionRow:
-            _, name, stamp, iv, _, _, _, _, _, vega, theta, _, gamma, delta = fields
+            _, name, stamp, *numbers = fields
             contract = deribit_contract(name)
             try:
                 microseconds = int(stamp) * 1000
@@ -90,16 +90,24 @@ class OptionReader(Reader[OptionRow]):
                     "timestamp", f"{stamp!r} is not a number of milliseconds since 1970"
                 ) from None
             timestamp = utc(microseconds)
-            percent = _number_or_none(iv)
+            iv, bid_iv, ask_iv = map(_fraction_or_none, numbers[:3])
+            mark, underlying, interest, vega, theta, rho, gamma, delta = map(
+                _number_or_none, numbers[3:]
+            )
             quote = OptionQuote(
-                None,
                 *contract,
-                None if percent is None else percent.scaleb(-2, _EXACT),
-                _number_or_none(delta),
-                _number_or_none(gamma),
-                _number_or_none(theta),
-                _number_or_none(vega),
                 timestamp,
+                iv=iv,
+                delta=delta,
+                gamma=gamma,
+                theta=theta,
+                vega=vega,
+                mark_price=mark,
+                bid_iv=bid_iv,
+                ask_iv=ask_iv,
+                underlying_price=underlying,
+                open_interest=interest,
+                rho=rho,
             )
             return OptionRow(line, quote)
 
@@ -113,7 +121,19 @@ class OptionReader(Reader[OptionRow]):
             contract = Contract(underlying, decimal_of(strike), _midnight(expiration), known_type)
             timestamp = _midnight(quotedate)
             iv, delta, gamma, theta, vega = map(_number_or_none, fields[12:17])
-            quote = OptionQuote(None, *contract, iv, delta, gamma, theta, vega, timestamp)
+            quote = OptionQuote(
+                *contract,
+                timestamp,
+                iv=iv,
+                delta=delta,
+                gamma=gamma,
+                theta=theta,
+                vega=vega,
+                bid_price=_number_or_none(fields[8]),
+                ask_price=_number_or_none(fields[9]),
+                underlying_price=_number_or_none(fields[1]),
+                open_interest=_number_or_none(fields[11]),
+            )
             return OptionRow(line, quote)
 
         return deribit if self.layout == "deribit-tickers" else backtester
@@ -149,3 +169,7 @@ def _midnight(date: str) -> datetime:
 
 def _number_or_none(text: str) -> Decimal | None:
     return decimal_of(text) if text else None
+
+
+def _fraction_or_none(percent: str) -> Decimal | None:
+    return decimal_of(percent).scaleb(-2, _EXACT) if percent else None

@@ -2,7 +2,7 @@
 
 import re
 from datetime import datetime
-from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal, InvalidOperation
 
 from entasis_db.readers.rows import RowError, utc
 
@@ -37,6 +37,23 @@ def number_or_none(value: object) -> Decimal | None:
 def scaled(value: object, exponent: int) -> Decimal:
     """Return a number times ten to a power."""
     return number(value).scaleb(exponent, _EXACT)
+
+
+def computed(value: object, exponent: int = 0) -> Decimal | None:
+    """Return what a model computed times ten to a power; it may be missing, NaN or infinite."""
+    if value is None:
+        return None
+    if isinstance(value, str | float | Decimal) and _is_no_number(value):
+        return Decimal("NaN")
+    return scaled(value, exponent)
+
+
+def _is_no_number(value: str | float | Decimal) -> bool:
+    """Say whether it is NaN or infinite: JSON knows neither, and parsers differ."""
+    try:
+        return not Decimal(value).is_finite()
+    except InvalidOperation:
+        return False
 
 
 def integer(value: object) -> int:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from entasis_db.errors import EntasisError
 from entasis_db.ingest import check_row
 from entasis_db.live.cryptofeed.exchanges import EXCHANGES, Exchange, FedTrade
-from entasis_db.live.cryptofeed.numbers import milliseconds, number_or_none, scaled, text
+from entasis_db.live.cryptofeed.numbers import computed, milliseconds, number_or_none, text
 from entasis_db.live.cryptofeed.positions import Positions
 from entasis_db.live.unreadable import Unreadable
 from entasis_db.live.writer import TickWriter
@@ -20,6 +20,17 @@ from entasis_db.readers.options import deribit_contract
 from entasis_db.readers.rows import RowError
 
 _log = logging.getLogger("entasis_db.live")
+
+# fields of a quote, and what Deribit's ticker calls them
+_GREEKS = ("delta", "gamma", "theta", "vega", "rho")
+_IVS = {"iv": "mark_iv", "bid_iv": "bid_iv", "ask_iv": "ask_iv"}
+_PRICES = {
+    "bid_price": "best_bid_price",
+    "ask_price": "best_ask_price",
+    "mark_price": "mark_price",
+    "underlying_price": "underlying_price",
+    "open_interest": "open_interest",
+}
 
 _Relation = Literal["market_data", "option_data"]
 Writer = TickWriter | AsyncTickWriter
@@ -106,8 +117,8 @@ class Source(Mapping[tuple[str, str], str]):
     def quote(self, ticker: Any) -> OptionQuote | None:
         """Turn one of cryptofeed's Deribit tickers into an option quote; None for other tickers.
 
-        The implied volatility is that of the mark price, as a fraction; it and greeks that are
-        missing are None. It has no id: it is numbered when it is stored, and one that is sent again
+        Volatilities are fractions; iv is that of the mark price. What is missing is None. It has
+        no id: it is numbered when it is stored, and one that is sent again
         is there already. Raises CryptofeedError when a quote cannot be read exactly.
         """
         with _reading("a ticker", ticker):
@@ -117,18 +128,10 @@ class Source(Mapping[tuple[str, str], str]):
             if "greeks" not in raw:
                 return None
             contract = deribit_contract(text(raw["instrument_name"]))
-            greeks = raw["greeks"]
-            iv = raw.get("mark_iv")
-            return OptionQuote(
-                None,
-                *contract,
-                None if iv is None else scaled(iv, -2),
-                number_or_none(greeks.get("delta")),
-                number_or_none(greeks.get("gamma")),
-                number_or_none(greeks.get("theta")),
-                number_or_none(greeks.get("vega")),
-                milliseconds(raw["timestamp"]),
-            )
+            told: dict[str, Any] = {name: computed(raw["greeks"].get(name)) for name in _GREEKS}
+            told |= {name: computed(raw.get(sent), -2) for name, sent in _IVS.items()}
+            told |= {name: number_or_none(raw.get(sent)) for name, sent in _PRICES.items()}
+            return OptionQuote(*contract, milliseconds(raw["timestamp"]))._replace(**told)
 
     def __getitem__(self, market: tuple[str, str]) -> str:
         """Return the id space of a market that had a trade: (symbol, exchange)."""

@@ -5,7 +5,9 @@ CREATE OR REPLACE FUNCTION entasis.insert_staged_options(
     OUT already_there bigint,
     OUT quarantined bigint,
     OUT past_retention bigint,
-    OUT past_keep bigint
+    OUT past_keep bigint,
+    OUT rounded bigint,
+    OUT nulled bigint
 )
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -25,6 +27,9 @@ DECLARE
 BEGIN
     SELECT count(*) INTO staged FROM pg_temp.entasis_staged_options;
 
+    SELECT r.rounded, r.nulled INTO rounded, nulled
+    FROM entasis_internal.round_staged_options() AS r;
+
     SELECT f.floor INTO lowest FROM entasis.floors AS f WHERE f.relation = 'option_data';
     SELECT entasis.keep_from(k.keep) INTO kept_from FROM entasis.keep_periods AS k
     WHERE k.relation = 'option_data';
@@ -35,7 +40,7 @@ BEGIN
         CROSS JOIN LATERAL (
             SELECT entasis_internal.option_fault(
                 s.underlying, s.strike_price, s.expiry_date, s.option_type, s.timestamp,
-                s.iv, s.delta, s.gamma, s.theta, s.vega,
+                s.bid_price, s.ask_price, s.mark_price, s.underlying_price, s.open_interest,
                 CASE
                     WHEN s.timestamp < lowest AND entasis_internal.is_reopened(
                         'option_data', s.underlying, NULL, s.timestamp
@@ -106,10 +111,12 @@ BEGIN
     put AS (
         INSERT INTO entasis.option_data (
             underlying, strike_price, expiry_date, option_type, timestamp, id,
-            iv, delta, gamma, theta, vega
+            iv, delta, gamma, theta, vega, bid_price, ask_price, mark_price, bid_iv, ask_iv,
+            underlying_price, open_interest, rho
         )
         SELECT r.underlying, r.strike_price, r.expiry_date, r.option_type, r.timestamp, r.id,
-            r.iv, r.delta, r.gamma, r.theta, r.vega
+            r.iv, r.delta, r.gamma, r.theta, r.vega, r.bid_price, r.ask_price, r.mark_price,
+            r.bid_iv, r.ask_iv, r.underlying_price, r.open_interest, r.rho
         FROM ranked AS r WHERE r.rank = 1
         ORDER BY r.underlying, r.expiry_date, r.strike_price, r.option_type, r.timestamp, r.id
         ON CONFLICT (underlying, expiry_date, strike_price, option_type, timestamp, id) DO NOTHING
@@ -121,14 +128,24 @@ BEGIN
     LEFT JOIN put AS p USING (underlying, expiry_date, strike_price, option_type, timestamp, id);
 
     WITH conflicts AS (
-        SELECT s.*, to_jsonb(row(d.iv, d.delta, d.gamma, d.theta, d.vega)) AS stored
+        SELECT s.*, to_jsonb(v.stored) AS stored
         FROM pg_temp.entasis_staged_options AS s
         INNER JOIN entasis.option_data AS d
             ON s.underlying = d.underlying AND s.expiry_date = d.expiry_date
             AND s.strike_price = d.strike_price AND s.option_type = d.option_type
             AND s.timestamp = d.timestamp AND s.id = d.id
-        WHERE s.line = ANY (doubtful) AND (s.iv, s.delta, s.gamma, s.theta, s.vega)
-            IS DISTINCT FROM (d.iv, d.delta, d.gamma, d.theta, d.vega)
+        CROSS JOIN LATERAL (
+            SELECT
+                row(
+                    s.iv, s.delta, s.gamma, s.theta, s.vega, s.bid_price, s.ask_price,
+                    s.mark_price, s.bid_iv, s.ask_iv, s.underlying_price, s.open_interest, s.rho
+                ) AS given,
+                row(
+                    d.iv, d.delta, d.gamma, d.theta, d.vega, d.bid_price, d.ask_price,
+                    d.mark_price, d.bid_iv, d.ask_iv, d.underlying_price, d.open_interest, d.rho
+                ) AS stored
+        ) AS v
+        WHERE s.line = ANY (doubtful) AND v.given IS DISTINCT FROM v.stored
     ),
     put AS (
         INSERT INTO entasis.quarantine (relation, source, line, code, reason, payload)
@@ -164,4 +181,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis.insert_staged_options IS
-'Inserts the quotes of pg_temp.entasis_staged_options into option_data, as insert_staged_trades() does with trades: a quote that is stored already changes nothing; one that cannot be stored, or is stored with other values, goes to quarantine. A quote whose id is NULL is there already if a quote of that contract and timestamp has the same values, and is another quote with the next number if not. What lies below the floor is counted in entasis.past_retention. inserted, already_there, quarantined and past_retention add up to the number of staged rows; past_keep says how many of the first two are past the keep period. Raises 40001 when another session numbers quotes of the same contract and timestamp meanwhile.';
+'Inserts the quotes of pg_temp.entasis_staged_options into option_data, as insert_staged_trades() does with trades: a quote that is stored already changes nothing; one that cannot be stored, or is stored with other values, goes to quarantine. A quote whose id is NULL is there already if a quote of that contract and timestamp has the same values, and is another quote with the next number if not. What lies below the floor is counted in entasis.past_retention. inserted, already_there, quarantined and past_retention add up to the number of staged rows; past_keep says how many of the first two are past the keep period; rounded and nulled how many values of the staged rows were rounded, or became NULL, as round_staged_options() does it. Raises 40001 when another session numbers quotes of the same contract and timestamp meanwhile.';

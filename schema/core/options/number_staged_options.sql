@@ -4,13 +4,19 @@ LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    WITH quotes AS MATERIALIZED (
-        SELECT s.ctid AS place, s.*, min(s.line) OVER (
-            PARTITION BY
-                s.underlying, s.expiry_date, s.strike_price, s.option_type, s.timestamp,
-                s.iv, s.delta, s.gamma, s.theta, s.vega
-        ) AS first_line
+    WITH staged AS MATERIALIZED (
+        SELECT s.ctid AS place, s.*, row(
+            s.iv, s.delta, s.gamma, s.theta, s.vega, s.bid_price, s.ask_price, s.mark_price,
+            s.bid_iv, s.ask_iv, s.underlying_price, s.open_interest, s.rho
+        ) AS quoted
         FROM pg_temp.entasis_staged_options AS s
+    ),
+    quotes AS MATERIALIZED (
+        SELECT s.*, min(s.line) OVER (
+            PARTITION BY
+                s.underlying, s.expiry_date, s.strike_price, s.option_type, s.timestamp, s.quoted
+        ) AS first_line
+        FROM staged AS s
         WHERE s.id IS NULL
     ),
     moments AS MATERIALIZED (
@@ -19,25 +25,23 @@ BEGIN
     ),
     numbered AS MATERIALIZED (
         SELECT
-            d.underlying, d.expiry_date, d.strike_price, d.option_type, d.timestamp, d.id,
-            d.iv, d.delta, d.gamma, d.theta, d.vega
+            d.underlying, d.expiry_date, d.strike_price, d.option_type, d.timestamp, d.id, row(
+                d.iv, d.delta, d.gamma, d.theta, d.vega, d.bid_price, d.ask_price, d.mark_price,
+                d.bid_iv, d.ask_iv, d.underlying_price, d.open_interest, d.rho
+            ) AS quoted
         FROM moments AS m
         INNER JOIN entasis.option_data AS d
             USING (underlying, expiry_date, strike_price, option_type, timestamp)
         UNION ALL
         SELECT
-            s.underlying, s.expiry_date, s.strike_price, s.option_type, s.timestamp, s.id,
-            s.iv, s.delta, s.gamma, s.theta, s.vega
-        FROM pg_temp.entasis_staged_options AS s
+            s.underlying, s.expiry_date, s.strike_price, s.option_type, s.timestamp, s.id, s.quoted
+        FROM staged AS s
         WHERE s.id IS NOT NULL
     ),
     found AS MATERIALIZED (
         SELECT q.place, q.first_line, q.underlying, q.expiry_date, q.strike_price, q.option_type,
             q.timestamp, max(n.id) AS highest,
-            min(n.id) FILTER (
-                WHERE (q.iv, q.delta, q.gamma, q.theta, q.vega)
-                IS NOT DISTINCT FROM (n.iv, n.delta, n.gamma, n.theta, n.vega)
-            ) AS same
+            min(n.id) FILTER (WHERE q.quoted IS NOT DISTINCT FROM n.quoted) AS same
         FROM quotes AS q
         LEFT JOIN numbered AS n
             USING (underlying, expiry_date, strike_price, option_type, timestamp)

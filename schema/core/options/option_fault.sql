@@ -1,6 +1,7 @@
 CREATE OR REPLACE FUNCTION entasis_internal.option_fault(
     underlying text, strike_price numeric, expiry_date timestamptz, option_type text,
-    quoted_at timestamptz, iv numeric, delta numeric, gamma numeric, theta numeric, vega numeric,
+    quoted_at timestamptz, bid_price numeric, ask_price numeric, mark_price numeric,
+    underlying_price numeric, open_interest numeric,
     lowest timestamptz, latest timestamptz
 ) RETURNS text[]
 LANGUAGE sql STABLE
@@ -23,38 +24,50 @@ RETURN CASE
             ]
     WHEN expiry_date < '0001-01-01 00:00:00+00' OR expiry_date >= '10000-01-01 00:00:00+00'
         THEN ARRAY['expiry_date', 'the expiry date is not within the years 1 to 9999']
-    WHEN NOT (iv >= 0 AND iv < 1e6) OR min_scale(iv) > 18
+    WHEN NOT (bid_price >= 0 AND bid_price < 1e20) OR min_scale(bid_price) > 18
         THEN
             ARRAY[
-                'iv',
+                'bid_price',
                 format(
-                    'the implied volatility %s is not from 0 to below 1e6 with at most 18 decimals',
-                    iv
+                    'the bid price %s is not from 0 to below 1e20 with at most 18 decimals',
+                    bid_price
                 )
             ]
-    WHEN NOT (delta > -1e12 AND delta < 1e12) OR min_scale(delta) > 18
+    WHEN NOT (ask_price >= 0 AND ask_price < 1e20) OR min_scale(ask_price) > 18
         THEN
             ARRAY[
-                'delta',
-                format('the delta %s is not between -1e12 and 1e12 with at most 18 decimals', delta)
+                'ask_price',
+                format(
+                    'the ask price %s is not from 0 to below 1e20 with at most 18 decimals',
+                    ask_price
+                )
             ]
-    WHEN NOT (gamma > -1e12 AND gamma < 1e12) OR min_scale(gamma) > 18
+    WHEN NOT (mark_price >= 0 AND mark_price < 1e20) OR min_scale(mark_price) > 18
         THEN
             ARRAY[
-                'gamma',
-                format('the gamma %s is not between -1e12 and 1e12 with at most 18 decimals', gamma)
+                'mark_price',
+                format(
+                    'the mark price %s is not from 0 to below 1e20 with at most 18 decimals',
+                    mark_price
+                )
             ]
-    WHEN NOT (theta > -1e12 AND theta < 1e12) OR min_scale(theta) > 18
+    WHEN NOT (underlying_price >= 0 AND underlying_price < 1e20) OR min_scale(underlying_price) > 18
         THEN
             ARRAY[
-                'theta',
-                format('the theta %s is not between -1e12 and 1e12 with at most 18 decimals', theta)
+                'underlying_price',
+                format(
+                    'the underlying price %s is not from 0 to below 1e20 with at most 18 decimals',
+                    underlying_price
+                )
             ]
-    WHEN NOT (vega > -1e12 AND vega < 1e12) OR min_scale(vega) > 18
+    WHEN NOT (open_interest >= 0 AND open_interest < 1e20) OR min_scale(open_interest) > 18
         THEN
             ARRAY[
-                'vega',
-                format('the vega %s is not between -1e12 and 1e12 with at most 18 decimals', vega)
+                'open_interest',
+                format(
+                    'the open interest %s is not from 0 to below 1e20 with at most 18 decimals',
+                    open_interest
+                )
             ]
     WHEN quoted_at < '2009-01-01 00:00:00+00'
         THEN
@@ -81,4 +94,4 @@ RETURN CASE
 END;
 
 COMMENT ON FUNCTION entasis_internal.option_fault IS
-'Why a quote cannot be stored in option_data, as {code, reason}. NULL: it can. lowest is the floor of option_data, latest the latest timestamp that is accepted.';
+'Why a quote cannot be stored in option_data, as {code, reason}. NULL: it can, once round_staged_options() has seen its volatilities and greeks. lowest is the floor of option_data, latest the latest timestamp that is accepted.';

@@ -18,6 +18,14 @@ BEGIN
         gamma numeric,
         theta numeric,
         vega numeric,
+        bid_price numeric,
+        ask_price numeric,
+        mark_price numeric,
+        bid_iv numeric,
+        ask_iv numeric,
+        underlying_price numeric,
+        open_interest numeric,
+        rho numeric,
         unnumbered boolean NOT NULL DEFAULT false
     ) ON COMMIT DELETE ROWS;
     DELETE FROM pg_temp.entasis_staged_options;

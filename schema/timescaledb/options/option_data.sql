@@ -14,6 +14,14 @@ CREATE TABLE IF NOT EXISTS entasis.option_data (
     theta numeric,
     vega numeric,
     timestamp timestamptz NOT NULL,
+    bid_price numeric,
+    ask_price numeric,
+    mark_price numeric,
+    bid_iv numeric,
+    ask_iv numeric,
+    underlying_price numeric,
+    open_interest numeric,
+    rho numeric,
     CONSTRAINT idx_option_data_underlying_expiry PRIMARY KEY (
         underlying, expiry_date, strike_price, option_type, timestamp, id
     ),
@@ -45,6 +53,30 @@ CREATE TABLE IF NOT EXISTS entasis.option_data (
     ),
     CONSTRAINT option_data_vega_exact CHECK (
         vega > -1e12 AND vega < 1e12 AND min_scale(vega) <= 18
+    ),
+    CONSTRAINT option_data_bid_price_exact CHECK (
+        bid_price >= 0 AND bid_price < 1e20 AND min_scale(bid_price) <= 18
+    ),
+    CONSTRAINT option_data_ask_price_exact CHECK (
+        ask_price >= 0 AND ask_price < 1e20 AND min_scale(ask_price) <= 18
+    ),
+    CONSTRAINT option_data_mark_price_exact CHECK (
+        mark_price >= 0 AND mark_price < 1e20 AND min_scale(mark_price) <= 18
+    ),
+    CONSTRAINT option_data_bid_iv_exact CHECK (
+        bid_iv >= 0 AND bid_iv < 1e6 AND min_scale(bid_iv) <= 18
+    ),
+    CONSTRAINT option_data_ask_iv_exact CHECK (
+        ask_iv >= 0 AND ask_iv < 1e6 AND min_scale(ask_iv) <= 18
+    ),
+    CONSTRAINT option_data_underlying_price_exact CHECK (
+        underlying_price >= 0 AND underlying_price < 1e20 AND min_scale(underlying_price) <= 18
+    ),
+    CONSTRAINT option_data_open_interest_exact CHECK (
+        open_interest >= 0 AND open_interest < 1e20 AND min_scale(open_interest) <= 18
+    ),
+    CONSTRAINT option_data_rho_exact CHECK (
+        rho > -1e12 AND rho < 1e12 AND min_scale(rho) <= 18
     )
 );
 

@@ -37,7 +37,6 @@ VAST = Decimal("99999999999999999999.123456789012345678")
 
 
 def quote(time: datetime, number: int, **values: Decimal | None) -> OptionQuote:
-    greeks = {"iv": None, "delta": None, "gamma": None, "theta": None, "vega": None, **values}
     return OptionQuote(
         underlying="ETH",
         strike_price=Decimal("3000.50"),
@@ -45,7 +44,7 @@ def quote(time: datetime, number: int, **values: Decimal | None) -> OptionQuote:
         option_type="put",
         timestamp=time,
         id=number,
-        **greeks,
+        **values,
     )
 
 
@@ -75,6 +74,18 @@ def fill(connection: Connection) -> None:
     quotes = [
         quote(months_ago(5), 0, iv=Decimal("0.65"), gamma=Decimal("0.000000000000000001")),
         quote(months_ago(5), 1, delta=Decimal("-1.50"), theta=-HUGE, vega=Decimal(0)),
+        quote(
+            months_ago(5),
+            2,
+            bid_price=VAST,
+            ask_price=Decimal("0.0705"),
+            mark_price=Decimal("1E-18"),
+            bid_iv=Decimal(0),
+            ask_iv=Decimal("0.66"),
+            underlying_price=Decimal("2003.61"),
+            open_interest=Decimal("12685.0"),
+            rho=Decimal("-3.80566"),
+        ),
         quote(months_ago(1), 0),
     ]
     ingest_options(connection, quotes, source="fill")

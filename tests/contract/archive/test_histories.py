@@ -104,7 +104,15 @@ class World:
                         "INSERT INTO entasis.option_data (id, underlying, strike_price,"
                         " expiry_date, option_type, timestamp, gamma)"
                         " VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
-                        [*q[:5], q.timestamp, q.gamma],
+                        [
+                            q.id,
+                            q.underlying,
+                            q.strike_price,
+                            q.expiry_date,
+                            q.option_type,
+                            q.timestamp,
+                            q.gamma,
+                        ],
                     ).rowcount
                 if stored:
                     self.quotes[q.timestamp, q.id] = q.gamma
@@ -169,7 +177,11 @@ class World:
             {
                 "market_data": [(*key, *values) for key, values in self.trades.items()],
                 "option_data": [
-                    ("ETH", months_ago(0), Decimal("3000.50"), "put", *k, None, None, g, None, None)
+                    (
+                        *("ETH", months_ago(0), Decimal("3000.50"), "put", *k),
+                        *(None, None, g, None, None),
+                        *[None] * 8,
+                    )
                     for k, g in self.quotes.items()
                 ],
                 **candle_rows,

@@ -11,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from entasis_db.archive import layout
+from entasis_db.model import OPTION_KEY
 from tests.contract.archive.support import FIRST, HUGE, NOW, VAST, greeks, numbers, sizes
 from tests.db import Connection
 from tests.engines import Server
@@ -51,9 +52,10 @@ def _tables_of(
         )
         cursor.executemany(
             "INSERT INTO public.option_data (underlying, expiry_date, strike_price,"
-            " option_type, timestamp, id, gamma, vega)"
-            " VALUES (%s, %s, %s, 'call', %s, %s, %s, %s)",
-            [o[:7] for o in options],
+            " option_type, timestamp, id, gamma, vega, mark_price, rho, bid_price, ask_price,"
+            " open_interest, underlying_price, bid_iv, ask_iv)"
+            " VALUES (%s, %s, %s, 'call', %s, %s, %s, %s, %s, %s, 0, NULL, 0.10, 2e3, 0.3, 4)",
+            [(*o[:7], VAST, o[6]) for o in options],
         )
         cursor.executemany(
             "INSERT INTO public.ohlcv_1m VALUES (%s, %s, %s, 1, 2.50, -1, 0, %s, %s, 1,"
@@ -165,3 +167,26 @@ def test_a_reader_of_one_market_and_one_day_reads_little(
     assert metadata.num_row_groups == 8
     # its trades of that day may stand on both sides of one boundary, and its symbol too
     assert 1 <= touched <= 2
+
+
+def test_every_value_of_a_quote_is_in_the_checksum(server: Server) -> None:
+    names = [n for n in layout.LAYOUTS["option_data"].columns if n not in OPTION_KEY]
+    assert len(names) == 13
+    with server.database() as lent, lent.connect() as connection:
+        connection.execute("CREATE TABLE public.option_data (LIKE entasis.option_data)")
+        found = set()
+        for changed in range(-1, 13):
+            values = ["2" if n == changed else "1" for n in range(13)]
+            connection.execute("DELETE FROM public.option_data")
+            connection.execute(
+                "INSERT INTO public.option_data (id, underlying, strike_price, expiry_date,"
+                f" option_type, timestamp, {', '.join(names)}) VALUES (1, 'ETH', 1,"
+                f" '2030-01-01Z', 'put', '2020-01-01Z', {', '.join(values)})".encode()
+            )
+            found.add(
+                connection.execute(
+                    "SELECT checksum FROM entasis_internal.count_and_checksum("
+                    "'public.option_data', 'option_data', '-infinity', 'infinity')"
+                ).fetchone()
+            )
+    assert len(found) == 14, "swapped or missing values give equal texts"

@@ -111,7 +111,9 @@ def test_a_touched_trade_is_in_a_touched_page(
 
 def test_what_is_missing_stays_missing() -> None:
     candle = queries.Candle("a", "b", NOON, *[D("1.10")] * 6, 0, None, None, None, None)
-    quoted = queries.OptionQuote(1, "a", D(1), NOON, "put", None, D("1E-9"), None, None, None, NOON)
+    quoted = queries.OptionQuote(
+        "a", D(1), NOON, "put", NOON, 1, delta=D("1E-9"), open_interest=D(0), rho=D("-0.50")
+    )
     for row in (
         candle,
         quoted,

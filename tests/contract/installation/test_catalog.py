@@ -160,7 +160,9 @@ def test_the_documents_indexes_exist(
         (
             "option_data",
             "id underlying strike_price expiry_date option_type iv delta gamma theta vega"
-            " timestamp",
+            # and what came after the document
+            " timestamp bid_price ask_price mark_price bid_iv ask_iv underlying_price open_interest"
+            " rho",
         ),
         (
             "predictions",

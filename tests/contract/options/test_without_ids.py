@@ -90,9 +90,14 @@ def test_those_with_an_id_are_counted_on_from(connection: Connection) -> None:
 
 
 def test_what_cannot_be_stored_takes_no_number(connection: Connection) -> None:
-    batch = [unnumbered(iv=D(-1)), unnumbered(), unnumbered(gamma=D("NaN")), unnumbered(iv=None)]
+    batch = [
+        unnumbered(bid_price=D(-1)),
+        unnumbered(),
+        unnumbered(mark_price=D("Infinity")),
+        unnumbered(iv=None),
+    ]
     assert ingest_options(connection, batch, source="o") == IngestReport(2, 0, 2)
-    assert quarantined(connection) == [("o", 1, "iv"), ("o", 3, "gamma")]
+    assert quarantined(connection) == [("o", 1, "bid_price"), ("o", 3, "mark_price")]
     assert [row[4] for row in stored(connection)] == [0, 1]
     rows = connection.execute("SELECT payload FROM entasis.quarantine").fetchall()
     assert all(payload.keys() == set(OptionQuote._fields) for (payload,) in rows)

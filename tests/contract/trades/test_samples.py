@@ -311,43 +311,43 @@ def option_file(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-GREEKS = ("iv", "delta", "gamma", "theta", "vega")
+def percent(text: str) -> Decimal:
+    with localcontext() as context:
+        context.prec = MAX_PREC
+        return Decimal(text) / 100
 
 
-def test_no_digit_of_a_deribit_greek_is_lost(
+def test_the_deribit_sample_keeps_all_that_it_tells(
     sampled: Samples, samples: Path, sampled_connection: psycopg.Connection[Any]
 ) -> None:
     rows = option_file(samples / DERIBIT)
     assert sampled.loaded[DERIBIT].report == IngestReport(inserted=89)
     found = sampled_connection.execute(
-        "SELECT format('%s-%s-%s', underlying, strike_price, option_type), timestamp, id,"
-        " iv, delta, gamma, theta, vega FROM entasis.option_data"
-        " WHERE underlying <> 'SPY'"
+        "SELECT underlying, strike_price, option_type, expiry_date, timestamp, id, iv, bid_iv,"
+        " ask_iv, mark_price, underlying_price, open_interest, vega, theta, rho, gamma, delta,"
+        " bid_price, ask_price FROM entasis.option_data WHERE underlying <> 'SPY'"
     ).fetchall()
     expected = []
     seen: dict[tuple[str, str], int] = {}
-    with localcontext() as context:
-        context.prec = MAX_PREC
-        for row in rows:
-            name, stamp = row["instrument_name"], row["timestamp"]
-            ordinal = seen[name, stamp] = seen.get((name, stamp), -1) + 1
-            underlying, _, strike, side = name.split("-")
-            iv = Decimal(row["mark_iv"])
-            fraction = Decimal(
-                (iv.as_tuple().sign, iv.as_tuple().digits, int(iv.as_tuple().exponent) - 2)
+    # of its columns, only the collector's own time of receipt is not stored
+    told = list(rows[0])[6:]
+    for row in rows:
+        name, stamp = row["instrument_name"], row["timestamp"]
+        ordinal = seen[name, stamp] = seen.get((name, stamp), -1) + 1
+        underlying, day, strike, side = name.split("-")
+        expiry = datetime.strptime(f"{day} 08 +0000", "%d%b%y %H %z")
+        expected.append(
+            (
+                *(underlying, Decimal(strike), "call" if side == "C" else "put", expiry),
+                *(EPOCH + timedelta(milliseconds=int(stamp)), ordinal),
+                *(percent(row[iv]) for iv in ("mark_iv", "bid_iv", "ask_iv")),
+                *(Decimal(row[column]) for column in told),
+                *(None, None),
             )
-            expected.append(
-                (
-                    f"{underlying}-{strike}-{'call' if side == 'C' else 'put'}",
-                    EPOCH + timedelta(milliseconds=int(stamp)),
-                    ordinal,
-                    fraction,
-                    *(Decimal(row[name]) for name in GREEKS[1:]),
-                )
-            )
+        )
     assert sorted(found) == sorted(expected)
     # 0.00001, which four decimals would round to nothing
-    assert min(row[5] for row in found if row[5]) == Decimal("0.00001")
+    assert min(row[15] for row in found if row[15]) == Decimal("0.00001")
 
 
 def test_every_spy_quote_is_stored(
@@ -356,8 +356,9 @@ def test_every_spy_quote_is_stored(
     rows = option_file(samples / SPY)
     assert sampled.loaded[SPY].report == IngestReport(inserted=5_040)
     found = sampled_connection.execute(
-        "SELECT expiry_date, strike_price, option_type, timestamp, iv, delta, gamma, theta, vega"
-        " FROM entasis.option_data WHERE underlying = 'SPY'"
+        "SELECT expiry_date, strike_price, option_type, timestamp, iv, delta, gamma, theta, vega,"
+        " bid_price, ask_price, underlying_price, open_interest, num_nonnulls(mark_price, bid_iv,"
+        " ask_iv, rho) FROM entasis.option_data WHERE underlying = 'SPY'"
     ).fetchall()
     expected = [
         (
@@ -366,6 +367,8 @@ def test_every_spy_quote_is_stored(
             row["type"],
             datetime.fromisoformat(f"{row['quotedate']}T00:00Z"),
             *(Decimal(row[n]) for n in ("impliedvol", "delta", "gamma", "theta", "vega")),
+            *(Decimal(row[n]) for n in ("bid", "ask", "underlying_last", "openinterest")),
+            0,
         )
         for row in rows
     ]

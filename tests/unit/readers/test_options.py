@@ -37,12 +37,18 @@ def test_deribit(write: Write) -> None:
         gamma=Decimal("2E-5"),
         theta=Decimal("-1.64029"),
         vega=Decimal("0.20072"),
+        mark_price=Decimal(3),
+        bid_iv=Decimal("0.01"),
+        ask_iv=Decimal("0.02"),
+        underlying_price=Decimal(4),
+        open_interest=Decimal(5),
+        rho=Decimal("0.01188"),
     )
 
 
 def test_deribit_decimal_strikes_and_one_digit_days(write: Write) -> None:
     (quote,) = quotes(write(DERIBIT + deribit("XRP_USDC-6AUG23-0d625-P")))
-    assert quote[1:5] == (
+    assert quote[:4] == (
         "XRP_USDC",
         Decimal("0.625"),
         datetime(2023, 8, 6, 8, tzinfo=UTC),
@@ -102,6 +108,10 @@ def test_spy_states_days_and_no_hour_is_invented(write: Write) -> None:
             gamma=Decimal("0.00937"),
             theta=Decimal("-0.1447"),
             vega=None,
+            bid_price=Decimal(2),
+            ask_price=Decimal(3),
+            underlying_price=Decimal("368.79"),
+            open_interest=Decimal(5),
         )
     ]
 

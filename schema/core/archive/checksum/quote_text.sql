@@ -10,7 +10,15 @@ CREATE OR REPLACE FUNCTION entasis_internal.quote_text(
     delta numeric,
     gamma numeric,
     theta numeric,
-    vega numeric
+    vega numeric,
+    bid_price numeric,
+    ask_price numeric,
+    mark_price numeric,
+    bid_iv numeric,
+    ask_iv numeric,
+    underlying_price numeric,
+    open_interest numeric,
+    rho numeric
 ) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN entasis_internal.time_text(expiry_date) || ',' || trim_scale(strike_price * 1e12)
@@ -20,6 +28,14 @@ RETURN entasis_internal.time_text(expiry_date) || ',' || trim_scale(strike_price
 || ',' || coalesce(trim_scale(gamma * 1e18)::text, '')
 || ',' || coalesce(trim_scale(theta * 1e18)::text, '')
 || ',' || coalesce(trim_scale(vega * 1e18)::text, '')
+|| ',' || coalesce(trim_scale(bid_price * 1e18)::text, '')
+|| ',' || coalesce(trim_scale(ask_price * 1e18)::text, '')
+|| ',' || coalesce(trim_scale(mark_price * 1e18)::text, '')
+|| ',' || coalesce(trim_scale(bid_iv * 1e18)::text, '')
+|| ',' || coalesce(trim_scale(ask_iv * 1e18)::text, '')
+|| ',' || coalesce(trim_scale(underlying_price * 1e18)::text, '')
+|| ',' || coalesce(trim_scale(open_interest * 1e18)::text, '')
+|| ',' || coalesce(trim_scale(rho * 1e18)::text, '')
 || ',' || length(underlying) || ',' || underlying || option_type;
 
 COMMENT ON FUNCTION entasis_internal.quote_text IS
