@@ -38,10 +38,11 @@ BEGIN
         jsonb_build_object(time_column, jsonb_build_array(from_time, to_time))
     );
     -- A chunk gets the row triggers of its hypertable. For INSERT it needs one of its own, because
-    -- market_data_inserted() does not check restored ranges.
+    -- market_data_inserted() does not check restored ranges. AFTER, because COPY past a BEFORE ROW trigger
+    -- does not note which candles are out of date: what it writes into a reopened range would never show.
     IF relation_name = 'market_data' THEN
         EXECUTE format(
-            'CREATE TRIGGER restored_is_read_only BEFORE INSERT ON entasis.%I
+            'CREATE TRIGGER restored_is_read_only AFTER INSERT ON entasis.%I
             FOR EACH ROW EXECUTE FUNCTION entasis_internal.refuse_row_below_floor(%L)',
             partition_name, relation_name
         );

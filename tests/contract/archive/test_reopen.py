@@ -85,6 +85,11 @@ def test_one_month_in_the_middle_of_dropped_ones_is_reopened(
     late = Trade(8, "BTC", "one", FEBRUARY + timedelta(days=6), D(3), D(2))
     report = ingest_trades(gone, [late], source="late", id_space="trade")
     assert report.inserted == 1
+    # and by COPY into what was restored, when nothing else has made the candles of its day stale
+    assert stored(gone)["1m"]["BTC", "one", late.timestamp].trades == 1
+    copied = "COPY entasis.market_data (id, symbol, exchange, timestamp, price, volume) FROM STDIN"
+    with gone.cursor().copy(copied) as copy:
+        copy.write_row((9, "BTC", "one", FEBRUARY + timedelta(days=2), D(4), D(2)))
     after = stored(gone)
     trades = {k: v for k, v in oracle.stored_trades(gone).items() if FEBRUARY <= k[2] < MARCH}
     assert after["1m"]["BTC", "one", first].high == 99
