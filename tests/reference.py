@@ -28,6 +28,7 @@ MODULES = (
     "entasis_db.maintenance",
     "entasis_db.reopening",
     "entasis_db.candles",
+    "entasis_db.exchange_candles",
     "entasis_db.ids",
     "entasis_db.instruments",
     "entasis_db.manifest",
