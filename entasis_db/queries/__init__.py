@@ -33,6 +33,8 @@ from entasis_db.queries.intervals import INTERVALS, Interval
 from entasis_db.queries.rows import (
     Candle,
     Market,
+    Model,
+    OptionExpiry,
     PredictionScore,
     SmilePoint,
 )
@@ -43,6 +45,8 @@ __all__ = [
     "Candle",
     "Interval",
     "Market",
+    "Model",
+    "OptionExpiry",
     "OptionQuote",
     "OptionType",
     "PositionSnapshot",
@@ -57,7 +61,9 @@ __all__ = [
     "latest_price",
     "latest_prices",
     "markets",
+    "models",
     "option_chain",
+    "option_expiries",
     "option_history",
     "pnl_history",
     "portfolio",
@@ -178,6 +184,19 @@ def option_chain(
     )
 
 
+def option_expiries(
+    underlying: str, at: datetime, max_age: timedelta = _DAY
+) -> Statement[OptionExpiry]:
+    """Expiries of an underlying, as known at one moment, ordered by expiry_date.
+
+    One row for each expiry of option_chain's contracts: those that expire after ``at`` and were
+    quoted in (at - max_age, at]. It takes as many index look-ups as option_chain.
+    """
+    _check_aware("at", at)
+    _check_span("max_age", max_age)
+    return statement("option_expiries", OptionExpiry, underlying=underlying, at=at, max_age=max_age)
+
+
 def option_history(
     underlying: str,
     expiry_date: datetime,
@@ -229,6 +248,15 @@ def iv_smile(
         at=at,
         max_age=max_age,
     )
+
+
+def models() -> Statement[Model]:
+    """Every model with what it predicts, ordered by model_id, symbol and prediction_type.
+
+    One row for each symbol and type of each model; it takes a few index look-ups for each row,
+    however many predictions there are.
+    """
+    return statement("models", Model)
 
 
 def predictions(

@@ -133,6 +133,34 @@ class SmilePoint:
 
 
 @dataclass(frozen=True, slots=True)
+class OptionExpiry:
+    """One expiry of an underlying, as known at one moment."""
+
+    expiry_date: datetime
+    """When its contracts expire."""
+    contracts: int
+    """How many contracts of it were quoted."""
+    last_quote: datetime
+    """When the newest of these quotes was made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What a model predicts: one type of prediction of one symbol."""
+
+    model_id: str
+    """The model."""
+    symbol: str
+    """Instrument that it predicts."""
+    prediction_type: str
+    """``price``, ``return``, ``direction`` or the model's own type."""
+    first_prediction: datetime
+    """When the oldest stored prediction was made."""
+    last_prediction: datetime
+    """When the newest stored prediction was made."""
+
+
+@dataclass(frozen=True, slots=True)
 class PredictionScore:
     """What a model predicted, and what then happened on one exchange."""
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from entasis_db import queries
 from entasis_db.queries import (
+    OptionExpiry,
     OptionQuote,
     OptionType,
     SmilePoint,
@@ -83,6 +84,14 @@ def test_an_option_chain_is_the_newest_quote_of_every_living_contract(
             chain = {contract(q): q for q in fresh if q.expiry_date > moment}
             found = queries.option_chain("BTC", moment, max_age).fetch(months_connection)
             assert found == [chain[key] for key in sorted(chain)]
+            living: dict[datetime, list[datetime]] = {}
+            for q in chain.values():
+                living.setdefault(q.expiry_date, []).append(q.timestamp)
+            listed = queries.option_expiries("BTC", moment, max_age).fetch(months_connection)
+            assert listed == [
+                OptionExpiry(expiry, len(living[expiry]), max(living[expiry]))
+                for expiry in sorted(living)
+            ]
             for expiry in {q.expiry_date for q in quotes}:
                 smile = {
                     contract(q)[1:]: q
@@ -107,6 +116,8 @@ def test_a_day_of_a_chain_has_24_hours_when_the_sessions_day_has_23(
         for moment in (at, local):
             (found,) = queries.option_chain("BTC", moment).fetch(connection)
             assert found.timestamp == at - DAY + MICROSECOND
+            (listed,) = queries.option_expiries("BTC", moment).fetch(connection)
+            assert (listed.contracts, listed.last_quote) == (1, at - DAY + MICROSECOND)
             (point,) = queries.iv_smile("BTC", MARCH + 28 * DAY, moment).fetch(connection)
             assert point.timestamp == at - DAY + MICROSECOND
 

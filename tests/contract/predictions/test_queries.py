@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from entasis_db import queries
 from entasis_db.queries import (
+    Model,
     Prediction,
     PredictionScore,
     Trade,
@@ -88,6 +89,13 @@ def check_score(
         assert score.hit is (sign(predicted) == sign(target - base))
 
 
+def series(rows: list[Prediction]) -> list[Model]:
+    times: dict[tuple[str, str, str], list[datetime]] = {}
+    for p in rows:
+        times.setdefault((p.model_id, p.symbol, p.prediction_type), []).append(p.timestamp)
+    return [Model(*key, min(times[key]), max(times[key])) for key in sorted(times)]
+
+
 @given(
     trades=trades_at(score_times, prices),
     asked=tied(score_times).flatmap(
@@ -139,6 +147,7 @@ def test_a_prediction_is_scored_by_what_happened(
             assert [score.id for score in scores] == [p.id for p in expected]
             for score, p in zip(scores, expected, strict=True):
                 check_score(score, trades, p, lookback)
+        assert queries.models().fetch(months_connection) == series([*made, *strangers])
 
 
 @pytest.mark.parametrize(

@@ -339,6 +339,20 @@ def test_an_option_chain_jumps_from_contract_to_contract(
 
 
 @pytest.mark.parametrize("mode", ["custom", "generic"])
+def test_expiries_are_listed_from_one_quote_of_each_contract(
+    filled: psycopg.Connection[Any], mode: Mode
+) -> None:
+    skip_generic_jumps(filled, mode)
+    at = datetime(2024, 3, 10, 12, tzinfo=UTC)
+    plan = explain(filled, queries.option_expiries("BTC", at), mode)
+    held = partitions(filled, "option_data", *months(at - DAY, at))
+    assert plan.relations() <= set(held)
+    assert plan.indexes() == {"idx_option_data_underlying_expiry"}
+    assert plan.seq_scans() == set()
+    assert plan.rows_read() <= (CONTRACTS + 1) * len(held) + CONTRACTS
+
+
+@pytest.mark.parametrize("mode", ["custom", "generic"])
 def test_a_smile_jumps_from_contract_to_contract(
     filled: psycopg.Connection[Any], mode: Mode
 ) -> None:
@@ -364,6 +378,16 @@ def test_an_options_history_comes_in_the_order_of_the_key(
     # a generic plan reckons with a row or two, which it may as well sort
     if mode == "custom":
         assert plan.sorts() == []
+
+
+def test_models_are_listed_without_reading_their_predictions(
+    filled: psycopg.Connection[Any],
+) -> None:
+    plan = explain(filled, queries.models())
+    assert_proper(plan, {"predictions"}, {"predictions_key"})
+    series = 5 * 10
+    # a jump, the oldest and the newest of each
+    assert plan.rows_read() <= 3 * series + 1
 
 
 @pytest.mark.parametrize("mode", ["custom", "generic"])

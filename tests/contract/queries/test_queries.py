@@ -51,8 +51,10 @@ EXAMPLES: tuple[Statement[Any], ...] = (
     queries.latest_prices(),
     queries.markets(),
     queries.option_chain("BTC", MARCH + HOUR),
+    queries.option_expiries("BTC", MARCH + HOUR),
     queries.option_history("BTC", MARCH + 28 * DAY, 60000, "call", MARCH, MARCH + DAY),
     queries.iv_smile("BTC", MARCH + 28 * DAY, MARCH + HOUR),
+    queries.models(),
     queries.predictions("m", MARKET[0], MARCH, MARCH + DAY),
     queries.prediction_scores("m", *MARKET, MARCH, MARCH + DAY),
     queries.portfolio(USER),
@@ -238,6 +240,8 @@ def test_a_mistaken_argument_is_refused_before_a_server_is_asked() -> None:
     for span in (timedelta(0), -DAY):
         with pytest.raises(ValueError, match="max_age"):
             queries.option_chain("BTC", MARCH, span)
+        with pytest.raises(ValueError, match="max_age"):
+            queries.option_expiries("BTC", MARCH, span)
         with pytest.raises(ValueError, match="max_age"):
             queries.iv_smile("BTC", MARCH, MARCH, span)
         with pytest.raises(ValueError, match="lookback"):
