@@ -130,7 +130,12 @@ def check_stored_candles(model: Model, state: State, reader: Reader, level: str)
     rows = _everywhere(
         state, reader, relation, state.candles[level], lambda row: as_candle(relation, row)
     )
+    computed: dict[Any, Candle] = {}
     for where, key, candle in rows:
+        below = key[2] < state.floors[relation] and not _is_back(state, relation, key[2])
+        if where == "live" and below and state.computes and _is_back(state, "market_data", key[2]):
+            computed[key] = candle
+            continue
         holds(key not in found, f"the candle {_short(key)} of {relation} is there twice")
         found[key] = candle
         holds(
@@ -143,7 +148,9 @@ def check_stored_candles(model: Model, state: State, reader: Reader, level: str)
             or _is_back(state, relation, key[2]),
             f"{_short(key)} of {relation} is there below the floor",
         )
-    same(found, oracle.candles(model.counted(), level), f"candles of {relation}")
+    expected = oracle.candles(model.counted(), level)
+    same(found, expected, f"candles of {relation}")
+    same(computed, {k: expected[k] for k in computed}, f"candles of {relation} that were computed")
 
 
 def is_known(state: State, market: Market, level: str, start: datetime) -> bool:

@@ -314,7 +314,9 @@ class History:
 
     def _read(self, health: bool = False) -> State:
         oracle.refresh(self._observer)
-        return read(self._observer, health)
+        state = read(self._observer, health)
+        state.computes = not self._listens  # continuous aggregates, which are no tables
+        return state
 
     def _check(self) -> None:
         # it is slow, and writers hardly change it

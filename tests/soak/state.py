@@ -59,6 +59,8 @@ class State:
     """By relation; empty if it was not read."""
     detached: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
     """Rows of tables that a killed maintenance detached."""
+    computes: bool = False
+    """Whether the views compute candles of trades whose own candles are stored nowhere."""
 
     def is_live(self, relation: str, time: datetime) -> bool:
         """Whether a partition of the relation holds the moment."""
