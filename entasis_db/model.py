@@ -77,12 +77,13 @@ class OptionQuote(NamedTuple):
     strike_price: Decimal
     """Strike, in quote units of the underlying; above 0, below 1e12, at most 12 decimals."""
     expiry_date: datetime
-    """When the contract expires: timezone-aware. Midnight UTC where the source gives a date."""
+    """When the contract expires: timezone-aware. The last microsecond of the day, in the venue's
+    zone or in UTC, where the source gives a date."""
     option_type: OptionType
     """``call`` or ``put``."""
     timestamp: datetime
-    """When the quote was made: timezone-aware, kept to the microsecond. Midnight UTC where the
-    source gives a date. In UTC where it was read."""
+    """When the quote was made: timezone-aware, kept to the microsecond. The beginning of the
+    day, in the venue's zone or in UTC, where the source gives a date. In UTC where it was read."""
     id: int | None = None
     """Tells quotes of one contract at one timestamp apart: the source's, or their ordinal among
     those that differ. None: the source has none, and it is given when the quote is stored; never

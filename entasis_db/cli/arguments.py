@@ -1,6 +1,7 @@
 """Arguments that several commands take."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 
@@ -18,6 +19,16 @@ def moment(_ctx: click.Context, _param: click.Parameter, text: str | None) -> da
         return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         fail(f"{text!r} is no time; write 2024-08-08 or 2024-08-08T23:55 (UTC)", ExitCode.USAGE)
+
+
+def zone_of(_ctx: click.Context, _param: click.Parameter, name: str) -> tzinfo:
+    """Find a zone by its name."""
+    if name == "UTC":
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        fail(f"there is no zone {name!r}; write UTC or America/New_York", ExitCode.USAGE)
 
 
 def check_range(from_time: datetime | None, to_time: datetime | None) -> None:

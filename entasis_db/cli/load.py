@@ -2,14 +2,14 @@
 
 import sys
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 import psycopg
 
-from entasis_db.cli.arguments import check_range, moment
+from entasis_db.cli.arguments import check_range, moment, zone_of
 from entasis_db.cli.exit_codes import ExitCode
 from entasis_db.cli.output import complain, fail, note, step
 from entasis_db.cli.progress import loading
@@ -106,15 +106,18 @@ def trades(
 @load.command()
 @click.argument("files", nargs=-1, required=True)
 @click.option("--layout", help="The layout, when it is not to be recognised.")
+@click.option(
+    "--zone", default="UTC", callback=zone_of, help="The venue's, for dates: America/New_York."
+)
 @click.pass_obj
-def options(target: Target, files: tuple[str, ...], layout: str | None) -> None:
-    """Load files of option quotes: Deribit tickers, or daily quotes of options_backtester."""
+def options(target: Target, files: tuple[str, ...], layout: str | None, zone: tzinfo) -> None:
+    """Load files of option quotes: CSV, Deribit tickers, daily quotes of options_backtester."""
     _load_files(
         target,
         files,
         "option_data",
         lambda connection, file, progress: load_options(
-            connection, file, layout=layout, progress=progress
+            connection, file, layout=layout, zone=zone, progress=progress
         ),
     )
 

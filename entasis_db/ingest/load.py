@@ -6,6 +6,7 @@ A load may be stopped at any moment and started again: what is stored already ch
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from datetime import UTC, tzinfo
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -95,11 +96,15 @@ def load_options(
     path: Path | str,
     *,
     layout: str | None = None,
+    zone: tzinfo = UTC,
     batch_rows: int = BATCH_ROWS,
     progress: Progress = lambda _: None,
 ) -> Loaded:
-    """Load one file of option quotes, as :func:`load_trades` does trades."""
-    reader = read_options(path, layout=layout)
+    """Load one file of option quotes, as :func:`load_trades` does trades.
+
+    Where the file states dates only, they are days in ``zone``, the venue's.
+    """
+    reader = read_options(path, layout=layout, zone=zone)
     parts = text_parts(reader, OPTIONS, batch_rows)
     return _load(connection, reader, parts, batch_rows, progress)
 

@@ -14,7 +14,7 @@ a zone, a range that ends before it begins); both are raised before any server i
 nothing is stored under give no rows.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 from typing import get_args
 from uuid import UUID
@@ -173,8 +173,7 @@ def option_chain(
     A contract has a row when it expires after ``at`` and was quoted in (at - max_age, at]. Ordered
     by expiry_date, strike_price, option_type. One row for each contract; it takes a few index
     look-ups for each contract of the calendar months that the range lies in.
-    Where the source gives dates only, a contract is expired at midnight UTC of its expiry date: ask
-    for a moment before.
+    Where the source gives dates only, a contract expires at the end of its last day.
     """
     _check_aware("at", at)
     _check_span("max_age", max_age)
@@ -230,21 +229,33 @@ def option_history(
 
 
 def iv_smile(
-    underlying: str, expiry_date: datetime, at: datetime, max_age: timedelta = _DAY
+    underlying: str,
+    expiry_date: date,
+    at: datetime,
+    max_age: timedelta = _DAY,
+    zone: tzinfo = UTC,
 ) -> Statement[SmilePoint]:
     """Newest implied volatility of every strike and type of one expiry, as known at one moment.
 
-    Of the quotes in (at - max_age, at], those without an implied volatility are passed over; a
-    contract that has no other is left out. Ordered by strike_price, option_type.
+    Each with its moneyness. ``expiry_date`` is a moment, or a date: then it is whatever expires on
+    that day in ``zone``. Of the quotes in (at - max_age, at], those without an implied volatility
+    are passed over; a contract that has no other is left out. Ordered by expiry_date, strike_price,
+    option_type.
     """
-    _check_aware("expiry_date", expiry_date)
     _check_aware("at", at)
     _check_span("max_age", max_age)
+    if isinstance(expiry_date, datetime):
+        _check_aware("expiry_date", expiry_date)
+        expiry_from, expiry_to = expiry_date, expiry_date + timedelta.resolution
+    else:
+        expiry_from = datetime.combine(expiry_date, time(), zone).astimezone(UTC)
+        expiry_to = datetime.combine(expiry_date + _DAY, time(), zone).astimezone(UTC)
     return statement(
         "iv_smile",
         SmilePoint,
         underlying=underlying,
-        expiry_date=expiry_date,
+        expiry_from=expiry_from,
+        expiry_to=expiry_to,
         at=at,
         max_age=max_age,
     )

@@ -1,53 +1,64 @@
--- The smile of one expiry: for each strike and type the newest quote in (at - max_age, at] that has an
--- implied volatility. Contracts are found as in option_chain: by jumping on the key's index within
--- whole calendar months, with arithmetic on UTC's own clock.
+-- The smile of what expires in [expiry_from, expiry_to), an expiry or a day of them: for each strike and type
+-- the newest quote in (at - max_age, at] that has an implied volatility, beside its moneyness. Contracts are
+-- found as in option_chain: by jumping on the key's index within whole calendar months, with arithmetic on
+-- UTC's own clock.
 WITH RECURSIVE contracts AS (
     (
         SELECT
+            o.expiry_date,
             o.strike_price,
             o.option_type
         FROM entasis.option_data AS o
         WHERE
             o.underlying = %(underlying)s::text
-            AND o.expiry_date = %(expiry_date)s::timestamptz
+            AND o.expiry_date >= %(expiry_from)s::timestamptz
+            AND o.expiry_date < %(expiry_to)s::timestamptz
             AND o.timestamp >= date_trunc(
                 'month', %(at)s::timestamptz AT TIME ZONE 'UTC' - %(max_age)s::interval
             ) AT TIME ZONE 'UTC'
             AND o.timestamp < (
                 date_trunc('month', %(at)s::timestamptz AT TIME ZONE 'UTC') + interval '1 month'
             ) AT TIME ZONE 'UTC'
-        ORDER BY o.strike_price, o.option_type
+        ORDER BY o.expiry_date, o.strike_price, o.option_type
         LIMIT 1
     )
     UNION ALL
     SELECT
+        n.expiry_date,
         n.strike_price,
         n.option_type
     FROM contracts AS c
     CROSS JOIN LATERAL (
         SELECT
+            o.expiry_date,
             o.strike_price,
             o.option_type
         FROM entasis.option_data AS o
         WHERE
             o.underlying = %(underlying)s::text
-            AND o.expiry_date = %(expiry_date)s::timestamptz
-            AND (o.strike_price, o.option_type) > (c.strike_price, c.option_type)
+            AND (o.expiry_date, o.strike_price, o.option_type)
+            > (c.expiry_date, c.strike_price, c.option_type)
+            AND o.expiry_date < %(expiry_to)s::timestamptz
             AND o.timestamp >= date_trunc(
                 'month', %(at)s::timestamptz AT TIME ZONE 'UTC' - %(max_age)s::interval
             ) AT TIME ZONE 'UTC'
             AND o.timestamp < (
                 date_trunc('month', %(at)s::timestamptz AT TIME ZONE 'UTC') + interval '1 month'
             ) AT TIME ZONE 'UTC'
-        ORDER BY o.strike_price, o.option_type
+        ORDER BY o.expiry_date, o.strike_price, o.option_type
         LIMIT 1
     ) AS n
 )
 
 SELECT
+    c.expiry_date,
     c.strike_price,
     c.option_type,
     q.iv,
+    q.bid_iv,
+    q.ask_iv,
+    q.underlying_price,
+    c.strike_price / nullif(q.underlying_price, 0) AS moneyness,
     q.timestamp,
     q.id
 FROM contracts AS c
@@ -55,12 +66,15 @@ CROSS JOIN
     LATERAL (
         SELECT
             o.iv,
+            o.bid_iv,
+            o.ask_iv,
+            o.underlying_price,
             o.timestamp,
             o.id
         FROM entasis.option_data AS o
         WHERE
             o.underlying = %(underlying)s::text
-            AND o.expiry_date = %(expiry_date)s::timestamptz
+            AND o.expiry_date = c.expiry_date
             AND o.strike_price = c.strike_price
             AND o.option_type = c.option_type
             AND o.timestamp
@@ -70,4 +84,4 @@ CROSS JOIN
         ORDER BY o.timestamp DESC, o.id DESC
         LIMIT 1
     ) AS q
-ORDER BY c.strike_price, c.option_type;
+ORDER BY c.expiry_date, c.strike_price, c.option_type;

@@ -118,16 +118,27 @@ class Market:
 
 @dataclass(frozen=True, slots=True)
 class SmilePoint:
-    """The newest implied volatility of one contract of an expiry."""
+    """The newest implied volatility of one contract of an expiry, and its moneyness."""
 
+    expiry_date: datetime
+    """When the contract expires."""
     strike_price: Decimal
     """Strike; quote units of the underlying."""
     option_type: OptionType
     """``call`` or ``put``."""
     iv: Decimal
     """Implied volatility, a fraction per year (0.65, never 65)."""
+    bid_iv: Decimal | None
+    """That of the best bid; some venues send 0 where nobody bids. None: the quote has none."""
+    ask_iv: Decimal | None
+    """That of the best ask; as bid_iv."""
+    underlying_price: Decimal | None
+    """Price of the underlying at the time of the quote; quote units. None: the quote has none."""
+    moneyness: Decimal | None
+    """strike_price / underlying_price, to 16 digits at least; None where that price is missing or
+    0."""
     timestamp: datetime
-    """When the quote was made that it comes from."""
+    """When the quote was made that all of this comes from."""
     id: int
     """id of that quote."""
 

@@ -7,7 +7,7 @@ COMMENT ON COLUMN entasis.option_data.underlying IS
 COMMENT ON COLUMN entasis.option_data.strike_price IS
 'Strike, in quote units of the underlying; above 0, below 1e12, at most 12 decimals.';
 COMMENT ON COLUMN entasis.option_data.expiry_date IS
-'When the contract expires; UTC. Midnight if the source gives only a date.';
+'When the contract expires; UTC. If the source gives only a date, the last microsecond of that day (23:59:59.999999) in the zone that the loader was told, by default UTC.';
 COMMENT ON COLUMN entasis.option_data.option_type IS
 'call or put.';
 COMMENT ON COLUMN entasis.option_data.iv IS
@@ -21,7 +21,7 @@ COMMENT ON COLUMN entasis.option_data.theta IS
 COMMENT ON COLUMN entasis.option_data.vega IS
 'Change of the option''s price per point of volatility, as the source states it; at most 18 decimals (loaders round half to even). NULL: the source gave none, or one that is not a number or out of bounds.';
 COMMENT ON COLUMN entasis.option_data.timestamp IS
-'When the quote was made; UTC, to the microsecond. Midnight if the source gives only a date.';
+'When the quote was made; UTC, to the microsecond. The beginning of that day, in the zone that the loader was told (default UTC), if the source gives only a date.';
 COMMENT ON COLUMN entasis.option_data.bid_price IS
 'Best bid for one unit of the option. In the units in which the venue quotes the contract: Deribit''s contracts that are settled in the coin are quoted in the underlying (0.07 BTC), its USDC contracts and those on stocks in quote units. As sent: some venues send 0 where nobody bids. From 0 to below 1e20, at most 18 decimals. NULL: the source gave none.';
 COMMENT ON COLUMN entasis.option_data.ask_price IS

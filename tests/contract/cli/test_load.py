@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import threading
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -52,6 +52,25 @@ def test_load_options(database: Database, tmp_path: Path) -> None:
     said = leaves(database, "load", "options", str(path))
     assert "1 rows stored, 0 were there already, 1 in quarantine" in said
     assert "line 3: strike_price: the strike price NaN is not above 0" in said
+
+
+def test_load_options_tells_what_it_changed(database: Database, tmp_path: Path) -> None:
+    path = tmp_path / "quotes.csv"
+    path.write_text(
+        "underlying,strike_price,expiry_date,option_type,timestamp_ns,iv,gamma,rho\n"
+        "SPY,345,2021-01-29,put,1609718400000000000,-1,1E-19,nan\n"
+    )
+    said = entasis(database, "load", "options", "--zone", "America/New_York", str(path)).stdout
+    assert "quotes.csv (entasis): 1 rows stored" in said
+    assert "1 computed values (volatilities, greeks) had more than 18 decimals" in said
+    assert "2 values were no numbers, or no volatility or greek can be so: they are NULL" in said
+    with database.connect() as connected:
+        assert connected.execute(
+            "SELECT expiry_date, iv, gamma, rho FROM entasis.option_data"
+        ).fetchall() == [(datetime(2021, 1, 30, 4, 59, 59, 999999, UTC), None, 0, None)]
+    result = entasis(database, "load", "options", "--zone", "Europe/Atlantis", str(path))
+    assert result.exit_code == 2
+    assert "there is no zone 'Europe/Atlantis'" in result.stderr
 
 
 def test_a_file_that_fails_does_not_keep_the_others_from_being_loaded(

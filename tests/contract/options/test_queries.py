@@ -1,6 +1,6 @@
 """Queries of option quotes: chains, smiles and histories, compared with plain Python."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, get_args
 from zoneinfo import ZoneInfo
@@ -36,6 +36,16 @@ def contract(q: OptionQuote) -> tuple[datetime, Decimal, OptionType]:
     return (q.expiry_date, q.strike_price, q.option_type)
 
 
+def point_of(q: OptionQuote) -> SmilePoint:
+    assert q.iv is not None
+    return SmilePoint(
+        *(q.expiry_date, q.strike_price, q.option_type, q.iv, q.bid_iv, q.ask_iv),
+        q.underlying_price,
+        q.strike_price / q.underlying_price if q.underlying_price else None,
+        *(q.timestamp, q.id),  # type: ignore[arg-type]
+    )
+
+
 some_quotes = tied(quote_times).flatmap(
     lambda some: st.lists(
         st.builds(
@@ -47,6 +57,7 @@ some_quotes = tied(quote_times).flatmap(
             st.sampled_from((900, 1000)),  # in the order of numbers, not of letters
             st.sampled_from(get_args(OptionType)),
             st.sampled_from((None, Decimal("0.65"), Decimal(0))),
+            underlying_price=st.sampled_from((None, Decimal(1000), Decimal(800), Decimal(0))),
         ),
         min_size=8,
         max_size=24,
@@ -99,10 +110,36 @@ def test_an_option_chain_is_the_newest_quote_of_every_living_contract(
                     if q.expiry_date == expiry and q.iv is not None
                 }
                 points = queries.iv_smile("BTC", expiry, moment, max_age).fetch(months_connection)
-                assert points == [
-                    SmilePoint(*key, smile[key].iv, smile[key].timestamp, smile[key].id)  # type: ignore[arg-type]
-                    for key in sorted(smile)
-                ]
+                assert points == [point_of(smile[key]) for key in sorted(smile)]
+
+
+def test_a_smile_of_a_date_is_that_of_its_expiries(months: Database) -> None:
+    """Moments: at 8:00, at both ends of the UTC day, and the last of the day in New York."""
+    day = date(2024, 3, 15)
+    begin = datetime(2024, 3, 15, tzinfo=UTC)
+    expiries = [
+        begin - MICROSECOND,
+        begin,
+        begin + 8 * HOUR,
+        begin + DAY - MICROSECOND,
+        begin + DAY,
+        begin + 28 * HOUR - MICROSECOND,
+    ]
+    quotes = [quote(MARCH, expiry=e, underlying_price=Decimal(48000)) for e in expiries]
+    points = list(map(point_of, quotes))
+    assert {point.moneyness for point in points} == {Decimal("1.25")}
+    with months.connect() as connection, example(connection, Session("America/New_York")):
+        insert_quotes(connection, *quotes)
+
+        def smile(expiry: date, **zone: Any) -> list[SmilePoint]:
+            return queries.iv_smile("BTC", expiry, MARCH + HOUR, **zone).fetch(connection)
+
+        assert smile(day) == points[1:4]
+        assert smile(day, zone=ZoneInfo("America/New_York")) == points[2:]
+        for moment, point in zip(expiries, points, strict=True):
+            assert smile(moment) == [point]
+            assert smile(moment.astimezone(ZoneInfo("Asia/Tokyo"))) == [point]
+        assert smile(begin + MICROSECOND) == []
 
 
 def test_a_day_of_a_chain_has_24_hours_when_the_sessions_day_has_23(

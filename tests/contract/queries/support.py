@@ -102,6 +102,7 @@ def quote(
     strike: int = 60000,
     option_type: OptionType = "call",
     iv: Decimal | None = Decimal("0.65"),
+    underlying_price: Decimal | None = None,
 ) -> OptionQuote:
     return make.quote(
         number,
@@ -113,6 +114,7 @@ def quote(
         delta=Decimal(number) / 8,
         theta=None,
         vega=Decimal("1.5"),
+        underlying_price=underlying_price,
         timestamp=timestamp,
     )
 

@@ -362,7 +362,7 @@ def test_every_spy_quote_is_stored(
     ).fetchall()
     expected = [
         (
-            datetime.fromisoformat(f"{row['expiration']}T00:00Z"),
+            datetime.fromisoformat(f"{row['expiration']}T23:59:59.999999Z"),
             Decimal(row["strike"]),
             row["type"],
             datetime.fromisoformat(f"{row['quotedate']}T00:00Z"),
