@@ -72,12 +72,16 @@ def test_another_value_is_a_conflict_until_it_replaces(connection: Connection, c
     assert [(row, row.id) for row in stored(connection)] == [(new, kept.id)]
 
 
-def test_rows_of_one_key_count_in_their_order(connection: Connection) -> None:
-    one_, two = position(), position(pnl=0)
-    assert write_positions(connection, [one_, two, one_]) == WriteReport(
+@pytest.mark.parametrize("column", ["position_size", "entry_price", "current_price", "pnl"])
+def test_rows_of_one_key_count_in_their_order(connection: Connection, column: str) -> None:
+    one_, two = position(), position(**{column: Decimal("0.125")})
+    assert write_positions(connection, [one_, one_, two]) == WriteReport(
         inserted=1, already_there=1, conflicts=(Conflict(two, one_),)
     )
-    assert write_positions(connection, [two, one_, two], replace=True) == WriteReport(replaced=3)
+    # each is compared with the one before it
+    assert write_positions(connection, [one_, two, two, two], replace=True) == WriteReport(
+        already_there=3, replaced=1
+    )
     assert stored(connection) == [two]
 
 
@@ -104,6 +108,7 @@ def test_numbers_are_rounded_and_counted(connection: Connection) -> None:
     )
     exact = position(asset_type="ETH", pnl=Decimal("1e-24"))
     assert write_positions(connection, [exact]) == WriteReport(inserted=1)
+    assert exact in stored(connection)
 
 
 def test_what_does_not_fit_leaves_nothing_of_the_call(connection: Connection) -> None:

@@ -26,12 +26,12 @@ TARGET = MADE + timedelta(hours=1)
 WHOLE = Context(prec=400)
 
 
-def prediction(value: Any = Decimal("61000.5"), **changes: Any) -> Prediction:
+def prediction(predicted_value: Any = Decimal("61000.5"), **changes: Any) -> Prediction:
     made = Prediction(
         model_id="m",
         symbol="BTC",
         prediction_type="price",
-        predicted_value=value,
+        predicted_value=predicted_value,
         confidence=Decimal("0.5"),
         timestamp=MADE,
         target_time=TARGET,
@@ -124,15 +124,16 @@ def test_another_value_is_a_conflict_until_it_replaces(
     assert stored(connection) == [unsure]
 
 
-def test_rows_of_one_key_count_in_their_order(connection: Connection) -> None:
-    one_, two = prediction(1), prediction(2)
-    rows = [one_, one_, two, one_]
-    assert write_predictions(connection, rows) == WriteReport(
-        inserted=1, already_there=2, conflicts=(Conflict(two, one_),)
+@pytest.mark.parametrize("column", ["predicted_value", "confidence"])
+def test_rows_of_one_key_count_in_their_order(connection: Connection, column: str) -> None:
+    one_, two = prediction(**{column: 1}), prediction(**{column: Decimal("0.25")})
+    assert write_predictions(connection, [one_, one_, two]) == WriteReport(
+        inserted=1, already_there=1, conflicts=(Conflict(two, one_),)
     )
     assert stored(connection) == [one_]
-    assert write_predictions(connection, [one_, two, two, one_, two], replace=True) == WriteReport(
-        already_there=2, replaced=3
+    # each is compared with the one before it
+    assert write_predictions(connection, [one_, two, two, two], replace=True) == WriteReport(
+        already_there=3, replaced=1
     )
     assert stored(connection) == [two]
     connection.execute("DELETE FROM entasis.predictions")
@@ -293,6 +294,7 @@ def test_plain_sql_has_the_same_outcomes(connection: Connection) -> None:
         )
 
 
+@pytest.mark.native_speed
 @given(
     numbers=st.lists(
         st.floats(-1e19, 1e19, allow_subnormal=False) | st.floats(-1, 1), min_size=20, max_size=50
@@ -324,6 +326,7 @@ def test_a_double_keeps_its_shortest_text(
         assert rounded == (held != exact)
 
 
+@pytest.mark.native_speed
 @given(
     numbers=st.lists(
         st.builds(
