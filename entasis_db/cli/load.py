@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,7 +12,7 @@ import psycopg
 
 from entasis_db.cli.arguments import check_range, moment, zone_of
 from entasis_db.cli.exit_codes import ExitCode
-from entasis_db.cli.output import complain, fail, note, step
+from entasis_db.cli.output import complain, fail, note, print_json, step
 from entasis_db.cli.progress import loading
 from entasis_db.cli.root import Group
 from entasis_db.cli.target import Target
@@ -27,6 +28,7 @@ from entasis_db.ingest import (
 )
 
 _SHOWN_REASONS = 5
+_as_json = click.option("--json", "as_json", is_flag=True, help="One line of JSON for each file.")
 
 T = TypeVar("T")
 
@@ -62,6 +64,7 @@ def load() -> None:
 )
 @click.option("--from", "from_time", callback=moment, help="With --replace and --to: replace ...")
 @click.option("--to", "to_time", callback=moment, help="... all trades in this range, UTC.")
+@_as_json
 @click.pass_obj
 def trades(
     target: Target,
@@ -71,6 +74,7 @@ def trades(
     replace: bool,
     from_time: datetime | None,
     to_time: datetime | None,
+    as_json: bool,
     **how: Any,
 ) -> None:
     """Load files of trades: CSV, Parquet, Binance's archives, or a raw Binance stream.
@@ -92,7 +96,7 @@ def trades(
             lambda connection, file, progress: replace_trades(
                 connection, file, from_time=from_time, to_time=to_time, progress=progress, **how
             ),
-            lambda _, replaced: _tell_replaced(replaced),
+            lambda _, replaced: _tell_replaced(replaced, as_json),
         )
         return
     _load_files(
@@ -100,6 +104,7 @@ def trades(
         files,
         "market_data",
         lambda connection, file, progress: load_trades(connection, file, progress=progress, **how),
+        as_json,
     )
 
 
@@ -109,8 +114,11 @@ def trades(
 @click.option(
     "--zone", default="UTC", callback=zone_of, help="The venue's, for dates: America/New_York."
 )
+@_as_json
 @click.pass_obj
-def options(target: Target, files: tuple[str, ...], layout: str | None, zone: tzinfo) -> None:
+def options(
+    target: Target, files: tuple[str, ...], layout: str | None, zone: tzinfo, as_json: bool
+) -> None:
     """Load files of option quotes: CSV, Deribit tickers, daily quotes of options_backtester."""
     _load_files(
         target,
@@ -119,6 +127,7 @@ def options(target: Target, files: tuple[str, ...], layout: str | None, zone: tz
         lambda connection, file, progress: load_options(
             connection, file, layout=layout, zone=zone, progress=progress
         ),
+        as_json,
     )
 
 
@@ -158,13 +167,19 @@ def candles(target: Target, /, files: tuple[str, ...], **how: Any) -> None:
         sys.exit(ExitCode.LEFT_OVER)
 
 
-def _load_files(target: Target, files: tuple[str, ...], relation: str, loader: Loader) -> None:
+def _load_files(
+    target: Target, files: tuple[str, ...], relation: str, loader: Loader, as_json: bool
+) -> None:
     left_over = 0
 
     def tell(connection: Connection, loaded: Loaded) -> None:
         nonlocal left_over
         left_over += loaded.report.quarantined + loaded.report.past_retention
-        _summarise(connection, relation, loaded)
+        if as_json:
+            counts = asdict(loaded)
+            print_json(counts | counts.pop("report"))
+        else:
+            _summarise(connection, relation, loaded)
 
     _each(target, files, loader, tell)
     if left_over:
@@ -194,7 +209,10 @@ def _each(
         sys.exit(ExitCode.FAILED)
 
 
-def _tell_replaced(replaced: Replaced) -> None:
+def _tell_replaced(replaced: Replaced, as_json: bool) -> None:
+    if as_json:
+        print_json(asdict(replaced))
+        return
     step(
         f"{replaced.source} ({replaced.layout}): {replaced.added} rows added, "
         f"{replaced.changed} changed, {replaced.removed} removed, {replaced.unchanged} unchanged"

@@ -1,9 +1,11 @@
 """What commands print: results on standard output, progress and errors on standard error."""
 
+import json
 import sys
 from datetime import UTC, datetime
 from typing import NoReturn
 
+import click
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
@@ -17,6 +19,11 @@ err = Console(stderr=True, highlight=False)
 def step(message: str) -> None:
     """Print a line of the result."""
     out.print(message, markup=False, soft_wrap=True)
+
+
+def print_json(values: dict[str, object]) -> None:
+    """Print a line of JSON."""
+    click.echo(json.dumps(values))
 
 
 def note(message: str) -> None:

@@ -1,6 +1,7 @@
 """Files are loaded: killed, repeated, damaged."""
 
 import gzip
+import json
 import os
 import random
 import re
@@ -64,6 +65,21 @@ def test_load_options_tells_what_it_changed(database: Database, tmp_path: Path) 
     assert "quotes.csv (entasis): 1 rows stored" in said
     assert "1 computed values (volatilities, greeks) had more than 18 decimals" in said
     assert "2 values were no numbers, or no volatility or greek can be so: they are NULL" in said
+    again = entasis(database, "load", "options", "--json", "--zone", "America/New_York", str(path))
+    assert json.loads(again.stdout) == {
+        "source": "quotes.csv",
+        "layout": "entasis",
+        "truncated_nanoseconds": 0,
+        "bytes_read": path.stat().st_size,
+        "total_bytes": path.stat().st_size,
+        "inserted": 0,
+        "already_there": 1,
+        "quarantined": 0,
+        "past_retention": 0,
+        "past_keep": 1,
+        "rounded": 1,
+        "nulled": 2,
+    }
     with database.connect() as connected:
         assert connected.execute(
             "SELECT expiry_date, iv, gamma, rho FROM entasis.option_data"
@@ -71,6 +87,20 @@ def test_load_options_tells_what_it_changed(database: Database, tmp_path: Path) 
     result = entasis(database, "load", "options", "--zone", "Europe/Atlantis", str(path))
     assert result.exit_code == 2
     assert "there is no zone 'Europe/Atlantis'" in result.stderr
+
+
+def test_reports_as_lines_of_json(database: Database, tmp_path: Path) -> None:
+    for number, count in ((1, 3), (2, 5)):
+        (tmp_path / f"{number}.csv").write_text(HEADER + lines(count))
+    files = [str(tmp_path / name) for name in ("1.csv", "2.csv")]
+    done = entasis(database, "load", "trades", "--json", *files)
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(one["source"], one["inserted"], one["already_there"]) for one in found] == [
+        ("1.csv", 3, 0),
+        ("2.csv", 2, 3),
+    ]
+    done = entasis(database, "load", "trades", "--json", "--replace", files[0])
+    assert json.loads(done.stdout)["unchanged"] == 3
 
 
 def test_a_file_that_fails_does_not_keep_the_others_from_being_loaded(

@@ -333,6 +333,41 @@ def test_a_quote_has_no_id_and_its_volatility_is_a_fraction() -> None:
     assert (quote.id, quote.iv) == (None, Decimal("1.2074"))
 
 
+def test_a_quote_keeps_all_that_the_ticker_tells() -> None:
+    told = {
+        "bid_iv": D("120.5"),
+        "ask_iv": D(0),
+        "mark_price": D("0.0705"),
+        "best_bid_price": D("0.07"),
+        "best_ask_price": None,
+        "underlying_price": D("2003.61"),
+        "open_interest": 12685,
+    }
+    quote = Source().quote(ticker(**told, greeks={"rho": D("0.01188")}))
+    assert quote is not None
+    assert quote[6:] == (
+        *(D("1.2074"), None, None, None, None),
+        *(D("0.07"), None, D("0.0705"), D("1.205"), D(0), D("2003.61"), D(12685), D("0.01188")),
+    )
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("-inf"), "NaN", "-Infinity", D("NaN")])
+def test_what_a_model_computed_may_be_no_number(value: object) -> None:
+    """It is NULL when it is stored, and counted; a price is not computed."""
+    quote = Source().quote(ticker(mark_iv=value, greeks={"rho": value, "delta": D("0.5")}))
+    assert quote is not None
+    assert quote.iv is not None
+    assert quote.rho is not None
+    assert quote.iv.is_nan()
+    assert quote.rho.is_nan()
+    assert quote.delta == D("0.5")
+    for wrong in (0.5, "0,5", True):
+        with pytest.raises(CryptofeedError):
+            Source().quote(ticker(mark_iv=wrong))
+    with pytest.raises(CryptofeedError):
+        Source().quote(ticker(mark_price=value))
+
+
 def test_a_quote_without_its_computed_values_has_none() -> None:
     quote = Source().quote(ticker(mark_iv=None, greeks={"delta": D("0.5"), "vega": None}))
     assert quote is not None
