@@ -3,6 +3,15 @@
 
 SET LOCAL ROLE entasis_owner;
 
+-- An enum, so that a misspelt source is an error instead of an empty result.
+DO $type$
+BEGIN
+    IF to_regtype('entasis.candle_source') IS NULL THEN
+        CREATE TYPE entasis.candle_source AS ENUM ('trades', 'exchange');
+    END IF;
+END
+$type$;
+
 CREATE TABLE IF NOT EXISTS entasis.exchange_candles (
     symbol varchar(64) COLLATE "C" NOT NULL,
     exchange varchar(64) COLLATE "C" NOT NULL,

@@ -5,7 +5,8 @@ CREATE OR REPLACE FUNCTION entasis.candles(
     exchange_name text,
     candle_interval entasis.candle_interval,
     from_time timestamptz DEFAULT '2009-01-01 00:00:00+00',
-    to_time timestamptz DEFAULT now() + interval '1 day'
+    to_time timestamptz DEFAULT now() + interval '1 day',
+    source entasis.candle_source DEFAULT 'trades'
 ) RETURNS TABLE (
     symbol varchar,
     exchange varchar,
@@ -64,9 +65,10 @@ BEGIN ATOMIC
             candles.exchange_name,
             candles.candle_interval,
             candles.from_time,
-            candles.to_time
+            candles.to_time,
+            candles.source
         ) AS c;
 END;
 
 COMMENT ON FUNCTION entasis.candles IS
-'Candles of one market whose buckets start in [from_time, to_time); both times must be finite, and are by default the beginning of 2009 and a day from now, between which all trades lie. A bucket that is computed from shorter ones and starts below their floor has no row. turnover is what was traded in quote units, exact: volume * contract_size for inverse contracts, the sum of price * volume for spot, times contract_size for linear contracts that are counted in contracts; NULL where entasis.markets does not know kind or size. vwap is quote_volume / volume, in quote units, rounded half away from zero to at least 16 significant digits and no fewer decimals than quote_volume has. Ordered only if the query says so. Reads only the partitions of the range.';
+'Candles of one market whose buckets start in [from_time, to_time); both times must be finite, and are by default the beginning of 2009 and a day from now, between which all trades lie. A bucket that is computed from shorter ones and starts below their floor has no row. turnover is what was traded in quote units, exact: volume * contract_size for inverse contracts, the sum of price * volume for spot, times contract_size for linear contracts that are counted in contracts; NULL where entasis.markets does not know kind or size. vwap is quote_volume / volume, in quote units, rounded half away from zero to at least 16 significant digits and no fewer decimals than quote_volume has. With source => ''exchange'' they are those that the exchange publishes (exchange_candles), whose first and last trades are NULL, and quote_volume and trades where it does not state them. Ordered only if the query says so. Reads only the partitions of the range.';

@@ -1,17 +1,19 @@
--- One branch for each relation that candles come from. The function has no settings, so that it is inlined
--- into the caller's query, where the planner removes all branches but that of the interval. A bucket
+-- One branch for each relation that candles come from, exchange_candles the last. The function has no
+-- settings, so that it is inlined into the caller's query, where the planner removes all branches but one. A bucket
 -- belongs to the range that it starts in, so the parts of a derived candle are read up to the end of its
 -- bucket.
 -- The stored branches have an ORDER BY, because UNION ALL would otherwise be sorted as a whole; the derived
 -- ones test the interval outside the subquery, because only then does the planner remove a branch that
 -- groups. A derived bucket that starts below the floor of its source is known in part only and has no row. The
 -- floor is a subquery in HAVING, so that it is read once and compared with buckets, not with their parts.
+-- Candles of hours and days have the columns of minutes.
 CREATE OR REPLACE FUNCTION entasis_internal.read_candles(
     symbol_name text,
     exchange_name text,
     candle_interval entasis.candle_interval,
     from_time timestamptz,
-    to_time timestamptz
+    to_time timestamptz,
+    source entasis.candle_source
 ) RETURNS TABLE (
     symbol varchar,
     exchange varchar,
@@ -48,7 +50,7 @@ BEGIN ATOMIC
             c.last_trade_id
         FROM entasis.ohlcv_1m AS c
         WHERE
-            read_candles.candle_interval = '1m'
+            read_candles.candle_interval = '1m' AND read_candles.source = 'trades'
             AND c.symbol = read_candles.symbol_name
             AND c.exchange = read_candles.exchange_name
             AND c.bucket >= read_candles.from_time
@@ -57,24 +59,10 @@ BEGIN ATOMIC
     )
     UNION ALL
     (
-        SELECT
-            c.symbol,
-            c.exchange,
-            c.bucket,
-            c.open,
-            c.high,
-            c.low,
-            c.close,
-            c.volume,
-            c.quote_volume,
-            c.trades,
-            c.opened_at,
-            c.first_trade_id,
-            c.closed_at,
-            c.last_trade_id
+        SELECT c.* -- noqa: AM04
         FROM entasis.ohlcv_1h AS c
         WHERE
-            read_candles.candle_interval = '1h'
+            read_candles.candle_interval = '1h' AND read_candles.source = 'trades'
             AND c.symbol = read_candles.symbol_name
             AND c.exchange = read_candles.exchange_name
             AND c.bucket >= read_candles.from_time
@@ -83,24 +71,10 @@ BEGIN ATOMIC
     )
     UNION ALL
     (
-        SELECT
-            c.symbol,
-            c.exchange,
-            c.bucket,
-            c.open,
-            c.high,
-            c.low,
-            c.close,
-            c.volume,
-            c.quote_volume,
-            c.trades,
-            c.opened_at,
-            c.first_trade_id,
-            c.closed_at,
-            c.last_trade_id
+        SELECT c.* -- noqa: AM04
         FROM entasis.ohlcv_1d AS c
         WHERE
-            read_candles.candle_interval = '1d'
+            read_candles.candle_interval = '1d' AND read_candles.source = 'trades'
             AND c.symbol = read_candles.symbol_name
             AND c.exchange = read_candles.exchange_name
             AND c.bucket >= read_candles.from_time
@@ -146,7 +120,7 @@ BEGIN ATOMIC
                 entasis.candle_bucket(read_candles.candle_interval, c.bucket)
             )
     ) AS g
-    WHERE read_candles.candle_interval IN ('5m', '15m', '30m')
+    WHERE read_candles.candle_interval IN ('5m', '15m', '30m') AND read_candles.source = 'trades'
     UNION ALL
     SELECT g.*
     FROM (
@@ -186,7 +160,7 @@ BEGIN ATOMIC
                 entasis.candle_bucket(read_candles.candle_interval, c.bucket)
             )
     ) AS g
-    WHERE read_candles.candle_interval = '4h'
+    WHERE read_candles.candle_interval = '4h' AND read_candles.source = 'trades'
     UNION ALL
     SELECT g.*
     FROM (
@@ -226,7 +200,34 @@ BEGIN ATOMIC
                 entasis.candle_bucket(read_candles.candle_interval, c.bucket)
             )
     ) AS g
-    WHERE read_candles.candle_interval IN ('1w', '1mo');
+    WHERE read_candles.candle_interval IN ('1w', '1mo') AND read_candles.source = 'trades'
+    UNION ALL
+    (
+        SELECT
+            e.symbol,
+            e.exchange,
+            e.bucket,
+            e.open,
+            e.high,
+            e.low,
+            e.close,
+            e.volume,
+            e.quote_volume,
+            e.trades,
+            NULL::timestamptz AS opened_at,
+            NULL::bigint AS first_trade_id,
+            NULL::timestamptz AS closed_at,
+            NULL::bigint AS last_trade_id
+        FROM entasis.exchange_candles AS e
+        WHERE
+            read_candles.source = 'exchange'
+            AND e.symbol = read_candles.symbol_name
+            AND e.exchange = read_candles.exchange_name
+            AND e.interval = read_candles.candle_interval::text
+            AND e.bucket >= read_candles.from_time
+            AND e.bucket < read_candles.to_time
+        ORDER BY e.bucket
+    );
 END;
 
 COMMENT ON FUNCTION entasis_internal.read_candles IS

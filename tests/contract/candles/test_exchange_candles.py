@@ -249,6 +249,34 @@ def test_ours_are_compared_with_the_exchanges(shared: Database, written: Connect
     assert "3 candles differ from those of their exchange" in said
 
 
+def test_they_are_read_where_they_are_asked_for(written: Connection) -> None:
+    asked = "SELECT bucket, close, volume, trades, opened_at, turnover, vwap FROM entasis.candles("
+    asked += "'BTC', 'x', %s, source => 'exchange') ORDER BY bucket"
+    write_exchange_candles(
+        written,
+        [candle(), candle(1, quote_volume=None, trades=None), candle(interval="1h")],
+        source="a",
+    )
+    bare = candle(1)
+    rows = written.execute(asked, ["1m"]).fetchall()
+    assert [row[:5] for row in rows] == [
+        (START, Decimal(10), Decimal("3.5"), 4, None),
+        (bare.bucket, Decimal(10), Decimal("3.5"), None, None),
+    ]
+    # what is traded here is not on record, so its turnover is not known
+    assert [row[5] for row in rows] == [None, None]
+    assert rows[0][6] == pytest.approx(Decimal("36.125") / Decimal("3.5"), abs=Decimal("1e-15"))
+    assert rows[1][6] is None
+    assert len(written.execute(asked, ["1h"]).fetchall()) == 1
+    # nobody who does not ask sees them
+    ours = "SELECT count(*) FROM entasis.candles('BTC', 'x', '1m')"
+    assert written.execute(ours).fetchone() == (0,)
+    within = "SELECT bucket FROM entasis.candles('BTC', 'x', '1m', %s, %s, 'exchange')"
+    assert written.execute(within, [START, bare.bucket]).fetchall() == [(START,)]
+    with pytest.raises(psycopg.errors.InvalidTextRepresentation):
+        written.execute("SELECT FROM entasis.candles('BTC', 'x', '1m', source => 'klines')")
+
+
 def test_they_are_archived_dropped_and_restored(
     database: Database, connection: Connection, tmp_path: Path
 ) -> None:

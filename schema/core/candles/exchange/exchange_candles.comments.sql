@@ -24,3 +24,5 @@ COMMENT ON COLUMN entasis.exchange_candles.trades IS
 'Number of trades, from 0. NULL: the exchange does not state it.';
 COMMENT ON COLUMN entasis.exchange_candles.source IS
 'File or feed that it came from; 1 to 255 characters.';
+COMMENT ON TYPE entasis.candle_source IS
+'Where candles come from: trades for our own, exchange for those that it publishes (exchange_candles).';
