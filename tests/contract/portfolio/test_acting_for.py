@@ -105,6 +105,7 @@ def wrong(how: str, connection: Connection) -> Iterator[None]:
             yield
 
 
+@pytest.mark.native_speed
 @pytest.mark.parametrize("how", ["exception", "statement", "swallowed", "rollback"])
 @pytest.mark.parametrize("outer", [None, BOB])
 def test_every_way_out_gives_it_back(service: Connection, how: str, outer: UUID | None) -> None:
