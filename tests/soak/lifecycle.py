@@ -15,7 +15,7 @@ from tests.db import Connection
 from tests.make import months_ago
 from tests.soak.checks import BrokenError, holds, same
 from tests.soak.model import Model, Result
-from tests.soak.state import Reader, State, as_candle, as_trade, read
+from tests.soak.state import RELATIONS, Reader, State, as_candle, as_trade, read
 from tests.soak.universe import MARKETS
 
 Step = Mapping[str, Any]
@@ -175,7 +175,7 @@ def take_facts(model: Model, now: State) -> None:
 def check_floors(before: State, now: State, step: Step) -> None:
     """A floor never falls; maintenance alone raises it, up to what is past its keep period."""
     for relation, floor in now.floors.items():
-        if relation == "option_data":
+        if relation not in RELATIONS:
             continue
         holds(floor >= before.floors[relation], f"the floor of {relation} was lowered to {floor}")
         if floor == before.floors[relation]:
@@ -248,7 +248,7 @@ def forget_lost(model: Model, step: Step) -> None:
 def check_drops(before: State, now: State) -> None:
     """What was held stays; after an undisturbed run nothing is left that could have gone."""
     for relation, start, end in before.held:
-        if relation == "option_data":
+        if relation not in RELATIONS:
             continue
         there = [p for p in before.partitions[relation] if p[0] < end and p[1] > start]
         for piece in there:

@@ -90,7 +90,8 @@ def _read(connection: Connection, health: bool) -> State:
 
     keep = rows(
         "SELECT k.relation, k.archived, entasis.keep_from(k.keep) FROM entasis.keep_periods AS k"
-        " JOIN entasis.floors AS f ON k.relation = f.relation WHERE k.relation <> 'option_data'"
+        " JOIN entasis.floors AS f ON k.relation = f.relation"
+        " WHERE k.relation NOT IN ('option_data', 'exchange_candles')"
     )
     return State(
         trades=_trades(rows),
@@ -150,7 +151,8 @@ def _partitions(rows: Any) -> dict[str, tuple[Range, ...]]:
         "SELECT f.relation, p.from_time, p.to_time FROM entasis.floors AS f"
         " CROSS JOIN LATERAL entasis_internal.partitions_of(f.relation) AS p"
         " LEFT JOIN pg_inherits AS i ON i.inhrelid = p.partition_oid"
-        " WHERE i.inhdetachpending IS NOT TRUE AND f.relation <> 'option_data'"
+        " WHERE i.inhdetachpending IS NOT TRUE"
+        " AND f.relation NOT IN ('option_data', 'exchange_candles')"
     ):
         partitions[relation].append((start, end))
     return {relation: tuple(sorted(found)) for relation, found in partitions.items()}
@@ -199,7 +201,8 @@ def _archives(rows: Any) -> list[Archive]:
             " FROM entasis.archive_objects AS o WHERE o.archive_id = a.id), a.row_count"
             " FROM entasis.archives AS a"
             " WHERE a.verified_at IS NOT NULL AND a.superseded_at IS NULL"
-            " AND a.relation <> 'option_data' ORDER BY a.relation, a.from_time"
+            " AND a.relation NOT IN ('option_data', 'exchange_candles')"
+            " ORDER BY a.relation, a.from_time"
         )
     ]
 
