@@ -31,7 +31,13 @@ BEGIN
             ) AS quoted
         FROM moments AS m
         INNER JOIN entasis.option_data AS d
-            USING (underlying, expiry_date, strike_price, option_type, timestamp)
+            ON m.underlying = d.underlying AND m.timestamp = d.timestamp
+            -- as rows, because before statistics exist, a planner may take the index of strikes for
+            -- equally good, and read all quotes of a strike for each
+            AND (d.expiry_date, d.strike_price, d.option_type, d.timestamp)
+            >= (m.expiry_date, m.strike_price, m.option_type, m.timestamp)
+            AND (d.expiry_date, d.strike_price, d.option_type, d.timestamp)
+            <= (m.expiry_date, m.strike_price, m.option_type, m.timestamp)
         UNION ALL
         SELECT
             s.underlying, s.expiry_date, s.strike_price, s.option_type, s.timestamp, s.id, s.quoted

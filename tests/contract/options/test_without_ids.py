@@ -89,6 +89,22 @@ def test_those_with_an_id_are_counted_on_from(connection: Connection) -> None:
     ]
 
 
+@pytest.mark.native_speed
+def test_again_each_quote_is_read_a_few_times(connection: Connection) -> None:
+    """Not all quotes of a strike for each, as long as no statistics tell the planner better."""
+    count = 1000
+    batch = [unnumbered(timestamp=AT + timedelta(seconds=n)) for n in range(count)]
+    ingest_options(connection, batch, source="a")
+    with connection.transaction():
+        assert ingest_options(connection, batch, source="b") == IngestReport(0, count)
+        (read,) = connection.execute(
+            "SELECT sum(coalesce(idx_tup_fetch, 0) + seq_tup_read) FROM pg_stat_xact_user_tables"
+            " WHERE schemaname NOT LIKE 'pg_temp%' AND relname ~ '^option_data|^_hyper'"
+        ).fetchone() or (None,)
+    assert read is not None
+    assert count <= read <= 10 * count
+
+
 def test_what_cannot_be_stored_takes_no_number(connection: Connection) -> None:
     batch = [
         unnumbered(bid_price=D(-1)),
