@@ -1,11 +1,21 @@
-"""Ids of the exchange's that cannot be right."""
+"""Ids of trades: digests of those that are text, and those that cannot be right."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 
 import psycopg
 from psycopg.rows import tuple_row
+
+
+def digest_id(source_id: str) -> int:
+    """Return the id of a trade whose source numbers trades by other text than 64-bit integers.
+
+    It is the first 63 bits of the SHA-256 of the text in UTF-8, as entasis.digest_id() makes it.
+    The market has the id space ``digest``, and Trade.source_id keeps the text.
+    """
+    return int.from_bytes(sha256(source_id.encode()).digest()[:8]) >> 1
 
 
 @dataclass(frozen=True)

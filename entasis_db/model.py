@@ -62,6 +62,12 @@ class Trade(NamedTuple):
     """What was traded, in the market's volume_unit; above 0, below 1e20, at most 18 decimals."""
     side: Side | None = None
     """Side of the order that took liquidity, the aggressor. None: the source does not state it."""
+    source_id: str | None = None
+    """The source's own text of the id, where that is no 64-bit integer: the id is its digest_id().
+    1 to 128 characters, as a name. None: the id is the source's number, or the source has none."""
+    excluded: str | None = None
+    """Why no candle counts it: ``insurance_fund``, ``adl``, ``block``, ``confirmed_bad``, or
+    another word of a-z, 0-9 and _. None: candles count it."""
 
 
 class OptionQuote(NamedTuple):

@@ -18,8 +18,10 @@ SUBJECT = Subject.READING
 SIZES = Sizes.EACH
 
 _DISTINCT_ON = """
-    SELECT DISTINCT ON (symbol, exchange) id, symbol, exchange, timestamp, price, volume, side
+    SELECT DISTINCT ON (symbol, exchange) id, symbol, exchange, timestamp, price, volume, side,
+        source_id, excluded
     FROM entasis.market_data
+    WHERE excluded IS NULL
     ORDER BY symbol, exchange, timestamp DESC, id DESC
 """
 

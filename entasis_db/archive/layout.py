@@ -121,6 +121,8 @@ LAYOUTS = {
             "volume": _PRICE,
             "created_at": _TIME,
             "side": pa.string(),
+            "source_id": pa.string(),
+            "excluded": pa.string(),
         },
         "timestamp",
         ("symbol", "exchange", "timestamp", "id"),
@@ -334,6 +336,9 @@ def _texts(layout: Layout, batch: Any) -> Any:
             )
         elif pa.types.is_decimal(column.type):
             column = pc.fill_null(_digits(column), "")
+        elif name == "source_id":
+            length = pc.cast(pc.utf8_length(column), pa.string())
+            column = pc.fill_null(pc.binary_join_element_wise(length, column, ","), "")
         elif pa.types.is_string(column.type):
             column = pc.fill_null(column, "")
         else:

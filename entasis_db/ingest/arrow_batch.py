@@ -9,16 +9,28 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from entasis_db.errors import LoadError
 from entasis_db.ingest.batch import UNKNOWN, Batch, DoubtfulRowError, RowBatch
-from entasis_db.ingest.id_spaces import Market, MarketBatch
-from entasis_db.ingest.limits import PRICE_DECIMALS, PRICE_LIMIT, is_name, time_bounds
+from entasis_db.ingest.id_spaces import IdSpace, Market, MarketBatch
+from entasis_db.ingest.limits import PRICE_DECIMALS, PRICE_LIMIT, is_name, is_word, time_bounds
 from entasis_db.ingest.quarantine import Refusal
 from entasis_db.ingest.targets import TRADES
 from entasis_db.model import TRADE_KEY, TimeUnit, Trade
-from entasis_db.readers.arrow import COLUMNS, MOST_DIGITS, OPTIONAL
+from entasis_db.readers.arrow import COLUMNS, MOST_DIGITS, OPTIONAL, ArrowReader
 
 _PRICE = pa.decimal128(MOST_DIGITS, PRICE_DECIMALS)
+_PLAIN_ID = r"^[!-\[\]-~]{1,128}$"
 _REQUIRED = [name for name in COLUMNS if name not in OPTIONAL]
+
+
+def check_text_ids(reader: ArrowReader, id_space: IdSpace) -> None:
+    """Refuse ids that are text where they are said to be numbers."""
+    spaces = {id_space} if isinstance(id_space, str) else set(id_space.values())
+    if reader.has_text_ids and spaces != {"digest"}:
+        raise LoadError(
+            f"{reader.source}: column 'id' is text. Ids are integers, or else digests of text: "
+            "give the id space digest (--id-space digest)"
+        )
 
 
 class ArrowBatch(Batch):
@@ -100,7 +112,11 @@ def _incomplete(table: Any) -> Iterator[Refusal]:
         missing = [name for name in _REQUIRED if row[name] is None]
         if missing:
             payload = {n: None if row[n] is None else str(row[n]) for n in COLUMNS}
-            yield Refusal(row["line"], missing[0], f"the {missing[0]} is missing", payload)
+            name, text = missing[0], row["source_id"]
+            reason = f"the {name} is missing"
+            if name == "id" and text is not None:
+                reason = f"{text!r} is neither an integer nor a text that could be an id"
+            yield Refusal(row["line"], name, reason, payload)
 
 
 def _clean(table: Any) -> Any:
@@ -116,7 +132,12 @@ def _clean(table: Any) -> Any:
         for text in pc.unique(table.column(name)).to_pylist():
             if not is_name(text) or "\\" in text:
                 raise DoubtfulRowError
-    side = table.column("side")
+    for text in pc.unique(table.column("excluded")).to_pylist():
+        if not (text is None or is_word(text)):
+            raise DoubtfulRowError
+    source_id, side = table.column("source_id"), table.column("side")
+    # what surely needs neither an escape nor a second look
+    sane.append(pc.or_kleene(pc.is_null(source_id), pc.match_substring_regex(source_id, _PLAIN_ID)))
     sane.append(pc.or_(pc.is_null(side), pc.is_in(side, pa.array(["buy", "sell"]))))
     for name in ("price", "volume"):
         number = table.column(name)
@@ -140,7 +161,8 @@ def _copy_text(table: Any) -> memoryview:
     # without its zone, because Arrow would ask the machine for it
     moments = fields["timestamp"].cast(pa.int64()).cast(pa.timestamp("us")).cast(pa.string())
     fields["timestamp"] = pc.binary_join_element_wise(moments, "+00", "")
-    fields["side"] = pc.fill_null(fields["side"], "\\N")
+    for name in OPTIONAL:
+        fields[name] = pc.fill_null(fields[name], "\\N")
     texts = [field.cast(pa.string()) for field in fields.values()]
     lines = pc.binary_join_element_wise(
         pc.binary_join_element_wise(*texts, "\t"), "", "\n"

@@ -11,7 +11,7 @@ _MUST_BE: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("timestamp", "expiry_date"), (datetime,)),
     "id": (int,),
     **dict.fromkeys(("price", "volume", "strike_price"), (Decimal,)),
-    "side": (str, type(None)),
+    **dict.fromkeys(("side", "source_id", "excluded"), (str, type(None))),
     # after the key, a quote has nothing but numbers that may be missing
     **dict.fromkeys(OptionQuote._fields[len(OPTION_KEY) :], (Decimal, type(None))),
 }

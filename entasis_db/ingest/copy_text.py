@@ -11,10 +11,12 @@ from entasis_db.ingest.limits import (
     INT64,
     PRICE_DECIMALS,
     PRICE_LIMIT,
+    SOURCE_ID_LENGTH,
     STRIKE_DECIMALS,
     STRIKE_LIMIT,
     is_exact,
     is_name,
+    is_word,
     time_bounds,
 )
 from entasis_db.model import OPTION_KEY, OptionQuote, Trade
@@ -36,7 +38,7 @@ def trade_writer() -> Callable[[Trade], str | None]:
 
     def write(trade: Trade) -> str | None:
         nonlocal last_moment, last_time
-        number, symbol, exchange, timestamp, price, volume, side = trade
+        number, symbol, exchange, timestamp, price, volume, side, source_id, excluded = trade
         if type(price) is not Decimal or type(volume) is not Decimal or type(number) is not int:
             check_row(trade)
         # of other zones, Python takes two times an hour apart for equal when the clock is put back
@@ -70,12 +72,27 @@ def trade_writer() -> Callable[[Trade], str | None]:
         ):
             return None
         if side is None:
-            return f"{number}\t{names}\t{last_time}\t{price_text}\t{volume_text}\t\\N\n"
-        if side != "buy" and side != "sell":
+            side_text = "\\N"
+        elif side == "buy" or side == "sell":
+            side_text = side
+        else:
             return None
-        return f"{number}\t{names}\t{last_time}\t{price_text}\t{volume_text}\t{side}\n"
+        # nearly no trade has one of these
+        rest = "\\N\t\\N" if source_id is excluded is None else _rest_text(source_id, excluded)
+        if rest is None:
+            return None
+        return f"{number}\t{names}\t{last_time}\t{price_text}\t{volume_text}\t{side_text}\t{rest}\n"
 
     return write
+
+
+def _rest_text(source_id: object, excluded: object) -> str | None:
+    """Write the two last fields of a trade; None if the table may refuse one."""
+    if not (source_id is None or is_name(source_id, SOURCE_ID_LENGTH)):
+        return None
+    if not (excluded is None or is_word(excluded)):
+        return None
+    return f"{_field_text(source_id)}\t{_field_text(excluded)}"
 
 
 def option_writer() -> Callable[[OptionQuote], str | None]:

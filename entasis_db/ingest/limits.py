@@ -16,6 +16,7 @@ GREEK_LIMIT = Decimal("1e12")
 GREEK_DECIMALS = 18
 IV_LIMIT = Decimal("1e6")
 NAME_LENGTH = 64
+SOURCE_ID_LENGTH = 128
 INT64 = 2**63
 # PostgreSQL's NUMERIC ends far beyond; a number like this is no price, and text of it is long
 ABSURD_EXPONENT = 1000
@@ -27,6 +28,7 @@ _NO_NAME = re.compile(
     "^[ ]|[ ]$|[\x01-\x1f\x7f-\xa0\u061c\u1680\u2000-\u200b\u200e\u200f\u2028-\u202f"
     "\u205f-\u2069\u3000\ufeff]"
 )
+_WORD = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -35,11 +37,11 @@ def time_bounds() -> tuple[datetime, datetime]:
     return _FIRST_MOMENT, datetime.now(UTC) + _CLOCK_SKEW
 
 
-def is_name(name: object) -> bool:
+def is_name(name: object, length: int = NAME_LENGTH) -> bool:
     """Say whether it can name an instrument, a venue or an underlying."""
     return (
         isinstance(name, str)
-        and 0 < len(name) <= NAME_LENGTH
+        and 0 < len(name) <= length
         and is_text(name)
         and not _NO_NAME.search(name)
     )
@@ -48,6 +50,11 @@ def is_name(name: object) -> bool:
 def is_text(text: str) -> bool:
     """Say whether PostgreSQL can hold it: no NUL, and no half of a surrogate pair."""
     return "\0" not in text and (text.isascii() or not _SURROGATE.search(text))
+
+
+def is_word(text: object) -> bool:
+    """Say whether it can be a kind of prints."""
+    return isinstance(text, str) and _WORD.fullmatch(text) is not None
 
 
 def is_exact(text: str, decimals: int) -> bool:

@@ -15,6 +15,7 @@ import psycopg
 
 from entasis_db.errors import LoadError
 from entasis_db.ingest.contract_sizes import tell_contract_size
+from entasis_db.ingest.digests import tell_digests
 from entasis_db.ingest.moments import refuse_cut_moments
 from entasis_db.ingest.parts import BATCH_ROWS, Part, open_trades, source_name, text_parts
 from entasis_db.ingest.read_ahead import read_ahead
@@ -121,6 +122,7 @@ def _load(
     if batch_rows < 1:
         raise ValueError(f"batch_rows is {batch_rows}: give 1 or more")
     tell_contract_size(connection, reader)
+    tell_digests(connection, reader)
     source = source_name(reader)
     loaded = Loaded(source, reader.layout, total_bytes=reader.total_bytes)
     # A pipe is read in this thread: nothing could stop another one that waits for it to go on.

@@ -55,6 +55,9 @@ def open_trades(
                 f"{arrow.source}: say how its trades are numbered with --id-space: trade for the "
                 "exchange's trade ids, aggtrade for Binance's aggregated trades"
             )
+        from entasis_db.ingest.arrow_batch import check_text_ids
+
+        check_text_ids(arrow, id_space)
         return arrow, _arrow_parts(arrow, batch_rows, id_space, time_unit)
     text = read_trades(path, exchange=exchange, symbol=symbol, layout=layout, sequence=sequence)
     return text, text_parts(text, TRADES, batch_rows, time_unit)

@@ -14,6 +14,7 @@ from psycopg.rows import tuple_row
 from entasis_db.errors import LoadError
 from entasis_db.ingest.batch import UNKNOWN
 from entasis_db.ingest.contract_sizes import tell_contract_size
+from entasis_db.ingest.digests import tell_digests
 from entasis_db.ingest.id_spaces import (
     RECORD_MARKETS,
     Market,
@@ -85,9 +86,9 @@ def replace_trades(
     Every stored trade of the same market whose id is in the file goes, whatever its time; and with
     ``from_time`` and ``to_time``, which have time zones, so do all others of the file's markets in
     [from_time, to_time). Trades that are stored as the file has them stay untouched, and so do
-    sides that it does not state. Where ids are unique only within a timestamp (ordinals), they do
-    not say what goes: there it takes a range. ``connection`` is in autocommit mode; the other
-    arguments are those of load_trades.
+    sides that it does not state and exclusions of trades that are the same. Where ids are unique
+    only within a timestamp (ordinals), they do not say what goes: there it takes a range.
+    ``connection`` is in autocommit mode; the other arguments are those of load_trades.
 
     Raises LoadError, and changes nothing, for a file with a line that cannot be read or stored,
     lies outside of the range or tells a trade twice and differently, and where trades would have to
@@ -107,6 +108,7 @@ def replace_trades(
         decimals=decimals,
     )
     tell_contract_size(connection, reader)
+    tell_digests(connection, reader)
     source = source_name(reader)
     staging = _Staging(source)
     with connection.transaction(), psycopg.Cursor(connection, row_factory=tuple_row) as cursor:

@@ -11,7 +11,7 @@ class IngestReport:
     """Rows that were stored."""
     already_there: int = 0
     """Rows that were stored before, with the same values: repeating a load changes nothing. Also
-    trades that were stored without a side and have one now."""
+    trades that were stored without a side, source_id or excluded and have one now."""
     quarantined: int = 0
     """Rows in entasis.quarantine, with their reasons; those of an earlier load count again."""
     past_retention: int = 0

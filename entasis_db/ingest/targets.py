@@ -39,12 +39,14 @@ class Target(Generic[Row]):
 TRADES: Target[Trade] = Target(
     relation="market_data",
     copy=sql.SQL(
-        "COPY entasis.market_data (id, symbol, exchange, timestamp, price, volume, side) FROM STDIN"
+        "COPY entasis.market_data (id, symbol, exchange, timestamp, price, volume, side, source_id,"
+        " excluded) FROM STDIN"
     ),
     stage=sql.SQL("SELECT entasis.stage_trades()"),
     copy_staged=sql.SQL(
         "COPY pg_temp.entasis_staged_trades"
-        " (line, id, symbol, exchange, timestamp, price, volume, side) FROM STDIN"
+        " (line, id, symbol, exchange, timestamp, price, volume, side, source_id, excluded)"
+        " FROM STDIN"
     ),
     insert_staged=sql.SQL(
         "SELECT inserted, already_there, quarantined, past_retention, past_keep"

@@ -32,11 +32,12 @@ def ingest_trades(
     says how the trades are numbered, as entasis.markets records it; ``time_unit`` in which unit
     their source states times (s, ms or us).
 
-    Missing months are made. A repeated trade changes nothing, except that its side replaces a
-    stored None, which counts as already there too. One that is stored with another price, volume
-    or side goes to quarantine, as does whatever the table cannot hold. Where ids are the
-    exchange's, one id is one trade: told again at another time, it is there already if the finer
-    time cut to the coarser ``time_unit`` is the same, else it goes to quarantine too.
+    Missing months are made. A repeated trade changes nothing, except that its side, source_id and
+    excluded replace a stored None, which counts as already there too. One that is stored with
+    another price, volume, side or source_id goes to quarantine, as does whatever the table cannot
+    hold. Where ids are the exchange's, one id is one trade: told again at another time, it is there
+    already if the finer time cut to the coarser ``time_unit`` is the same, else it goes to
+    quarantine too.
 
     Raises IdSpaceError, before anything is written, when a market is on record with another id
     space. Raises psycopg's SerializationFailure and DeadlockDetected, after which the caller

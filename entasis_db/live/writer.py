@@ -217,7 +217,7 @@ class TickWriter:
     def _check(self, row: Row) -> None:
         """Refuse a mistake in the caller's program before the row is accepted."""
         if isinstance(row, Trade):
-            number, symbol, exchange, timestamp, price, volume, side = row
+            number, symbol, exchange, timestamp, price, volume, side, source_id, excluded = row
             if not (
                 type(price) is Decimal
                 and type(volume) is Decimal
@@ -226,6 +226,8 @@ class TickWriter:
                 and type(exchange) is str
                 and getattr(timestamp, "tzinfo", None) is UTC
                 and (side is None or type(side) is str)
+                and (source_id is None or type(source_id) is str)
+                and (excluded is None or type(excluded) is str)
             ):
                 check_row(row)
             if type(self._id_space) is not str and (symbol, exchange) not in self._id_space:

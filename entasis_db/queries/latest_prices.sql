@@ -1,4 +1,4 @@
--- The newest trade of every market. DISTINCT ON would read every trade to find a few markets; this
+-- The newest trade of every market that candles count. DISTINCT ON would read every trade to find a few markets; this
 -- jumps from one market to the next on the key's index, and then to the newest trade of each.
 WITH RECURSIVE known_markets AS (
     (
@@ -32,7 +32,9 @@ SELECT
     t.timestamp,
     t.price,
     t.volume,
-    t.side
+    t.side,
+    t.source_id,
+    t.excluded
 FROM known_markets AS k
 CROSS JOIN
     LATERAL (
@@ -41,11 +43,14 @@ CROSS JOIN
             m.timestamp,
             m.price,
             m.volume,
-            m.side
+            m.side,
+            m.source_id,
+            m.excluded
         FROM entasis.market_data AS m
         WHERE
             m.symbol = k.symbol
             AND m.exchange = k.exchange
+            AND m.excluded IS NULL
         ORDER BY m.timestamp DESC, m.id DESC
         LIMIT 1
     ) AS t

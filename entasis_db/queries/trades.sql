@@ -7,7 +7,9 @@ SELECT
     m.timestamp,
     m.price,
     m.volume,
-    m.side
+    m.side,
+    m.source_id,
+    m.excluded
 FROM entasis.market_data AS m
 WHERE
     m.symbol = %(symbol)s::text

@@ -12,18 +12,20 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from entasis_db.errors import LoadError
+from entasis_db.ids import digest_id
 from entasis_db.model import TimeUnit, Trade
 from entasis_db.readers.files import arrow_kind
+from entasis_db.readers.ids import is_damaged
 
 COLUMNS = Trade._fields
 """Columns of a trade; any other is ignored."""
-OPTIONAL = ("side",)
+OPTIONAL = ("side", "source_id", "excluded")
 """Columns that may be missing, and hold nulls."""
 MOST_DIGITS = 38
 PRICE_DECIMALS = 18
 
 _TYPES: dict[str, Any] = {
-    **dict.fromkeys(("symbol", "exchange", "side"), pa.string()),
+    **dict.fromkeys(("symbol", "exchange", *OPTIONAL), pa.string()),
     "id": pa.int64(),
 }
 _MICROSECONDS = pa.timestamp("us", "UTC")
@@ -64,6 +66,8 @@ class ArrowReader:
         self._constants = {"symbol": symbol, "exchange": exchange}
         self._decimals = decimals
         self._ended = False
+        self.has_text_ids = _is_text(self._batches.schema.field("id").type)
+        """Whether its ids are text, of which they are digests: their space has to be ``digest``."""
         self._signed: set[tuple[str, str]] = set()
         _check(self._batches.schema, self._constants, decimals, source)
         unit = self._batches.schema.field("timestamp").type.unit
@@ -103,6 +107,8 @@ class ArrowReader:
             if name not in table.column_names:
                 columns[name] = pa.array([self._constants.get(name)] * len(table), pa.string())
                 continue
+            if name == "id" and self.has_text_ids:
+                continue
             try:
                 columns[name] = _exact_column(name, table.column(name), self._decimals or 0)
             except pa.ArrowInvalid as error:
@@ -110,7 +116,9 @@ class ArrowReader:
                     f"{self.source}: column {name!r}, rows {first} to {last}: {error}. Nothing of "
                     "them was loaded"
                 ) from error
-        return self._unsigned(pa.table(columns))
+        if self.has_text_ids:
+            columns["id"], columns["source_id"] = _digests(table.column("id"))
+        return self._unsigned(pa.table(columns).select(["line", *COLUMNS]))
 
     def _unsigned(self, table: Any) -> Any:
         """Take sizes below zero for sold ones, and in their markets others for bought ones.
@@ -240,17 +248,30 @@ def _problem(name: str, kind: Any, decimals: int | None) -> str | None:
         if not pa.types.is_timestamp(kind) or kind.tz is None:
             return f"is a {kind}. Cast it to a timestamp with a zone: timestamp('us', 'UTC')"
     elif name == "id":
-        if not pa.types.is_integer(kind):
-            return f"is a {kind}. Ids are integers; see docs/trades.md for other ids"
+        if not (pa.types.is_integer(kind) or _is_text(kind)):
+            return f"is a {kind}. Ids are integers, or text; cast larger numbers to text"
     elif not (
-        pa.types.is_string(kind)
-        or pa.types.is_large_string(kind)
-        or pa.types.is_string_view(kind)
+        _is_text(kind)
         # a column without a value has no type
         or (name in OPTIONAL and pa.types.is_null(kind))
     ):
         return f"is a {kind}, and not text"
     return None
+
+
+def _is_text(kind: Any) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return bool(
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    )
+
+
+def _digests(column: Any) -> tuple[Any, Any]:
+    """Return the digests of ids that are text, null for damaged numbers, and the text."""
+    texts = [None if text is None else text.strip() for text in column.to_pylist()]
+    ids = [None if text is None or is_damaged(text) else digest_id(text) for text in texts]
+    return pa.array(ids, pa.int64()), pa.array(texts, pa.string())
 
 
 def _exact_column(name: str, column: Any, decimals: int) -> Any:

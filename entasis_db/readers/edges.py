@@ -81,7 +81,10 @@ def edge_records(
                     continue
                 market = (fields[0], fields[1])
                 if market not in found:
-                    found[market] = _Extremes() if is_counted(market, fields) else None
+                    try:
+                        found[market] = _Extremes() if is_counted(market, fields) else None
+                    except RowError:  # no trade of it yet
+                        continue
                 extremes = found[market]
                 if extremes is not None and earliest <= stamp <= latest and not fields[4]:
                     extremes.put(stamp, (number, fields))

@@ -20,8 +20,8 @@ REJECTIONS = {
     "encoding": "the line is not UTF-8, or holds a NUL character",
     "fields": "the line has another number of fields than the file's first line",
     "timestamp": "the time is no number or date, or beyond the years 1 to 9999",
-    "id": "the trade's id is no 64-bit integer, or is missing (is given) in a market whose first "
-    "trade in the file has one (has none)",
+    "id": "the trade's id is no 64-bit integer in a market that has these, or a damaged number, or "
+    "is missing (is given) in a market whose first trade in the file has one (has none)",
     "sequence": "the sequence is no 64-bit integer where it is the id, or does not increase where "
     "it is the row's position",
     "side": "the flag that says whether the buyer was the maker is neither true nor false, or the "
@@ -55,7 +55,8 @@ class TradeRow(NamedTuple):
     trade: Trade
     """As the file states it; not yet judged by any rule."""
     id_space: str
-    """What numbers the trade's market: ``trade``, ``aggtrade``, ``sequence`` or ``ordinal``."""
+    """What numbers the trade's market: ``trade``, ``aggtrade``, ``sequence``, ``digest`` or
+    ``ordinal``."""
 
 
 class OptionRow(NamedTuple):

@@ -1,7 +1,7 @@
 """Files of trades: the normalised layout, Binance's archives and captured Binance streams."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -17,6 +17,7 @@ from entasis_db.readers.binance import (
 )
 from entasis_db.readers.edges import Edge, edge_records
 from entasis_db.readers.files import Source
+from entasis_db.readers.ids import id_space_of, integer_id, text_id
 from entasis_db.readers.rows import (
     EPOCH,
     Layout,
@@ -32,6 +33,7 @@ from entasis_db.readers.sequences import Kind, Sequences
 from entasis_db.readers.signs import Signs
 
 _ENTASIS = "exchange,symbol,timestamp_ns,sequence,trade_id,price,volume"
+_SIDE, _KIND = ",side", ",excluded"
 _TRADES = "id,price,qty,quote_qty,time,is_buyer_maker"
 _COIN_M = "id,price,qty,base_qty,time,is_buyer_maker"
 _AGGTRADES = "agg_trade_id,price,quantity,first_trade_id,last_trade_id,transact_time,is_buyer_maker"
@@ -44,11 +46,15 @@ _FUTURES = ",XUnknownParameter"  # the field "X" of the futures' streams
 _SPOT = ",MUnknownParameter"  # the field "M" of the spot streams
 
 LAYOUTS = (
-    Layout("entasis", (_ENTASIS, _ENTASIS + ",side"), (2, 3, 4, 5, 6)),
+    Layout("entasis", (_ENTASIS, _ENTASIS + _SIDE, _ENTASIS + _SIDE + _KIND), (2, 3, 5, 6)),
     Layout("binance-trades", (_TRADES, _TRADES + _BEST, _COIN_M), (0, 1, 2, 3, 4), flag=5),
     Layout("binance-aggtrades", (_AGGTRADES, _AGGTRADES + _BEST), (0, 1, 2, 5), flag=6),
     Layout("binance-stream", (_STREAM + _FUTURES, _STREAM + _SPOT), (4, 6, 7, 8)),
 )
+
+# Of futures, the field says what the print is; no candle of Binance's counts what was not matched
+# in the order book.
+_UNMATCHED = {"INSURANCE_FUND": "insurance_fund", "ADL": "adl"}
 
 _ARCHIVE_NAME = re.compile(r"(.+)-(?:trades|aggTrades)-\d{4}-\d\d(?:-\d\d)?(?:\..*)?")
 
@@ -78,6 +84,9 @@ class TradeReader(Reader[TradeRow]):
     ``id_spaces`` tells, for each (exchange, symbol) met so far, what numbers its trades:
 
     - ``trade``: the exchange's own trade id;
+    - ``digest``: the exchange's id is text (a UUID, more than 64 bits): the trade's id is a digest
+      of it, and its source_id the text. A market's first trade in the file says so, or
+      ``digests``: the (exchange, symbol) of markets that are known for it;
     - ``aggtrade``: the exchange's number of an aggregated trade;
     - ``sequence``: the file has no ids, but the exchange's sequence, which is the id;
     - ``ordinal``: the file has neither, or its sequence counts the rows of the market, so a trade's
@@ -96,6 +105,7 @@ class TradeReader(Reader[TradeRow]):
     which the two contradict each other is rejected.
     """
 
+    digests: Collection[tuple[str, str]] = frozenset()
     contracts_of: tuple[str, str] | None = None
     contract_size: Decimal | None = None
 
@@ -164,6 +174,7 @@ class TradeReader(Reader[TradeRow]):
         """
         again = TradeReader(self._path, exchange=None, symbol=None, layout="entasis")
         again._sequences, again._signs = self._sequences, self._signs
+        again.digests = self.digests
 
         def is_counted(market: tuple[str, str], fields: list[str]) -> bool:
             again.id_spaces[market] = again._id_space(market, fields[4], fields[3])
@@ -198,7 +209,7 @@ class TradeReader(Reader[TradeRow]):
 
         def parse(line: int, fields: list[str]) -> TradeRow:
             nonlocal market
-            exchange, symbol, stamp, sequence, trade_id, price, volume, *side = fields
+            exchange, symbol, stamp, sequence, trade_id, price, volume, *rest = fields
             # One pair of strings for all trades of a run, instead of one for each.
             if symbol != market[1] or exchange != market[0]:
                 market = (exchange, symbol)
@@ -214,25 +225,31 @@ class TradeReader(Reader[TradeRow]):
             if id_space is None:
                 id_space = id_spaces[market] = self._id_space(market, trade_id, sequence)
                 self.time_units[market] = "us"
-            if bool(trade_id) != (id_space == "trade"):
+            if bool(trade_id) != (id_space == "trade" or id_space == "digest"):
                 raise RowError(
                     "id",
                     f"{'an' if trade_id else 'no'} id, but the market's first trade in this file "
                     f"has {'none' if trade_id else 'one'}",
                 )
+            source_id = None
             if id_space == "trade":
-                number = _id(trade_id)
+                number = integer_id(trade_id)
+            elif id_space == "digest":
+                number, source_id = text_id(trade_id)
             elif id_space == "sequence":
-                number = _id(sequence, "sequence")
+                number = integer_id(sequence, "sequence")
             else:
                 if sequence:
                     _increase(sequences, market, sequence)
                 number = ordinals.next(market, microseconds)
             exchange, symbol = market
-            size, taker = decimal_of(volume), cast(Side, side[0]) if side and side[0] else None
+            size, (taker, excluded) = decimal_of(volume), _rest(rest)
             if taker is None or size.is_signed():
                 size, taker = self._signs.read(market, size, taker)
-            trade = Trade(number, symbol, exchange, timestamp, decimal_of(price), size, taker)
+            trade = Trade(
+                *(number, symbol, exchange, timestamp, decimal_of(price), size),
+                *(taker, source_id, excluded),
+            )
             if below:
                 self.truncated_nanoseconds += 1
             return TradeRow(line, trade, id_space)
@@ -242,7 +259,7 @@ class TradeReader(Reader[TradeRow]):
     def _id_space(self, market: tuple[str, str], trade_id: str, sequence: str) -> str:
         """Tell what numbers a market, by its first row."""
         if trade_id:
-            return "trade"
+            return id_space_of(market, trade_id, self.digests)
         if sequence and not self._sequences.is_position(market, sequence):
             return "sequence"
         return "ordinal"
@@ -261,7 +278,7 @@ class TradeReader(Reader[TradeRow]):
         def parse(line: int, fields: list[str]) -> TradeRow:
             stamp = fields[time]
             trade = Trade(
-                _id(fields[0]),
+                integer_id(fields[0]),
                 symbol,
                 exchange,
                 _binance_time(stamp),
@@ -280,18 +297,19 @@ class TradeReader(Reader[TradeRow]):
         exchange_of = self._stream_exchange()
 
         def parse(line: int, fields: list[str]) -> TradeRow:
-            _, _, event, _, time, symbol, trade_id, price, volume, maker, _ = fields
+            _, _, event, _, time, symbol, trade_id, price, volume, maker, order = fields
             if event != "trade":
                 raise RowError("event", f"the event is {event!r}, not a trade")
             exchange = exchange_of(symbol)
             trade = Trade(
-                _id(trade_id),
+                integer_id(trade_id),
                 symbol,
                 exchange,
                 _binance_time(time),
                 decimal_of(price),
                 decimal_of(volume),
                 _taker(maker),
+                excluded=_UNMATCHED.get(order),
             )
             self.id_spaces[exchange, symbol] = "trade"
             self.time_units[exchange, symbol] = "ms" if len(time) == _MS_DIGITS else "us"
@@ -309,6 +327,12 @@ class TradeReader(Reader[TradeRow]):
         return futures_exchange
 
 
+def _rest(fields: Sequence[str]) -> tuple[Side | None, str | None]:
+    """Give the side and the kind of a print, as far as the file has these columns."""
+    side, kind, *_ = (*fields, "", "")
+    return cast(Side, side) if side else None, kind or None
+
+
 def _increase(sequences: dict[tuple[str, str], int], market: tuple[str, str], text: str) -> None:
     """Check that the file's order is the exchange's: ordinals stand on nothing else."""
     try:
@@ -319,16 +343,6 @@ def _increase(sequences: dict[tuple[str, str], int], market: tuple[str, str], te
     if last is not None and sequence <= last:
         raise RowError("sequence", f"sequence {sequence} comes after {last} in its market")
     sequences[market] = sequence
-
-
-def _id(text: str, code: str = "id") -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        raise RowError(code, f"{text!r} is not an integer") from None
-    if not -(1 << 63) <= number < 1 << 63:
-        raise RowError(code, f"{text} does not fit into 64 bits")
-    return number
 
 
 # in archives true or True, in captured streams 1

@@ -16,6 +16,8 @@ CREATE TABLE IF NOT EXISTS entasis.market_data (
     volume numeric NOT NULL,
     created_at timestamptz NOT NULL DEFAULT current_timestamp,
     side text COLLATE "C",
+    source_id varchar(128) COLLATE "C",
+    excluded text COLLATE "C",
     CONSTRAINT market_data_pkey PRIMARY KEY (symbol, exchange, timestamp, id),
     CONSTRAINT market_data_symbol_is_name CHECK (
         symbol <> ''
@@ -46,7 +48,13 @@ CREATE TABLE IF NOT EXISTS entasis.market_data (
     CONSTRAINT market_data_volume_exact CHECK (
         volume > 0 AND volume < 1e20 AND min_scale(volume) <= 18
     ),
-    CONSTRAINT market_data_side_known CHECK (side IN ('buy', 'sell'))
+    CONSTRAINT market_data_side_known CHECK (side IN ('buy', 'sell')),
+    CONSTRAINT market_data_source_id_is_name CHECK (
+        source_id <> ''
+        AND source_id !~ '^\s|\s$|[\u0001-\u001f\u007f-\u00a0\u061c'
+        '\u1680\u2000-\u200b\u200e\u200f\u2028-\u202f\u205f-\u2069\u3000\ufeff]'
+    ),
+    CONSTRAINT market_data_excluded_is_word CHECK (excluded ~ '^[a-z][a-z0-9_]{0,31}$')
 );
 
 ALTER SEQUENCE entasis.market_data_id_seq OWNED BY entasis.market_data.id;
@@ -116,6 +124,7 @@ SELECT
         extract(EPOCH FROM d.timestamp - '2000-01-01 00:00:00+00'::timestamptz), d.id, d.price
     ]))[2]::bigint AS last_trade_id
 FROM entasis.market_data AS d
+WHERE d.excluded IS null
 GROUP BY 1, 2, 3
 WITH NO DATA;
 

@@ -270,7 +270,7 @@ def merge(connection: Connection, step: Step) -> None:
         )
     connection.execute(
         "MERGE INTO entasis.market_data AS t"
-        f" USING ({values([t[:7] for t in trades], 'text')}) AS s ({TRADE_COLUMNS}, what)"
+        f" USING ({values([t[:-1] for t in trades], 'text')}) AS s ({TRADE_COLUMNS}, what)"
         " ON (t.symbol, t.exchange, t.timestamp, t.id)"
         f" = (s.symbol, s.exchange, s.timestamp, s.id){''.join(actions)}",
         flat(trades),

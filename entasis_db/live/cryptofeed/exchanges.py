@@ -45,14 +45,16 @@ class Reading:
     """In the exchange's spelling."""
     timestamp: datetime
     """Digits below the microsecond are cut off."""
-    id: int | tuple[object, ...]
-    """The exchange's number; or, where it has none, what tells its trades apart, of which the id is
-    a digest."""
+    id: int | str | tuple[object, ...]
+    """The exchange's number, or its text; or, where it has neither, what tells its trades apart. Of
+    text, and of such, the id is a digest."""
     price: Decimal
     volume: Decimal
     """In the unit in which the exchange states it: base units, or contracts."""
     side: Side | None
     """Which side took, ``buy`` or ``sell``; None where the message does not say."""
+    excluded: str | None = None
+    """Why no candle counts it, where the message says of what kind it is; as in Trade."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ def _bybit(trade: FedTrade, position: int) -> Reading:  # noqa: ARG001
     return Reading(
         symbol,
         milliseconds(raw["T"]),
-        int(known_by) if known_by.isascii() and known_by.isdecimal() else (known_by,),
+        int(known_by) if known_by.isascii() and known_by.isdecimal() else known_by,
         number(raw["p"]),
         number(raw["v"]),
         _side(raw.get("S"), buy="Buy", sell="Sell"),
@@ -137,6 +139,8 @@ def _deribit(trade: FedTrade, position: int) -> Reading:  # noqa: ARG001
         number(raw["price"]),
         number(raw["amount"]),
         _side(raw.get("direction"), buy="buy", sell="sell"),
+        # agreed outside of the order book
+        "block" if raw.get("block_trade_id") else None,
     )
 
 

@@ -8,7 +8,9 @@ from hashlib import sha256
 from typing import Any, Literal
 
 from entasis_db.errors import EntasisError
+from entasis_db.ids import digest_id
 from entasis_db.ingest import check_row
+from entasis_db.ingest.limits import INT64
 from entasis_db.live.cryptofeed.exchanges import EXCHANGES, Exchange, FedTrade
 from entasis_db.live.cryptofeed.numbers import computed, milliseconds, number_or_none, text
 from entasis_db.live.cryptofeed.positions import Positions
@@ -54,10 +56,11 @@ class Source(Mapping[tuple[str, str], str]):
 
     Ids are the exchange's own where it has integers (Binance's are those of aggregated trades, in
     an id space of their own; Deribit's are the trade's sequence in its instrument). Where it has
-    other text or nothing, an id is the first 63 bits of a SHA-256 of that text, or of the whole
-    trade and its place among its like in one message: what is sent again after a reconnection gets
-    the ids that it had. Two trades of one microsecond whose digests meet are a conflict, and the
-    second is quarantined, unless they also agree in price and volume.
+    other text, an id is the first 63 bits of a SHA-256 of that text (digest_id()), which is kept as
+    source_id; where it has nothing, of the whole trade and its place among its like in one message:
+    what is sent again after a reconnection gets the ids that it had. Two trades of one microsecond
+    whose digests meet are a conflict, and the second is quarantined, unless they agree in price and
+    volume and have no text.
     """
 
     def __init__(self, exchanges: Mapping[str, Exchange] | None = None) -> None:
@@ -156,9 +159,14 @@ class Source(Mapping[tuple[str, str], str]):
                 )
             message = (trade.exchange, trade.symbol, receipt_timestamp)
             reading = exchange.read(trade, positions.next(message))
-            number, id_space = reading.id, exchange.id_space
-            if not isinstance(number, int):
-                number, id_space = _digest(trade, number, message, positions), "digest"
+            id_space, source_id = "digest", None
+            if isinstance(reading.id, tuple):
+                number = _digest(trade, reading.id, message, positions)
+            elif isinstance(reading.id, int) and -INT64 <= reading.id < INT64:
+                number, id_space = reading.id, exchange.id_space
+            else:
+                source_id = str(reading.id)
+                number = digest_id(source_id)
             market = (reading.symbol, exchange.name)
             row = Trade(
                 id=number,
@@ -168,6 +176,8 @@ class Source(Mapping[tuple[str, str], str]):
                 price=reading.price,
                 volume=reading.volume,
                 side=reading.side,
+                source_id=source_id,
+                excluded=reading.excluded,
             )
             check_row(row)
             if market not in self._markets:

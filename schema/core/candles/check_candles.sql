@@ -82,7 +82,7 @@ BEGIN ATOMIC
         FROM entasis.market_data AS d
         WHERE
             d.timestamp >= (SELECT b.from_day FROM bounds AS b)
-            AND d.timestamp < (SELECT b.to_day FROM bounds AS b)
+            AND d.timestamp < (SELECT b.to_day FROM bounds AS b) AND d.excluded IS NULL
         UNION ALL
         SELECT
             CASE s.relation WHEN 'ohlcv_1m' THEN 'ohlcv_1h' ELSE 'ohlcv_1d' END AS relation,
@@ -183,7 +183,7 @@ BEGIN ATOMIC
                     d.symbol = w.symbol
                     AND d.exchange = w.exchange
                     AND d.timestamp >= w.bucket
-                    AND d.timestamp < w.bucket + w.step
+                    AND d.timestamp < w.bucket + w.step AND d.excluded IS NULL
             ) AS held
         FROM differing AS w
     )

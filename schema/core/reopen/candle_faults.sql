@@ -74,6 +74,7 @@ BEGIN ATOMIC
         WHERE
             d.timestamp >= (SELECT b.from_day FROM bounds AS b)
             AND d.timestamp < (SELECT b.to_day FROM bounds AS b)
+            AND d.excluded IS NULL
             AND (
                 candle_faults.symbol_name IS NULL
                 OR (

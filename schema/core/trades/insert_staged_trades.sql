@@ -26,6 +26,7 @@ DECLARE
     differing bigint[];
 BEGIN
     SELECT count(*) INTO staged FROM pg_temp.entasis_staged_trades;
+    PERFORM entasis_internal.number_staged_trades();
 
     SELECT f.floor INTO lowest FROM entasis.floors AS f WHERE f.relation = 'market_data';
     SELECT entasis.keep_from(k.keep) INTO kept_from FROM entasis.keep_periods AS k
@@ -36,7 +37,8 @@ BEGIN
         FROM pg_temp.entasis_staged_trades AS s
         CROSS JOIN LATERAL (
             SELECT entasis_internal.trade_fault(
-                s.symbol, s.exchange, s.timestamp, s.price, s.volume, s.side,
+                s.symbol, s.exchange, s.timestamp, s.id, s.price, s.volume, s.side,
+                s.source_id, s.excluded,
                 s.price > 0 OR entasis_internal.has_signed_prices(s.symbol, s.exchange),
                 CASE
                     WHEN s.timestamp < lowest AND entasis_internal.is_reopened(
@@ -110,8 +112,10 @@ BEGIN
         FROM pg_temp.entasis_staged_trades AS s
     ),
     put AS (
-        INSERT INTO entasis.market_data (symbol, exchange, timestamp, id, price, volume, side)
-        SELECT r.symbol, r.exchange, r.timestamp, r.id, r.price, r.volume, r.side
+        INSERT INTO entasis.market_data (
+            symbol, exchange, timestamp, id, price, volume, side, source_id, excluded
+        )
+        SELECT r.symbol, r.exchange, r.timestamp, r.id, r.price, r.volume, r.side, r.source_id, r.excluded
         FROM ranked AS r WHERE r.rank = 1
         -- all writers lock the keys in this order
         ORDER BY r.symbol, r.exchange, r.timestamp, r.id
@@ -124,41 +128,56 @@ BEGIN
     LEFT JOIN put AS p USING (symbol, exchange, timestamp, id);
 
     SELECT
-        array_agg(s.line) FILTER (
-            WHERE s.price = d.price AND s.volume = d.volume
-            AND s.side IS NOT NULL AND d.side IS NULL
-        ),
-        array_agg(s.line) FILTER (
-            WHERE s.price <> d.price OR s.volume <> d.volume OR s.side <> d.side
-        )
+        array_agg(c.line) FILTER (WHERE c.fills AND NOT c.differs),
+        array_agg(c.line) FILTER (WHERE c.differs)
     INTO fillable, differing
-    FROM pg_temp.entasis_staged_trades AS s
-    INNER JOIN entasis.market_data AS d
-        ON s.symbol = d.symbol AND s.exchange = d.exchange
-        AND s.timestamp = d.timestamp AND s.id = d.id
-    WHERE s.line = ANY (repeated);
+    FROM (
+        SELECT s.line,
+            (
+                s.price <> d.price OR s.volume <> d.volume OR s.side <> d.side
+                OR s.source_id <> d.source_id
+            ) IS TRUE AS differs,
+            (s.side IS NOT NULL AND d.side IS NULL)
+            OR (s.source_id IS NOT NULL AND d.source_id IS NULL)
+            OR (s.excluded IS NOT NULL AND d.excluded IS NULL) AS fills
+        FROM pg_temp.entasis_staged_trades AS s
+        INNER JOIN entasis.market_data AS d
+            ON s.symbol = d.symbol AND s.exchange = d.exchange
+            AND s.timestamp = d.timestamp AND s.id = d.id
+        WHERE s.line = ANY (repeated)
+    ) AS c;
 
     -- A side for a trade that is stored without one is no conflict. Of two different sides, in this
     -- batch or in a concurrent transaction, the first is stored, and the other is compared below.
     IF fillable IS NOT NULL THEN
         differing := differing || ARRAY(
-            SELECT unnest(fillable) EXCEPT SELECT unnest(entasis_internal.fill_sides(fillable))
+            SELECT unnest(fillable) EXCEPT SELECT unnest(entasis_internal.fill_stored_trades(fillable))
         );
     END IF;
 
     WITH conflicts AS (
-        SELECT s.*, d.price AS stored_price, d.volume AS stored_volume, d.side AS stored_side
+        SELECT s.*, d.price AS stored_price, d.volume AS stored_volume, d.side AS stored_side,
+            d.source_id AS stored_source_id
         FROM pg_temp.entasis_staged_trades AS s
         INNER JOIN entasis.market_data AS d
             ON s.symbol = d.symbol AND s.exchange = d.exchange
             AND s.timestamp = d.timestamp AND s.id = d.id
         WHERE s.line = ANY (differing)
-            AND (s.price <> d.price OR s.volume <> d.volume OR s.side <> d.side)
+            AND (
+                s.price <> d.price OR s.volume <> d.volume OR s.side <> d.side
+                OR s.source_id <> d.source_id
+            )
     ),
     put AS (
         INSERT INTO entasis.quarantine (relation, source, line, code, reason, payload)
         SELECT 'market_data', source_name, c.line, 'conflict',
             CASE
+                WHEN c.source_id <> c.stored_source_id
+                    THEN format(
+                        'the id %s of %s %s at %s stands for "%s", and is the digest of "%s" too',
+                        c.id, c.exchange, c.symbol, c.timestamp AT TIME ZONE 'UTC',
+                        c.stored_source_id, c.source_id
+                    )
                 WHEN c.side <> c.stored_side
                     THEN format(
                         'trade %s of %s %s at %s is stored with price %s, volume %s and side %s; this one has %s, %s and %s',
@@ -171,7 +190,7 @@ BEGIN
                     c.stored_price, c.stored_volume, c.price, c.volume
                 )
             END,
-            to_jsonb(c) - 'line' - 'stored_price' - 'stored_volume' - 'stored_side'
+            to_jsonb(c) - 'line' - 'stored_price' - 'stored_volume' - 'stored_side' - 'stored_source_id'
         FROM conflicts AS c
         ON CONFLICT DO NOTHING
     )
@@ -190,4 +209,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis.insert_staged_trades IS
-'Inserts the trades of pg_temp.entasis_staged_trades into market_data, and creates the partitions that they need. A trade that is stored already changes nothing, except that its side replaces a stored NULL; one that cannot be stored, or is stored with another price, volume or side, goes to quarantine with the reason. So does one whose id is stored at another time, where ids are the exchange''s: unless the finer of the two times cut to the unit of the other is the same, as an archive in microseconds and a feed in milliseconds tell one trade. What lies below the floor is counted in entasis.past_retention. inserted, already_there, quarantined and past_retention add up to the number of staged rows; past_keep says how many of the first two are past the keep period; a row that is in quarantine from an earlier load is counted but not written again.';
+'Inserts the trades of pg_temp.entasis_staged_trades into market_data, and creates the partitions that they need. A trade that is stored already changes nothing, except that its side, source_id and excluded replace a stored NULL; one that cannot be stored, or is stored with another price, volume, side or source_id, goes to quarantine with the reason. So does one whose id is stored at another time, where ids are the exchange''s: unless the finer of the two times cut to the unit of the other is the same, as an archive in microseconds and a feed in milliseconds tell one trade. What lies below the floor is counted in entasis.past_retention. inserted, already_there, quarantined and past_retention add up to the number of staged rows; past_keep says how many of the first two are past the keep period; a row that is in quarantine from an earlier load is counted but not written again.';

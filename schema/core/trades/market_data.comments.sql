@@ -16,5 +16,9 @@ COMMENT ON COLUMN entasis.market_data.created_at IS
 'When the row was inserted, by this server''s clock; UTC.';
 COMMENT ON COLUMN entasis.market_data.side IS
 'Side of the order that took liquidity, the aggressor: buy or sell. NULL: the source does not state it.';
+COMMENT ON COLUMN entasis.market_data.source_id IS
+'The source''s own text of the id, where that is no 64-bit integer (a UUID, 128 bits): id is then entasis.digest_id() of it. 1 to 128 characters, as a name. NULL: id is the source''s number, or the source has none.';
+COMMENT ON COLUMN entasis.market_data.excluded IS
+'Why no candle counts the trade: insurance_fund, adl, block (kinds of prints, as the source flags them), confirmed_bad (the exchange withdrew it), or another word of a-z, 0-9 and _. NULL: candles count it. Ids of excluded trades are not missing.';
 COMMENT ON SEQUENCE entasis.market_data_id_seq IS
 'Default of market_data.id, for rows inserted by hand.';

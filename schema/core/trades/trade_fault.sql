@@ -1,7 +1,8 @@
 -- STABLE and without settings, so that it is inlined instead of called for each row.
 CREATE OR REPLACE FUNCTION entasis_internal.trade_fault(
-    symbol text, exchange text, traded_at timestamptz, price numeric, volume numeric, side text,
-    sign_fits boolean, lowest timestamptz, latest timestamptz
+    symbol text, exchange text, traded_at timestamptz, trade_id bigint, price numeric,
+    volume numeric, side text, source_id text, excluded text, sign_fits boolean,
+    lowest timestamptz, latest timestamptz
 ) RETURNS text[]
 LANGUAGE sql STABLE
 RETURN CASE
@@ -9,6 +10,8 @@ RETURN CASE
         THEN ARRAY['symbol', entasis_internal.name_fault('symbol', symbol)]
     WHEN entasis_internal.name_fault('exchange', exchange) IS NOT NULL
         THEN ARRAY['exchange', entasis_internal.name_fault('exchange', exchange)]
+    WHEN trade_id IS NULL
+        THEN ARRAY['id', 'the id is missing']
     WHEN price <= 0 AND price > -1e20 AND NOT sign_fits
         THEN
             ARRAY[
@@ -41,6 +44,27 @@ RETURN CASE
             ]
     WHEN side NOT IN ('buy', 'sell')
         THEN ARRAY['side', format('the side "%s" is neither buy nor sell', side)]
+    WHEN length(source_id) > 128
+        THEN
+            ARRAY[
+                'source_id',
+                format('the source''s id has %s characters; 128 fit', length(source_id))
+            ]
+    WHEN
+        source_id = ''
+        OR source_id
+        ~ '^\s|\s$|[\u0001-\u001f\u007f-\u00a0\u061c'
+        '\u1680\u2000-\u200b\u200e\u200f\u2028-\u202f\u205f-\u2069\u3000\ufeff]'
+        THEN
+            ARRAY[
+                'source_id',
+                format(
+                    'the source''s id %s is empty, or has a space at an end or a hidden character',
+                    to_json(source_id)
+                )
+            ]
+    WHEN excluded !~ '^[a-z][a-z0-9_]{0,31}$'
+        THEN ARRAY['excluded', format('the kind "%s" is no word of a-z, 0-9 and _', excluded)]
     WHEN traded_at < '2009-01-01 00:00:00+00'
         THEN
             ARRAY[

@@ -48,6 +48,7 @@ BEGIN
             AND d.exchange = t.exchange
             AND d.timestamp >= t.bucket
             AND d.timestamp < t.bucket + interval '1 minute'
+            AND d.excluded IS NULL
     ) AS n
     WHERE
         c.symbol = t.symbol AND c.exchange = t.exchange AND c.bucket = t.bucket
@@ -64,6 +65,7 @@ BEGIN
                 AND d.exchange = t.exchange
                 AND d.timestamp >= t.bucket
                 AND d.timestamp < t.bucket + interval '1 minute'
+                AND d.excluded IS NULL
         );
 
     UPDATE entasis.ohlcv_1h AS c SET

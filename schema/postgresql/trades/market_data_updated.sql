@@ -37,7 +37,7 @@ BEGIN
         GROUP BY t.symbol, t.exchange, date_trunc('day', t.timestamp, 'UTC');
     END IF;
 
-    -- Trades that went and trades that came, without those that did both: a statement that changes
+    -- Counted trades that went and that came, without those that did both: a statement that changes
     -- nothing, or only columns that no candle depends on, touches no candle.
     SELECT
         array_agg(
@@ -57,10 +57,10 @@ BEGIN
             SELECT t.symbol, t.exchange, t.timestamp
             FROM (
                 SELECT o.symbol, o.exchange, o.timestamp, o.id, o.price, o.volume, 1 AS weight
-                FROM old_trades AS o
+                FROM old_trades AS o WHERE o.excluded IS NULL
                 UNION ALL
                 SELECT n.symbol, n.exchange, n.timestamp, n.id, n.price, n.volume, -1 AS weight
-                FROM new_trades AS n
+                FROM new_trades AS n WHERE n.excluded IS NULL
             ) AS t
             GROUP BY t.symbol, t.exchange, t.timestamp, t.id, t.price, t.volume
             HAVING sum(t.weight) <> 0
@@ -73,7 +73,7 @@ BEGIN
         PERFORM entasis_internal.recompute_candles(touched);
     END IF;
 
-    -- cached trades have a side, and the recomputation above notifies of candles only
+    -- cached trades have these columns too, and the recomputation above notifies of candles only
     IF entasis_internal.has_cache_listeners() THEN
         PERFORM entasis_internal.notify_candle_changes(array_agg(
             row(
@@ -85,13 +85,15 @@ BEGIN
         FROM (
             SELECT s.symbol, s.exchange, s.timestamp
             FROM (
-                SELECT o.symbol, o.exchange, o.timestamp, o.id, o.side, 1 AS weight
+                SELECT o.symbol, o.exchange, o.timestamp, o.id, o.side, o.source_id, o.excluded,
+                    1 AS weight
                 FROM old_trades AS o
                 UNION ALL
-                SELECT n.symbol, n.exchange, n.timestamp, n.id, n.side, -1 AS weight
+                SELECT n.symbol, n.exchange, n.timestamp, n.id, n.side, n.source_id, n.excluded,
+                    -1 AS weight
                 FROM new_trades AS n
             ) AS s
-            GROUP BY s.symbol, s.exchange, s.timestamp, s.id, s.side
+            GROUP BY s.symbol, s.exchange, s.timestamp, s.id, s.side, s.source_id, s.excluded
             HAVING sum(s.weight) <> 0
         ) AS t;
     END IF;
@@ -100,4 +102,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.market_data_updated IS
-'Trigger of market_data: recomputes the candles of updated or moved trades, unless nothing changed that they depend on, and notifies caches of trades whose side changed.';
+'Trigger of market_data: recomputes the candles of updated or moved trades, unless nothing changed that they depend on, and notifies caches of trades whose other columns changed.';

@@ -36,6 +36,7 @@ SELECT
         extract(EPOCH FROM d.timestamp - '2000-01-01 00:00:00+00'::timestamptz), d.id, d.price
     ]))[2]::bigint AS last_trade_id
 FROM entasis.market_data AS d
+WHERE d.excluded IS null
 GROUP BY 1, 2, 3
 WITH NO DATA;
 

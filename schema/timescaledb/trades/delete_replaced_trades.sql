@@ -1,4 +1,4 @@
--- As in fill_sides(), one statement for each market and hour, limited by constants: a DELETE decompresses all
+-- As in fill_stored_trades(), one statement for each market and hour, limited by constants: a DELETE decompresses all
 -- batches that they do not rule out.
 CREATE OR REPLACE FUNCTION entasis_internal.delete_replaced_trades() RETURNS bigint
 LANGUAGE plpgsql VOLATILE

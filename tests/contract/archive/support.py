@@ -60,6 +60,7 @@ def fill(connection: Connection) -> None:
             price=Decimal(day + 1),
             volume=Decimal(back),
             side=(None, "buy", "sell")[day],
+            source_id=(None, "0a1b-Ü,1")[day % 2],
         )
         for back in TRADES_OF
         for day in range(3)
@@ -332,6 +333,8 @@ trades = st.builds(
     timestamp=times,
     price=sizes,
     volume=sizes,
+    source_id=st.none(),
+    excluded=st.none(),
 )
 
 greeks = st.none() | st.decimals(

@@ -36,6 +36,11 @@ def with_zeros(number: Decimal, count: int) -> Decimal:
 
 sides = st.sampled_from([None, "buy", "sell"])
 
+# a comma must not be taken for the end of a text
+texts = st.none() | text | st.sampled_from(["1,", "1,adl", "0a1b2c3d-1111-5222-8333-444455556666"])
+
+kinds = st.sampled_from([None, "block", "adl"])
+
 
 def _tables_of(
     connection: Connection, rows: list[Any], options: list[Any], sums: list[Any]
@@ -47,8 +52,9 @@ def _tables_of(
     with connection.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO public.market_data (symbol, exchange, timestamp, id, price, volume,"
-            " created_at, side) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
-            [(*r[:4], with_zeros(r[4], r[7]), with_zeros(r[5], r[7]), r[6], r[8]) for r in rows],
+            " created_at, side, source_id, excluded)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            [(*r[:4], with_zeros(r[4], r[7]), with_zeros(r[5], r[7]), r[6], *r[8:]) for r in rows],
         )
         cursor.executemany(
             "INSERT INTO public.option_data (underlying, expiry_date, strike_price,"
@@ -65,14 +71,14 @@ def _tables_of(
 
 
 @example(
-    rows=[("A", "x", FIRST, 1, Decimal("1.50"), Decimal(7), NOW, 3, "sell")],
+    rows=[("A", "x", FIRST, 1, Decimal("1.50"), Decimal(7), NOW, 3, "sell", "Ü,7", "adl")],
     options=[('Ü,\n"', FIRST, Decimal("3000.50"), NOW, 1, None, Decimal("-0.50"), 0)],
     sums=[("A", "x", FIRST, VAST, HUGE * 10**12, 1), ("B", "x", FIRST, *2 * [Decimal("1.50")], 1)],
 )
 @example(
     rows=[
-        ("A", "x", FIRST, 1, VAST, VAST, NOW, 3, None),
-        ("A", "x", FIRST, 1, -VAST, TINY, NOW, 0, None),
+        ("A", "x", FIRST, 1, VAST, VAST, NOW, 3, None, None, "block"),
+        ("A", "x", FIRST, 1, -VAST, TINY, NOW, 0, None, None, None),
     ],
     options=[],
     sums=[
@@ -84,7 +90,8 @@ def _tables_of(
 )
 @given(
     rows=st.lists(
-        st.tuples(text, text, moments, ids, sizes, sizes, moments, zeros, sides), max_size=6
+        st.tuples(text, text, moments, ids, sizes, sizes, moments, zeros, sides, texts, kinds),
+        max_size=6,
     ),
     options=st.lists(
         st.tuples(text, moments, numbers, moments, ids, greeks, greeks, zeros), max_size=6
@@ -151,7 +158,7 @@ def test_a_reader_of_one_market_and_one_day_reads_little(
     first = months_ago(6)
     lines = [
         f"S{n // a_market:02},x,{first + n % a_market * step:%Y-%m-%d %H:%M:%S.%f}+00,{n},1,1,"
-        "2026-01-01 00:00:00+00,buy\n".encode()
+        "2026-01-01 00:00:00+00,buy,,\n".encode()
         for n in range(rows)
     ]
     for begin in range(0, rows, layout.ROW_GROUP):

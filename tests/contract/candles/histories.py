@@ -42,7 +42,7 @@ PRICES = tuple(
 
 VOLUMES = tuple(Decimal(v) for v in ("1", "2.50", "0.000000000001", "1000000.000001"))
 
-TRADE_TYPES = "int8, text, text, timestamptz, numeric, numeric, text"
+TRADE_TYPES = "int8, text, text, timestamptz, numeric, numeric, text, text, text"
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def moved_by_hand(where: Condition, step: str) -> Step:
     return Statement(
         f"WITH gone AS (DELETE FROM entasis.market_data AS t WHERE {where[0]} RETURNING t.*)"
         f" {INSERT} SELECT g.id, g.symbol, g.exchange, g.timestamp + interval '{step}',"
-        " g.price + 1, g.volume, g.side FROM gone AS g",
+        " g.price + 1, g.volume, g.side, g.source_id, g.excluded FROM gone AS g",
         where[1],
     )
 
@@ -187,6 +187,9 @@ CHANGES = st.sampled_from(
         "created_at = now()",
         "price = t.price",
         "side = 'buy'",
+        "excluded = 'confirmed_bad'",
+        "excluded = NULL",
+        "excluded = CASE WHEN t.id < 3 THEN 'adl' END, price = 10",
         "side = CASE WHEN t.id < 3 THEN 'sell' END",
         "side = 'sell', volume = t.volume + 1",
         "timestamp = t.timestamp + interval '1 microsecond'",
@@ -211,6 +214,7 @@ UPSERTS = st.sampled_from(
         "price = excluded.price WHERE false",
         "id = excluded.id + 10",
         "side = 'buy'",
+        "price = excluded.price, excluded = excluded.excluded",
     ]
 )
 
@@ -294,13 +298,14 @@ def histories(
     )
     time = st.sampled_from(times)
     trade = st.builds(
-        lambda i, m, t, p, v, s: (i, *m, t, p, v, s),
+        lambda i, m, t, p, v, s, e: (i, *m, t, p, v, s, None, e),
         st.integers(1, 4),
         st.tuples(st.sampled_from(SYMBOLS), st.sampled_from(EXCHANGES)),
         time,
         st.sampled_from(PRICES),
         st.sampled_from(VOLUMES),
         st.sampled_from([None, "buy", "sell"]),
+        st.sampled_from([None, None, None, "adl"]),
     )
     step = steps(trade, conditions(time), copy=copy, merge_moves=merge_moves, merges=merges)
     first = st.builds(inserted_if_new, st.lists(trade, min_size=1, max_size=8).map(tuple))

@@ -14,7 +14,7 @@ MONTHS = (datetime(2024, 10, 1, tzinfo=UTC), datetime(2025, 7, 1, tzinfo=UTC))
 ZONES = ("UTC", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe", "Europe/Berlin")
 
 
-TRADE_COLUMNS = "id, symbol, exchange, timestamp, price, volume, side"
+TRADE_COLUMNS = "id, symbol, exchange, timestamp, price, volume, side, source_id, excluded"
 
 
 def trade(time: datetime, trade_id: int = 1, price: str = "10", volume: str = "1") -> Trade:

@@ -78,7 +78,7 @@ def test_merge_may_move_trades(
             + f" WHEN MATCHED THEN UPDATE SET timestamp = t.timestamp + interval '{step}'"
             + (
                 f" WHEN NOT MATCHED THEN INSERT ({TRADE_COLUMNS})"
-                " VALUES (s.id, 'BTC', 'one', '2025-01-01 00:00:00+00', 10, 1, NULL)"
+                " VALUES (s.id, 'BTC', 'one', '2025-01-01 00:00:00+00', 10, 1, NULL, NULL, NULL)"
                 if inserts
                 else ""
             )

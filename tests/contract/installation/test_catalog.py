@@ -156,7 +156,10 @@ def test_the_documents_indexes_exist(
 @pytest.mark.parametrize(
     ("table", "columns"),
     [
-        ("market_data", "id symbol exchange timestamp price volume created_at side"),
+        (
+            "market_data",
+            "id symbol exchange timestamp price volume created_at side source_id excluded",
+        ),
         (
             "option_data",
             "id underlying strike_price expiry_date option_type iv delta gamma theta vega"

@@ -30,7 +30,10 @@ def milliseconds(number: str | int) -> datetime:
 
 
 def digest(exchange: str, symbol: str, *what: object, place: int = 0) -> int:
-    text = "\t".join([str(place), exchange, symbol, *map(str, what)])
+    return text_digest("\t".join([str(place), exchange, symbol, *map(str, what)]))
+
+
+def text_digest(text: str) -> int:
     return int(hashlib.sha256(text.encode()).hexdigest()[:16], 16) // 2
 
 
@@ -75,11 +78,10 @@ def _bybit(lines: list[Line]) -> Iterator[Told]:
     received = [line for line in lines if line["t"] == "recv"]
     for line, m in zip(received, messages(lines), strict=True):
         for t in m["data"]:
-            base = t["s"].removesuffix("USDT")
             if line["conn"] in spot:
                 market = t["s"] + "-SPOT", "bybit", milliseconds(t["T"]), int(t["i"])
             else:
-                number = digest("BYBIT", f"{base}-USDT-PERP", t["i"])
+                number = text_digest(t["i"])
                 market = t["s"], "bybit", milliseconds(t["T"]), number
             yield Told(*market, Decimal(t["p"]), Decimal(t["v"]), t["S"].lower())
 

@@ -19,7 +19,7 @@ from entasis_db.live.cryptofeed import EXCHANGES, CryptofeedError, Exchange, Sou
 from entasis_db.model import Trade
 from entasis_db.readers.rows import RowError
 from tests.captures import cryptofeed_release
-from tests.contract.live.support import EPOCH, digest, fed, milliseconds
+from tests.contract.live.support import EPOCH, digest, fed, milliseconds, text_digest
 from tests.engines import Database
 
 needs_database = [
@@ -80,7 +80,8 @@ READ: dict[str, Trade] = {
         side="sell",  # the buyer was the maker
     ),
     "BYBIT": Trade(
-        id=digest("BYBIT", "BTC-USDT-PERP", "20f43950-d8dd-5b31-9112-a178eb6023af"),
+        id=text_digest("20f43950-d8dd-5b31-9112-a178eb6023af"),
+        source_id="20f43950-d8dd-5b31-9112-a178eb6023af",
         symbol="BTCUSDT",
         exchange="bybit",
         timestamp=milliseconds(1672304486865),

@@ -123,4 +123,6 @@ good_trades = st.builds(
     price=good_numbers,
     volume=good_numbers,
     side=sides,
+    source_id=st.none(),
+    excluded=st.none(),
 ).filter(lambda t: t.price * t.volume < D("1e13"))

@@ -30,7 +30,7 @@ def copy_trades(connection: Connection, *trades: Trade) -> None:
         ) as copy,
     ):
         for row in trades:
-            copy.write_row(row)
+            copy.write_row(row[:7])
 
 
 def replace_file(connection: Connection, trades: list[Trade]) -> Replaced:

@@ -102,7 +102,7 @@ UNREADABLE = {
     "an exchange too long": (f"{'x' * 65},S,1723118400000000000,1,7,1,1", "exchange"),
     "no symbol": ("x,,1723118400000000000,1,7,1,1", "symbol"),
     "NUL": ("x,A\0B,1723118400000000000,1,7,1,1", "encoding"),
-    "id beyond 64 bits": ("x,UNREAD,1723118400000000000,1,9223372036854775808,1,1", "id"),
+    "id beyond 64 bits": ("x,UNREAD,1723118400000000000,1,-9223372036854775809,1,1", "id"),
     "no number": ("x,UNREAD,1723118400000000000,1,7,one,1", "number"),
     "a field too few": ("x,UNREAD,1723118400000000000,1,7,1", "fields"),
 }

@@ -17,7 +17,7 @@ DECLARE
 BEGIN
     IF relation_name = 'market_data' THEN
         time_column := 'timestamp';
-        row_text := 'entasis_internal.trade_text(r.symbol, r.exchange, r.timestamp, r.id, r.price, r.volume, r.created_at, r.side)';
+        row_text := 'entasis_internal.trade_text(r.symbol, r.exchange, r.timestamp, r.id, r.price, r.volume, r.created_at, r.side, r.source_id, r.excluded)';
     ELSIF relation_name = 'option_data' THEN
         time_column := 'timestamp';
         row_text := 'entasis_internal.quote_text(r.underlying, r.expiry_date, r.strike_price, r.option_type, r.timestamp, r.id, r.iv, r.delta, r.gamma, r.theta, r.vega, r.bid_price, r.ask_price, r.mark_price, r.bid_iv, r.ask_iv, r.underlying_price, r.open_interest, r.rho)';

@@ -9,12 +9,15 @@ CREATE OR REPLACE FUNCTION entasis_internal.trade_text(
     price numeric,
     volume numeric,
     created_at timestamptz,
-    side text
+    side text,
+    source_id text,
+    excluded text
 ) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN entasis_internal.time_text(traded_at) || ',' || id
 || ',' || trim_scale(price * 1e18) || ',' || trim_scale(volume * 1e18)
 || ',' || entasis_internal.time_text(created_at) || ',' || coalesce(side, '')
+|| ',' || coalesce(length(source_id) || ',' || source_id, '') || ',' || coalesce(excluded, '')
 || ',' || length(symbol) || ',' || symbol || exchange;
 
 COMMENT ON FUNCTION entasis_internal.trade_text IS

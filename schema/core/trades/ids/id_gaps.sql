@@ -1,6 +1,6 @@
 -- Candles know the first and last id of a minute, and how many trades it has: only the trades of minutes that
 -- lack some are read. In a market that is told in several units of time, trades are out of order within the
--- coarsest, and all are read.
+-- coarsest, and all are read. Trades that no candle counts are looked for where ids seem to be missing.
 CREATE OR REPLACE FUNCTION entasis.id_gaps(
     symbol_name text, exchange_name text, from_time timestamptz, to_time timestamptz
 ) RETURNS TABLE (
@@ -55,11 +55,34 @@ BEGIN
         ) AS d
         WHERE m.is_read
     ),
-    ordered AS (
+    between_candles AS (
         SELECT r.first_of_run, r.begins_at,
             lag(r.last_of_run) OVER (ORDER BY r.first_of_run) AS id_before,
             lag(r.ends_at) OVER (ORDER BY r.first_of_run) AS time_before
         FROM runs AS r
+    ),
+    uncounted AS (
+        SELECT d.id, d.timestamp
+        FROM between_candles AS b
+        CROSS JOIN LATERAL (
+            SELECT t.id, t.timestamp FROM entasis.market_data AS t
+            WHERE t.symbol = symbol_name AND t.exchange = exchange_name
+                AND t.timestamp >= least(b.time_before, b.begins_at) - interval '1 second'
+                AND t.timestamp <= greatest(b.time_before, b.begins_at) + interval '1 second'
+                AND t.id > b.id_before AND t.id < b.first_of_run
+                AND t.excluded IS NOT NULL
+        ) AS d
+        WHERE b.first_of_run > b.id_before + 1
+    ),
+    ordered AS (
+        SELECT r.first_of_run, r.begins_at,
+            lag(r.last_of_run) OVER (ORDER BY r.first_of_run) AS id_before,
+            lag(r.ends_at) OVER (ORDER BY r.first_of_run) AS time_before
+        FROM (
+            SELECT * FROM runs
+            UNION
+            SELECT u.id, u.id, u.timestamp, u.timestamp FROM uncounted AS u
+        ) AS r
     )
     SELECT o.id_before + 1, o.first_of_run - 1, o.first_of_run - 1 - o.id_before,
         o.time_before, o.begins_at

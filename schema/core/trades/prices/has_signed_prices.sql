@@ -1,4 +1,5 @@
--- SECURITY DEFINER, so that writers need no right on what tells instruments by their names. The kind of a market that is new, or was recorded before it was known, is read from its name.
+-- SECURITY DEFINER, so that writers need no right on what tells instruments by their names. The kind of a
+-- market that is new, or was recorded before it was known, is read from its name.
 CREATE OR REPLACE FUNCTION entasis_internal.has_signed_prices(symbol_name text, exchange_name text)
 RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER

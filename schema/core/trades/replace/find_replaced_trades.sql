@@ -40,7 +40,9 @@ BEGIN
         SELECT d.symbol, d.exchange, d.timestamp, d.id, d.side, s.line,
             coalesce(
                 d.timestamp = s.timestamp AND d.price = s.price AND d.volume = s.volume
-                AND (s.side IS NULL OR s.side IS NOT DISTINCT FROM d.side),
+                AND (s.side IS NULL OR s.side IS NOT DISTINCT FROM d.side)
+                AND (s.source_id IS NULL OR s.source_id IS NOT DISTINCT FROM d.source_id)
+                AND (s.excluded IS NULL OR s.excluded IS NOT DISTINCT FROM d.excluded),
                 false
             ),
             market.by_id
@@ -61,7 +63,9 @@ BEGIN
             INSERT INTO pg_temp.entasis_replaced_trades
             SELECT d.symbol, d.exchange, d.timestamp, d.id, d.side, s.line,
                 d.timestamp = s.timestamp AND d.price = s.price AND d.volume = s.volume
-                AND (s.side IS NULL OR s.side IS NOT DISTINCT FROM d.side),
+                AND (s.side IS NULL OR s.side IS NOT DISTINCT FROM d.side)
+                AND (s.source_id IS NULL OR s.source_id IS NOT DISTINCT FROM d.source_id)
+                AND (s.excluded IS NULL OR s.excluded IS NOT DISTINCT FROM d.excluded),
                 true
             FROM entasis.market_data AS d
             INNER JOIN pg_temp.entasis_staged_trades AS s ON d.id = s.id
@@ -79,4 +83,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.find_replaced_trades IS
-'Lists in the new table pg_temp.entasis_replaced_trades the stored trades for which those of pg_temp.entasis_staged_trades stand: where ids are the exchange''s, all with one of their ids, at any time; and all others of their markets in [from_time, to_time) (NULL: none). line is the staged trade with the same id; NULL: there is none. is_same: it is stored as it is staged, or with a side that it does not state.';
+'Lists in the new table pg_temp.entasis_replaced_trades the stored trades for which those of pg_temp.entasis_staged_trades stand: where ids are the exchange''s, all with one of their ids, at any time; and all others of their markets in [from_time, to_time) (NULL: none). line is the staged trade with the same id; NULL: there is none. is_same: it is stored as it is staged, or with a side, source_id or exclusion that it does not state.';

@@ -15,7 +15,8 @@ BEGIN
     FROM pg_temp.entasis_staged_trades AS s
     CROSS JOIN LATERAL (
         SELECT entasis_internal.trade_fault(
-            s.symbol, s.exchange, s.timestamp, s.price, s.volume, s.side,
+            s.symbol, s.exchange, s.timestamp, s.id, s.price, s.volume, s.side,
+            s.source_id, s.excluded,
             s.price > 0 OR entasis_internal.has_signed_prices(s.symbol, s.exchange),
             CASE
                 WHEN s.timestamp < lowest AND entasis_internal.is_reopened(
@@ -70,9 +71,10 @@ BEGIN
 
     SELECT k.line, k.first_line, k.id INTO faulty
     FROM (
-        SELECT s.line, s.id, s.timestamp, s.price, s.volume, s.side, first_value(s.line) OVER w AS first_line,
+        SELECT s.line, s.id, s.timestamp, s.price, s.volume, s.side, s.source_id, first_value(s.line) OVER w AS first_line,
             first_value(s.timestamp) OVER w AS first_time, first_value(s.price) OVER w AS first_price,
-            first_value(s.volume) OVER w AS first_volume, first_value(s.side) OVER w AS first_side
+            first_value(s.volume) OVER w AS first_volume, first_value(s.side) OVER w AS first_side,
+            first_value(s.source_id) OVER w AS first_source_id
         FROM pg_temp.entasis_staged_trades AS s
         LEFT JOIN entasis.markets AS m ON s.symbol = m.symbol AND s.exchange = m.exchange
         WINDOW w AS (
@@ -82,7 +84,7 @@ BEGIN
         )
     ) AS k
     WHERE (k.timestamp, k.price, k.volume) <> (k.first_time, k.first_price, k.first_volume)
-        OR k.side IS DISTINCT FROM k.first_side
+        OR k.side IS DISTINCT FROM k.first_side OR k.source_id IS DISTINCT FROM k.first_source_id
     ORDER BY k.line LIMIT 1;
     IF FOUND THEN
         RAISE check_violation USING

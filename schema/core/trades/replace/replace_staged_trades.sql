@@ -23,6 +23,7 @@ BEGIN
     IF from_time IS NOT NULL OR to_time IS NOT NULL THEN
         PERFORM entasis_internal.check_range_bounds(from_time, to_time);
     END IF;
+    PERFORM entasis_internal.number_staged_trades();
     PERFORM entasis_internal.refuse_replacement(from_time, to_time);
     -- lines that tell a trade twice, to the same effect
     DELETE FROM pg_temp.entasis_staged_trades AS s USING (
@@ -86,8 +87,10 @@ BEGIN
     END LOOP;
     -- see refuse_repeated_ids()
     PERFORM set_config('entasis.trade_ids', 'compared', true);
-    INSERT INTO entasis.market_data (symbol, exchange, timestamp, id, price, volume, side)
-    SELECT s.symbol, s.exchange, s.timestamp, s.id, s.price, s.volume, s.side
+    INSERT INTO entasis.market_data (
+        symbol, exchange, timestamp, id, price, volume, side, source_id, excluded
+    )
+    SELECT s.symbol, s.exchange, s.timestamp, s.id, s.price, s.volume, s.side, s.source_id, s.excluded
     FROM pg_temp.entasis_staged_trades AS s
     -- all writers lock the keys in this order
     ORDER BY s.symbol, s.exchange, s.timestamp, s.id

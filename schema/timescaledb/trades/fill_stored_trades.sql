@@ -4,7 +4,7 @@
 -- values. The staging table has no statistics: a nested loop would be chosen for any number of rows.
 -- Compressed rows cannot be locked beforehand, so two sessions that fill the same trades may deadlock
 -- (40P01); their callers repeat the transaction.
-CREATE OR REPLACE FUNCTION entasis_internal.fill_sides(fillable bigint[]) RETURNS bigint[]
+CREATE OR REPLACE FUNCTION entasis_internal.fill_stored_trades(fillable bigint[]) RETURNS bigint[]
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = 'force_custom_plan'
@@ -30,7 +30,10 @@ BEGIN
         ORDER BY s.symbol, s.exchange, min(s.timestamp)
     LOOP
         WITH filled AS (
-            UPDATE entasis.market_data AS d SET side = t.side
+            UPDATE entasis.market_data AS d SET
+                side = coalesce(d.side, t.side),
+                source_id = coalesce(d.source_id, t.source_id),
+                excluded = coalesce(d.excluded, t.excluded)
             FROM (
                 SELECT DISTINCT ON (s.timestamp, s.id) s.*
                 FROM pg_temp.entasis_staged_trades AS s
@@ -43,7 +46,13 @@ BEGIN
                 AND d.timestamp BETWEEN piece.first_time AND piece.last_time
                 AND d.timestamp = t.timestamp AND d.id = t.id
                 -- a concurrent transaction may have changed it after the comparison
-                AND d.price = t.price AND d.volume = t.volume AND d.side IS NULL
+                AND d.price = t.price AND d.volume = t.volume
+                AND (d.side <> t.side) IS NOT TRUE AND (d.source_id <> t.source_id) IS NOT TRUE
+                AND (
+                    (d.side IS NULL AND t.side IS NOT NULL)
+                    OR (d.source_id IS NULL AND t.source_id IS NOT NULL)
+                    OR (d.excluded IS NULL AND t.excluded IS NOT NULL)
+                )
             RETURNING t.line
         )
         SELECT array_agg(f.line) INTO lines FROM filled AS f;
@@ -56,5 +65,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION entasis_internal.fill_sides IS
-'Sets the side of stored trades that have none, from these lines of pg_temp.entasis_staged_trades; where several lines are of one trade, from the first. Returns the lines that were used. A trade that is stored with another price or volume, or that has a side by now, stays as it is.';
+COMMENT ON FUNCTION entasis_internal.fill_stored_trades IS
+'Fills in what stored trades lack, a side, the source''s text of the id or the kind that excludes them, from these lines of pg_temp.entasis_staged_trades; where several lines are of one trade, from the first. Returns the lines that were used. A trade that is stored with another price, volume, side or text stays as it is.';

@@ -1,0 +1,23 @@
+"""Markets whose ids are digests of text: a file may begin with ids that look like integers."""
+
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg.rows import tuple_row
+
+from entasis_db.readers import TradeReader
+
+if TYPE_CHECKING:
+    from entasis_db.readers import OptionReader
+    from entasis_db.readers.arrow import ArrowReader
+
+
+def tell_digests(
+    connection: psycopg.Connection[Any], reader: "TradeReader | OptionReader | ArrowReader"
+) -> None:
+    """Give a reader of trades the markets that are on record for digests."""
+    if not isinstance(reader, TradeReader):
+        return
+    with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
+        cursor.execute("SELECT exchange, symbol FROM entasis.markets WHERE id_space = 'digest'")
+        reader.digests = frozenset(cursor.fetchall())
