@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.contract.archive.support import FAULTS
 from tests.soak.universe import (
+    EXCLUDED,
     MARKETS,
     MONTHS,
     NUMBERED,
@@ -209,7 +210,7 @@ class Drawing:
 
     def _change(self) -> Step:
         kind = self._random.choice(
-            ["price", "volume", "side", "move", "market", "delete", "delete"]
+            ["price", "volume", "side", "excluded", "move", "market", "delete", "delete"]
         )
         if kind == "delete":
             return {"do": "change", "where": self._where(one=False), "to": {}}
@@ -228,6 +229,8 @@ class Drawing:
             to["price"] = self._random.randrange(len(PRICES))
         if kind == "volume":
             to["volume"] = self._random.randrange(len(VOLUMES))
+        if kind == "excluded":
+            to["excluded"] = self._random.randrange(len(EXCLUDED))
         if kind == "side":
             to["side"] = self._random.randrange(len(SIDES))
         return {"do": "change", "where": where, "to": to}

@@ -141,7 +141,7 @@ def check_beside(connection: Connection, step: Step, result: Result, model: Mode
 
     relation = step["relation"]
     for table, count in result if isinstance(result, tuple) else ():
-        columns = "symbol, exchange, timestamp, id, price, volume, side"
+        columns = "symbol, exchange, timestamp, id, price, volume, side, excluded"
         if relation != "market_data":
             columns = ", ".join(oracle.COLUMNS)
         rows = connection.execute(f"SELECT {columns} FROM entasis.{table}").fetchall()

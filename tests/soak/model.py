@@ -19,6 +19,8 @@ class Values(NamedTuple):
     price: Decimal
     volume: Decimal
     side: Side | None
+    excluded: str | None = None
+    """Why no candle counts it."""
 
 
 Range = tuple[datetime, datetime]
@@ -80,7 +82,8 @@ class Model:
 
     def counted(self) -> dict[TradeKey, tuple[Decimal, Decimal]]:
         """Return what candles count."""
-        return {k: (v.price, v.volume) for k, v in {**self.trades, **self.lost}.items()}
+        every = {**self.trades, **self.lost}
+        return {k: (v.price, v.volume) for k, v in every.items() if v.excluded is None}
 
     def stored(self) -> dict[TradeKey, Values]:
         """Return what has to be in market_data."""
@@ -144,13 +147,19 @@ class Model:
             self.units.setdefault(market, set()).add("us")
         # a side that the file does not state is kept, if those that go agree on one
         sides: dict[Any, set[Side]] = {}
-        for key in goes:
-            if (side := self.trades.pop(key).side) is not None:
-                sides.setdefault((key[0], key[1], key[3]), set()).add(side)
+        before = {key: self.trades.pop(key) for key in goes}
+        for key, values in before.items():
+            if values.side is not None:
+                sides.setdefault((key[0], key[1], key[3]), set()).add(values.side)
         for t in trades:
+            key = (t.symbol, t.exchange, t.timestamp, t.id)
+            stored = before.get(key)
+            if stored and stored[:2] == (t.price, t.volume) and t.side in (None, stored.side):
+                self._put(key, stored)  # it is not touched
+                continue
             kept = sides.get((t.symbol, t.exchange, t.id), set())
             told = t.side or (next(iter(kept)) if len(kept) == 1 else None)
-            self._put((t.symbol, t.exchange, t.timestamp, t.id), Values(t.price, t.volume, told))
+            self._put(key, Values(t.price, t.volume, told))
         return "ok"
 
     def _take(self, trade: Trade, unit: Unit, source: str) -> str:
@@ -223,7 +232,7 @@ class Model:
             values = Values(t.price, t.volume, t.side)
             if key in taken:
                 if how == "update":
-                    written[key] = values._replace(side=self.trades[key].side)
+                    written[key] = self.trades[key]._replace(price=t.price, volume=t.volume)
             elif key not in fresh:
                 fresh[key] = values
         if any(not self.facts.is_open(k[:2], k[2]) for k in (*fresh, *written)):
@@ -345,10 +354,11 @@ def moved_key(key: TradeKey, to: Mapping[str, Any]) -> TradeKey:
 
 def changed(values: Values, to: Mapping[str, Any]) -> Values:
     """Return what an UPDATE makes of the rest."""
-    from tests.soak.universe import PRICES, SIDES, VOLUMES
+    from tests.soak.universe import EXCLUDED, PRICES, SIDES, VOLUMES
 
     return Values(
         PRICES[to["price"]] if "price" in to else values.price,
         VOLUMES[to["volume"]] if "volume" in to else values.volume,
         SIDES[to["side"]] if "side" in to else values.side,
+        EXCLUDED[to["excluded"]] if "excluded" in to else values.excluded,
     )

@@ -97,9 +97,7 @@ class Probe:
     def _read(self, reading: psycopg.Connection[Any], piece: Piece | None) -> None:
         with reading.transaction():
             reading.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            trades = {
-                key: Values(price, volume, side) for key, (price, volume), side in _trades(reading)
-            }
+            trades = _trades(reading)
             candles = oracle.stored_candles(reading)
         self.trades = _replaced(self.trades, trades, "1m", piece)
         for level in LEVELS:
@@ -116,9 +114,14 @@ class Probe:
             )
 
 
-def _trades(connection: psycopg.Connection[Any]) -> list[tuple[Any, tuple[Any, Any], Any]]:
-    sides = oracle.stored_sides(connection)
-    return [(k, v, sides[k]) for k, v in oracle.stored_trades(connection).items()]
+def _trades(connection: psycopg.Connection[Any]) -> dict[Any, Values]:
+    return {
+        (symbol, exchange, states.utc(time), number): Values(*values)
+        for symbol, exchange, time, number, *values in connection.execute(
+            "SELECT symbol, exchange, timestamp, id, price, volume, side, excluded"
+            " FROM entasis.market_data"
+        )
+    }
 
 
 def _replaced(held: Any, found: Any, level: str, piece: Piece | None) -> Any:

@@ -185,9 +185,10 @@ def _health(rows: Any) -> dict[str, dict[str, Any]]:
 
 def _trades(rows: Any) -> dict[TradeKey, Values]:
     return {
-        (symbol, exchange, time, number): Values(price, volume, side)
-        for symbol, exchange, time, number, price, volume, side in rows(
-            "SELECT symbol, exchange, timestamp, id, price, volume, side FROM entasis.market_data"
+        (symbol, exchange, time, number): Values(*values)
+        for symbol, exchange, time, number, *values in rows(
+            "SELECT symbol, exchange, timestamp, id, price, volume, side, excluded"
+            " FROM entasis.market_data"
         )
     }
 
@@ -252,7 +253,7 @@ def as_trade(row: tuple[Any, ...]) -> tuple[TradeKey, Values]:
     """Return what the archive's columns of a trade say."""
     named = dict(zip(layout.LAYOUTS["market_data"].stored, row, strict=True))
     key = (named["symbol"], named["exchange"], named["timestamp"], named["id"])
-    return key, Values(named["price"], named["volume"], named["side"])
+    return key, Values(*(named[name] for name in Values._fields))
 
 
 def as_candle(relation: str, row: tuple[Any, ...]) -> tuple[CandleKey, Candle]:

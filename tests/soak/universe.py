@@ -37,6 +37,7 @@ UNIT_MICROSECONDS: dict[Unit, int] = {"s": 1_000_000, "ms": 1_000, "us": 1}
 PRICES = tuple(Decimal(p) for p in ("10", "11", "9.5", "10.000000000001", "10.50", "200"))
 VOLUMES = tuple(Decimal(v) for v in ("1", "2", "0.5", "0.000000000001"))
 SIDES: tuple[Side | None, ...] = (None, "buy", "sell")
+EXCLUDED = (None, "confirmed_bad", "adl")
 
 
 class Row(NamedTuple):

@@ -28,6 +28,7 @@ from tests.db import Connection
 from tests.make import months_ago
 from tests.soak.model import CHECK, MOVES, UNIQUE, Model, Result
 from tests.soak.universe import (
+    EXCLUDED,
     ID_SPACES,
     MARKETS,
     NUMBERED,
@@ -235,7 +236,8 @@ def change(connection: Connection, step: Step) -> None:
         return
     sets: list[str] = []
     given: list[Any] = []
-    for column, among in (("price", PRICES), ("volume", VOLUMES), ("side", SIDES)):
+    columns = (("price", PRICES), ("volume", VOLUMES), ("side", SIDES), ("excluded", EXCLUDED))
+    for column, among in columns:
         if column in to:
             sets.append(f"{column} = %s")
             given.append(among[to[column]])

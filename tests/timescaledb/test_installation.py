@@ -85,6 +85,7 @@ def test_chunks_are_cut_on_purpose(connection: psycopg.Connection[Any]) -> None:
         "ohlcv_1m": "30 days",
         "ohlcv_1h": "30 days",
         "ohlcv_1d": "30 days",
+        "exchange_candles": "30 days",
     }
     # a day, and so a candle of any stored level, lies in one chunk
     connection.execute(
