@@ -70,11 +70,11 @@ def insert_trades(connection: psycopg.Connection[Any], trades: Sequence[Trade]) 
         connection.execute(
             """
             INSERT INTO entasis.market_data (
-                id, symbol, exchange, timestamp, price, volume, side
+                id, symbol, exchange, timestamp, price, volume, side, source_id, excluded
             )
             SELECT * FROM unnest(
                 %s::bigint[], %s::text[], %s::text[], %s::timestamptz[],
-                %s::numeric[], %s::numeric[], %s::text[]
+                %s::numeric[], %s::numeric[], %s::text[], %s::text[], %s::text[]
             )
             """,
             [list(column) for column in zip(*batch, strict=True)],

@@ -98,7 +98,7 @@ def test_rows_are_written_in_the_order_of_their_key(server: Server, slow: bool) 
         )
         if slow:
             ingest(connection, *rows, trade(99, price=D(0)))
-            ingest_options(connection, [*quotes, quote(99, iv=D(-1))], source="o")
+            ingest_options(connection, [*quotes, quote(99, strike_price=D(0))], source="o")
         else:
             ingest(connection, *rows)
             ingest_options(connection, quotes, source="o")

@@ -73,6 +73,6 @@ def test_what_is_kept_for_ever(connection: Connection) -> None:
 def test_quotes(connection: Connection) -> None:
     rows = [quote(1, timestamp=OLD), quote(2, timestamp=NEW)]
     assert ingest_options(connection, rows, source="s").past_keep == 1
-    rows += [quote(1, timestamp=OLD, iv=None), quote(3, timestamp=OLD, iv=D(-1))]
+    rows += [quote(1, timestamp=OLD, iv=None), quote(3, timestamp=OLD, strike_price=D(0))]
     report = ingest_options(connection, rows, source="s")
     assert (report.past_keep, report.already_there, report.quarantined) == (1, 2, 2)
