@@ -124,7 +124,7 @@ def staged(connection: Connection, trades: Sequence[Trade], unit: Unit, source: 
             connection.cursor().executemany(
                 "INSERT INTO pg_temp.entasis_staged_trades (line, id, symbol, exchange, timestamp,"
                 " price, volume, side) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
-                [(line, *trade) for line, trade in enumerate(trades, 1)],
+                [(line, *trade[:7]) for line, trade in enumerate(trades, 1)],
             )
             for market in sorted({(t.symbol, t.exchange) for t in trades}):
                 told = units(unit)[market]

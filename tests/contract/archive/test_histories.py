@@ -85,7 +85,8 @@ class World:
                     )
                     stored = self.connection.execute(
                         "INSERT INTO entasis.market_data (id, symbol, exchange, timestamp, price,"
-                        " volume, side) VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                        " volume, side, source_id, excluded)"
+                        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
                         trade,
                     ).rowcount
                 if stored:

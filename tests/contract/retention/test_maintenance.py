@@ -86,7 +86,7 @@ def state(connection: psycopg.Connection[Any]) -> State:
         "pending": "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhdetachpending",
         "floors": "SELECT relation, floor FROM entasis.floors WHERE isfinite(floor)",
         "trades": "SELECT symbol, exchange, timestamp, id, price, volume FROM entasis.market_data",
-        "quotes": "SELECT * FROM entasis.option_data",
+        "quotes": "SELECT timestamp, * FROM entasis.option_data",
         "minutes": "SELECT * FROM entasis.ohlcv_1m",
         "hours": "SELECT * FROM entasis.ohlcv_1h",
         "days": "SELECT * FROM entasis.ohlcv_1d",
@@ -112,7 +112,7 @@ def assert_maintained(found: State, before: State) -> None:
     assert {t[2] for t in found["trades"]} == {
         months_ago(1) + timedelta(days=day) for day in range(3)
     }
-    assert [q[-1] for q in found["quotes"]] == [months_ago(1)]
+    assert [q[0] for q in found["quotes"]] == [months_ago(1)]
     assert dict(found["floors"]) == {
         relation: max(row[3] for row in due(before, relation))
         for relation in ("market_data", "option_data", "ohlcv_1m", "ohlcv_1h", "ohlcv_1d")
@@ -169,9 +169,8 @@ def test_partitions_are_made_ahead(connection: psycopg.Connection[Any], database
     found = connection.execute(
         "SELECT relation, max(to_time) FROM entasis.partitions GROUP BY 1"
     ).fetchall()
-    assert dict(found) == dict.fromkeys(
-        ("market_data", "option_data", "ohlcv_1m", "ohlcv_1h", "ohlcv_1d"), months_ago(-6)
-    )
+    relations = ("market_data", "option_data", "ohlcv_1m", "ohlcv_1h", "ohlcv_1d")
+    assert dict(found) == dict.fromkeys((*relations, "exchange_candles"), months_ago(-6))
 
 
 def test_a_connection_that_does_not_commit_by_itself_is_refused(database: Database) -> None:
