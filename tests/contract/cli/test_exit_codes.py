@@ -15,7 +15,7 @@ from tests.db import Connection
 from tests.engines import REPOSITORY, Database
 from tests.make import INSERT_TRADE, months_ago
 
-pytestmark = [pytest.mark.copy, pytest.mark.newest_server]
+pytestmark = [pytest.mark.copy, pytest.mark.newest_server, pytest.mark.native_speed]
 
 RANGE = ("2024-08-08", "2024-08-09")
 

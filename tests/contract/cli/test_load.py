@@ -23,7 +23,7 @@ from tests.contract.cli.support import HEADER, entasis, leaves, lines
 from tests.engines import Database
 from tests.make import NOON
 
-pytestmark = [pytest.mark.copy, pytest.mark.newest_server]
+pytestmark = [pytest.mark.copy, pytest.mark.newest_server, pytest.mark.native_speed]
 
 
 def test_load(database: Database, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import psycopg
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,6 +25,8 @@ from tests.contract.queries.support import (
     sessions,
 )
 from tests.make import MICROSECOND
+
+pytestmark = [pytest.mark.newest_server, pytest.mark.native_speed]
 
 
 @given(
