@@ -17,7 +17,7 @@ from entasis_db.cli.progress import loading
 from entasis_db.cli.root import Group
 from entasis_db.cli.target import Target
 from entasis_db.errors import EntasisError
-from entasis_db.exchange_candles import load_exchange_candles
+from entasis_db.exchange_candles import CandleReport, load_exchange_candles
 from entasis_db.ingest import (
     Loaded,
     Replaced,
@@ -145,23 +145,23 @@ def candles(target: Target, /, files: tuple[str, ...], **how: Any) -> None:
     They are kept beside our own candles, and nothing reads them unless it is asked to.
     """
     left_over = 0
-    failed = False
-    with target.connect() as connection:
-        for file in files:
-            try:
-                report = load_exchange_candles(connection, file, **how)
-            except EntasisError as error:
-                complain(str(error))
-                failed = True
-                continue
-            step(
-                f"{Path(file).name}: {report.inserted} candles stored, {report.already_there} "
-                f"were there already, {report.superseded} took the place of others, "
-                f"{report.quarantined} in quarantine"
-            )
-            left_over += report.quarantined
-    if failed:
-        sys.exit(ExitCode.FAILED)
+
+    def tell(_: Connection, loaded: tuple[str, CandleReport]) -> None:
+        nonlocal left_over
+        file, report = loaded
+        step(
+            f"{Path(file).name}: {report.inserted} candles stored, {report.already_there} "
+            f"were there already, {report.superseded} took the place of others, "
+            f"{report.quarantined} in quarantine"
+        )
+        left_over += report.quarantined
+
+    _each(
+        target,
+        files,
+        lambda connection, file, _: (file, load_exchange_candles(connection, file, **how)),
+        tell,
+    )
     if left_over:
         note(f"{left_over} candles are in quarantine (entasis.quarantine says why)")
         sys.exit(ExitCode.LEFT_OVER)

@@ -41,7 +41,7 @@ BEGIN ATOMIC
     FROM entasis.exchange_candles AS e
     LEFT OUTER JOIN (
         SELECT
-            '1m' AS interval,
+            p.interval,
             o.symbol,
             o.exchange,
             o.bucket,
@@ -51,111 +51,28 @@ BEGIN ATOMIC
             o.close,
             o.volume,
             o.trades
-        FROM entasis.ohlcv_1m AS o
-        UNION ALL
-        SELECT
-            '5m' AS interval,
-            o.symbol,
-            o.exchange,
-            o.bucket,
-            o.open,
-            o.high,
-            o.low,
-            o.close,
-            o.volume,
-            o.trades
-        FROM entasis.ohlcv_5m AS o
-        UNION ALL
-        SELECT
-            '15m' AS interval,
-            o.symbol,
-            o.exchange,
-            o.bucket,
-            o.open,
-            o.high,
-            o.low,
-            o.close,
-            o.volume,
-            o.trades
-        FROM entasis.ohlcv_15m AS o
-        UNION ALL
-        SELECT
-            '30m' AS interval,
-            o.symbol,
-            o.exchange,
-            o.bucket,
-            o.open,
-            o.high,
-            o.low,
-            o.close,
-            o.volume,
-            o.trades
-        FROM entasis.ohlcv_30m AS o
-        UNION ALL
-        SELECT
-            '1h' AS interval,
-            o.symbol,
-            o.exchange,
-            o.bucket,
-            o.open,
-            o.high,
-            o.low,
-            o.close,
-            o.volume,
-            o.trades
-        FROM entasis.ohlcv_1h AS o
-        UNION ALL
-        SELECT
-            '4h' AS interval,
-            o.symbol,
-            o.exchange,
-            o.bucket,
-            o.open,
-            o.high,
-            o.low,
-            o.close,
-            o.volume,
-            o.trades
-        FROM entasis.ohlcv_4h AS o
-        UNION ALL
-        SELECT
-            '1d' AS interval,
-            o.symbol,
-            o.exchange,
-            o.bucket,
-            o.open,
-            o.high,
-            o.low,
-            o.close,
-            o.volume,
-            o.trades
-        FROM entasis.ohlcv_1d AS o
-        UNION ALL
-        SELECT
-            '1w' AS interval,
-            o.symbol,
-            o.exchange,
-            o.bucket,
-            o.open,
-            o.high,
-            o.low,
-            o.close,
-            o.volume,
-            o.trades
-        FROM entasis.ohlcv_1w AS o
-        UNION ALL
-        SELECT
-            '1mo' AS interval,
-            o.symbol,
-            o.exchange,
-            o.bucket,
-            o.open,
-            o.high,
-            o.low,
-            o.close,
-            o.volume,
-            o.trades
-        FROM entasis.ohlcv_1mo AS o
+        FROM (
+            SELECT
+                x.symbol,
+                x.exchange,
+                x.interval,
+                min(x.bucket) AS first_bucket,
+                max(x.bucket) AS last_bucket
+            FROM entasis.exchange_candles AS x
+            WHERE
+                x.bucket >= check_exchange_candles.from_time
+                AND x.bucket < check_exchange_candles.to_time
+                AND x.interval IN ('1m', '5m', '15m', '30m', '1h', '4h', '1d', '1w', '1mo')
+            GROUP BY x.symbol, x.exchange, x.interval
+        ) AS p
+        CROSS JOIN LATERAL entasis_internal.read_candles(
+            p.symbol,
+            p.exchange,
+            p.interval::entasis.candle_interval,
+            p.first_bucket,
+            p.last_bucket + interval '1 microsecond',
+            'trades'
+        ) AS o
     ) AS c
         ON
             e.symbol = c.symbol AND e.exchange = c.exchange
