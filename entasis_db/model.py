@@ -3,22 +3,22 @@
 Fields are the table's columns in the table's order, but those of a quote that must be given come
 first. Make rows with keywords.
 
-Trades, quotes and candles are named tuples, made by the million: see docs/decisions/0023.
-They are equal when all their fields are, whatever the number of trailing zeros and whatever the
-zone of a time.
+All are named tuples, made by the million: see docs/decisions/0023. Trades, quotes and candles are
+equal when all their fields are, whatever the number of trailing zeros and whatever the zone of a
+time.
 
 Predictions and positions have computed numbers, few of which have a short decimal form. A float is
 taken as the shortest decimal that is read back as the same float, as ``repr`` shows it, and held as
 a Decimal; the writers round what has more decimals than the column, half to even, and count it. Two
-rows are equal when they say the same: ``id`` is the database's own and does not count.
+rows are equal when they say the same: ``id`` is the database's own and does not count. They are
+made with keywords, and their values are checked, also by ``_replace``.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from numbers import Integral, Real
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 from uuid import UUID
 
 OptionType = Literal["call", "put"]
@@ -176,11 +176,30 @@ Number = Decimal | float | int
 """What a number may be given as. Other kinds with an exact text, as numpy's, are taken too."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prediction:
-    """What a model predicted."""
+class _Computed(tuple[Any, ...]):
+    """What predictions and positions have beside their fields, the first of which is the id."""
 
-    id: int | None = field(default=None, compare=False)
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and self[1:] == other[1:]
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self[1:])
+
+    def __getnewargs_ex__(self) -> tuple[tuple[()], dict[str, Any]]:
+        return (), self._asdict()  # type: ignore[attr-defined]
+
+    def _replace(self, **changes: Any) -> Self:
+        """Return a row with other values, checked as those of a new one."""
+        return type(self)(**{**self._asdict(), **changes})  # type: ignore[attr-defined]
+
+
+class _PredictionFields(NamedTuple):
+    id: int | None
     """Number of the prediction, unique within its symbol. None: it was not read from a database."""
     model_id: str
     """Model that made it; 1 to 128 characters."""
@@ -195,11 +214,17 @@ class Prediction:
     """The model's own certainty, from 0 to 1, both included; 18 decimals are stored."""
     timestamp: datetime
     """When it was made: timezone-aware. In UTC where it was read."""
-    target_time: datetime | None = None
+    target_time: datetime | None
     """The moment that it is about, never before timestamp. None: none stated."""
 
-    def __init__(
-        self,
+
+class Prediction(_Computed, _PredictionFields):
+    """What a model predicted."""
+
+    __slots__ = ()
+
+    def __new__(
+        cls,
         *,
         id: int | None = None,  # noqa: A002 - the column's name
         model_id: str,
@@ -209,25 +234,24 @@ class Prediction:
         confidence: Number,
         timestamp: datetime,
         target_time: datetime | None = None,
-    ) -> None:
-        _fill(
-            self,
-            id=id,
-            model_id=model_id,
-            symbol=symbol,
-            prediction_type=prediction_type,
-            predicted_value=_decimal("predicted_value", predicted_value),
-            confidence=_decimal("confidence", confidence),
-            timestamp=_aware("timestamp", timestamp),
-            target_time=target_time and _aware("target_time", target_time),
+    ) -> Self:
+        """Take the values; ValueError where a number or a time is none."""
+        return cls._make(
+            (
+                id,
+                model_id,
+                symbol,
+                prediction_type,
+                _decimal("predicted_value", predicted_value),
+                _decimal("confidence", confidence),
+                _aware("timestamp", timestamp),
+                target_time and _aware("target_time", target_time),
+            )
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PositionSnapshot:
-    """One position of one user at one moment."""
-
-    id: int | None = field(default=None, compare=False)
+class _PositionFields(NamedTuple):
+    id: int | None
     """Number of the snapshot. None: it was not read from a database."""
     user_id: UUID
     """Whose position it is."""
@@ -246,8 +270,14 @@ class PositionSnapshot:
     timestamp: datetime
     """When the snapshot was taken: timezone-aware. In UTC where it was read."""
 
-    def __init__(
-        self,
+
+class PositionSnapshot(_Computed, _PositionFields):
+    """One position of one user at one moment."""
+
+    __slots__ = ()
+
+    def __new__(
+        cls,
         *,
         id: int | None = None,  # noqa: A002 - the column's name
         user_id: UUID,
@@ -257,23 +287,20 @@ class PositionSnapshot:
         current_price: Number,
         pnl: Number,
         timestamp: datetime,
-    ) -> None:
-        _fill(
-            self,
-            id=id,
-            user_id=user_id,
-            asset_type=asset_type,
-            position_size=_decimal("position_size", position_size),
-            entry_price=_decimal("entry_price", entry_price),
-            current_price=_decimal("current_price", current_price),
-            pnl=_decimal("pnl", pnl),
-            timestamp=_aware("timestamp", timestamp),
+    ) -> Self:
+        """Take the values; ValueError where a number or a time is none."""
+        return cls._make(
+            (
+                id,
+                user_id,
+                asset_type,
+                _decimal("position_size", position_size),
+                _decimal("entry_price", entry_price),
+                _decimal("current_price", current_price),
+                _decimal("pnl", pnl),
+                _aware("timestamp", timestamp),
+            )
         )
-
-
-def _fill(row: object, **values: object) -> None:
-    for name, value in values.items():
-        object.__setattr__(row, name, value)
 
 
 def _decimal(name: str, number: object) -> Decimal:

@@ -1,7 +1,6 @@
 """Rows for tests, each kind made and inserted in one place, and the months that they lie in."""
 
 from collections.abc import Sequence
-from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -65,7 +64,7 @@ def insert(connection: Connection, relation: str, rows: Sequence[Any]) -> None:
     if not rows:
         return
     made = rows[0]
-    names = [f.name for f in fields(made)] if is_dataclass(made) else list(made._fields)
+    names = made._fields
     statement = sql.SQL("INSERT INTO entasis.{} ({}) VALUES ({})").format(
         sql.Identifier(relation),
         sql.SQL(", ").join(map(sql.Identifier, names)),

@@ -63,6 +63,15 @@ def methods(kind: type) -> Iterator[tuple[str, Any]]:
 
 def fields(kind: type) -> dict[str, str]:
     """Return the documentation of a class's attributes: the string below each."""
+    found = {}
+    for of in reversed(kind.__mro__):
+        if of.__module__.startswith("entasis_db"):
+            found |= own_fields(of)
+    return found
+
+
+def own_fields(kind: type) -> dict[str, str]:
+    """Return the documentation of the attributes that stand in the class itself."""
     try:
         (body,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
     except (OSError, TypeError):

@@ -1,8 +1,6 @@
 """Candles as Python objects, against psycopg's tuples."""
 
 from collections.abc import Iterator
-from dataclasses import fields
-from operator import attrgetter
 
 from bench import data
 from bench.context import Bench
@@ -28,9 +26,8 @@ def run(bench: Bench) -> Iterator[Row]:
     statement = question.sql.encode()
     with bench.server.connect(bench.loaded) as connection:
         bench.progress("fetching candles")
-        as_tuple = attrgetter(*(field.name for field in fields(question.row)))
         tuples = connection.execute(statement, question.params).fetchall()
-        if list(map(as_tuple, question.fetch(connection))) != tuples:
+        if question.fetch(connection) != tuples:  # named tuples
             raise MeasurementError("fetch() gives other values than the statement")
         samples = alternate(
             {

@@ -1,7 +1,6 @@
 """The commands that list markets, and record what is traded."""
 
 import json
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -92,7 +91,7 @@ def _list(target: Target, exchange: str | None, as_json: bool) -> None:
     with target.connect() as connection:
         found = queries.markets(exchange).fetch(connection)
     if as_json:
-        click.echo(json.dumps([_plain(asdict(one)) for one in found], indent=1))
+        click.echo(json.dumps([_plain(one._asdict()) for one in found], indent=1))
     elif found:
         print_whole(_table(found))
     else:

@@ -1,18 +1,17 @@
 """The rows that the named queries return, beside those that are written too (model).
 
-Times are timezone-aware and in UTC, numbers are exact (Decimal). Symbols, exchanges and models are
-in the spelling in which they were stored.
+They are named tuples, as trades and quotes are. Times are timezone-aware and in UTC, numbers are
+exact (Decimal). Symbols, exchanges and models are in the spelling in which they were stored.
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal
+from typing import NamedTuple
 
 from entasis_db.model import MarketKind, OptionType, TimeUnit, VolumeUnit
 
 
-@dataclass(frozen=True, slots=True)
-class Candle:
+class Candle(NamedTuple):
     """What the trades of one market in [bucket, bucket + interval) came to."""
 
     symbol: str
@@ -64,8 +63,7 @@ class Candle:
         return context.divide(self.quote_volume, self.volume)
 
 
-@dataclass(frozen=True, slots=True)
-class Market:
+class Market(NamedTuple):
     """An instrument on an exchange, and what is stored of it. None: not known."""
 
     symbol: str
@@ -116,8 +114,7 @@ class Market:
     """How many trades the daily candles count, also those that were dropped since."""
 
 
-@dataclass(frozen=True, slots=True)
-class SmilePoint:
+class SmilePoint(NamedTuple):
     """The newest implied volatility of one contract of an expiry, and its moneyness."""
 
     expiry_date: datetime
@@ -143,8 +140,7 @@ class SmilePoint:
     """id of that quote."""
 
 
-@dataclass(frozen=True, slots=True)
-class OptionExpiry:
+class OptionExpiry(NamedTuple):
     """One expiry of an underlying, as known at one moment."""
 
     expiry_date: datetime
@@ -155,8 +151,7 @@ class OptionExpiry:
     """When the newest of these quotes was made."""
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
+class Model(NamedTuple):
     """What a model predicts: one type of prediction of one symbol."""
 
     model_id: str
@@ -171,8 +166,7 @@ class Model:
     """When the newest stored prediction was made."""
 
 
-@dataclass(frozen=True, slots=True)
-class PredictionScore:
+class PredictionScore(NamedTuple):
     """What a model predicted, and what then happened on one exchange."""
 
     id: int

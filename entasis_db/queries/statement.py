@@ -3,20 +3,15 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib.resources import files
-from struct import Struct
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
-from psycopg import AsyncConnection, AsyncCursor, Connection, Cursor, DataError
-from psycopg.abc import Buffer
-from psycopg.adapt import Loader
-from psycopg.pq import Format
-from psycopg.rows import BaseRowFactory, RowMaker, class_row
+from psycopg import AsyncConnection, AsyncCursor, Connection, Cursor
 
 from entasis_db.queries.cache_rules import CacheRule
+from entasis_db.queries.decoding import is_binary, register_loaders, rows_of
 
 Row = TypeVar("Row")
 
@@ -43,8 +38,9 @@ class Statement(Generic[Row]):
 
     It runs inside whatever transaction the connection is in, and never begins, commits or rolls
     back one itself (a connection that is not in autocommit mode begins one, as psycopg always
-    does). No setting and no row factory of the connection is changed or minded: rows are instances
-    of ``row``, and their times are in UTC whatever the session's TimeZone is.
+    does). No setting, row factory or loader of the connection is changed or minded: rows are
+    instances of ``row``, their times are in UTC whatever the session's TimeZone is, and their
+    numbers are Decimal.
 
     A statement is immutable and holds no connection: keep it, and run it as often as you like.
     """
@@ -56,7 +52,7 @@ class Statement(Generic[Row]):
     params: Mapping[str, object]
     """A value for each parameter."""
     row: type[Row]
-    """Class of the rows, whose fields are the query's columns."""
+    """Class of the rows, whose fields are the query's columns in their order."""
     cache_rule: CacheRule | None = field(default=None, repr=False)
     """How a cache keeps the answer. None: it does not."""
 
@@ -67,18 +63,18 @@ class Statement(Generic[Row]):
         """
         if isinstance(connection, Reader):
             return connection.fetch(self)
-        with Cursor(connection, row_factory=_rows_of(self.row)) as cursor:
-            cursor.adapters.register_loader("timestamptz", _UtcLoader)
-            cursor.execute(self.sql.encode(), self.params, binary=True)
+        with Cursor(connection, row_factory=rows_of(self.row)) as cursor:
+            register_loaders(cursor.adapters)
+            cursor.execute(self.sql.encode(), self.params, binary=is_binary(connection))
             return cursor.fetchall()
 
     async def fetch_async(self, connection: AsyncConnection[Any] | AsyncReader) -> list[Row]:
         """Return every row, as ``fetch`` does."""
         if isinstance(connection, AsyncReader):
             return await connection.fetch_async(self)
-        async with AsyncCursor(connection, row_factory=_rows_of(self.row)) as cursor:
-            cursor.adapters.register_loader("timestamptz", _UtcLoader)
-            await cursor.execute(self.sql.encode(), self.params, binary=True)
+        async with AsyncCursor(connection, row_factory=rows_of(self.row)) as cursor:
+            register_loaders(cursor.adapters)
+            await cursor.execute(self.sql.encode(), self.params, binary=is_binary(connection))
             return await cursor.fetchall()
 
     def one(self, connection: Connection[Any] | Reader) -> Row | None:
@@ -103,43 +99,3 @@ def statement(
 def text(name: str) -> str:
     """Return the text of ``<name>.sql``."""
     return files(__package__).joinpath(f"{name}.sql").read_text(encoding="utf-8")
-
-
-def _rows_of(kind: type[Row]) -> BaseRowFactory[Row]:
-    """Make rows by position where the fields are the columns in their order: it takes half as long.
-
-    Named tuples and dataclasses list their fields in ``__match_args__``; what is made with keywords
-    only lists none.
-    """
-    by_name = class_row(kind)
-    make: RowMaker[Row] = getattr(kind, "_make", None) or (lambda values: kind(*values))
-
-    def factory(cursor: Any) -> RowMaker[Row]:
-        columns = tuple(column.name for column in cursor.description or ())
-        return make if columns == getattr(kind, "__match_args__", None) else by_name(cursor)
-
-    return factory
-
-
-_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
-_MICROSECONDS = Struct("!q")
-
-
-class _UtcLoader(Loader):
-    """Loads timestamptz in UTC.
-
-    psycopg's own gives times in the session's zone. Python takes two equal times of different zones
-    for unequal in the hour that a zone's clock goes through twice, so candles of that hour would be
-    found in no dictionary and equal nothing. (The binary format does not hang on DateStyle either.)
-    """
-
-    format = Format.BINARY
-
-    def load(self, data: Buffer) -> datetime:
-        (microseconds,) = _MICROSECONDS.unpack(data)
-        try:
-            return _EPOCH + timedelta(microseconds=microseconds)
-        except OverflowError:
-            raise DataError(
-                "a time lies outside the years 1 to 9999, which Python's datetime cannot hold"
-            ) from None

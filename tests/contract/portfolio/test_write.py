@@ -1,7 +1,6 @@
 """Writing positions: as predictions are written, for the user that the session acts for."""
 
 import asyncio
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -31,7 +30,7 @@ def position(**changes: Any) -> PositionSnapshot:
         pnl=Decimal("-2999.97"),
         timestamp=NOON,
     )
-    return replace(made, **changes)
+    return made._replace(**changes)
 
 
 @pytest.fixture

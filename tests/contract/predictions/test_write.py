@@ -1,9 +1,10 @@
 """Writing predictions: what is repeated, what is in conflict, what is replaced, what is rounded."""
 
 import asyncio
+import copy
 import math
+import pickle
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from fractions import Fraction
@@ -36,7 +37,7 @@ def prediction(predicted_value: Any = Decimal("61000.5"), **changes: Any) -> Pre
         timestamp=MADE,
         target_time=TARGET,
     )
-    return replace(made, **changes)
+    return made._replace(**changes)
 
 
 @pytest.fixture
@@ -56,11 +57,26 @@ def stored(connection: Connection) -> list[Prediction]:
 def test_rows_are_equal_when_they_say_the_same() -> None:
     there = timezone(timedelta(hours=5))
     row, other = prediction(), prediction(Decimal("61000.500"), timestamp=MADE.astimezone(there))
-    assert row == other == replace(row, id=7)
-    assert len({row, other, replace(row, id=7)}) == 1
+    assert row == other == row._replace(id=7)
+    assert len({row, other, row._replace(id=7)}) == 1
     assert row != prediction(target_time=None)
+    assert (row != row._replace(id=7)) is False
+    # what is equal has one hash, and a tuple's counts the id
+    assert row != tuple(row)
+    assert tuple(row) != row
     with pytest.raises(AttributeError):
         row.confidence = Decimal(1)  # type: ignore[misc]
+
+
+def test_copies_are_the_same_row_with_its_id() -> None:
+    row = prediction(id=7)
+    for copied in (copy.copy(row), copy.deepcopy(row), pickle.loads(pickle.dumps(row))):
+        assert copied == row
+        assert copied.id == 7
+        assert type(copied) is Prediction
+    assert row._replace(confidence=0.25).confidence == Decimal("0.25")
+    with pytest.raises(ValueError, match="confidence is nan"):
+        row._replace(confidence=math.nan)
 
 
 def test_a_float_is_its_shortest_decimal() -> None:
@@ -108,7 +124,7 @@ def test_another_value_is_a_conflict_until_it_replaces(
     connection: Connection, target: datetime | None
 ) -> None:
     first, new = prediction(target_time=target), prediction(2, target_time=target)
-    unsure = replace(first, confidence=Decimal("0.25"))
+    unsure = first._replace(confidence=Decimal("0.25"))
     write_predictions(connection, [first])
     (kept,) = stored(connection)
     report = write_predictions(connection, [new, first, unsure])

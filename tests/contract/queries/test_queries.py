@@ -2,8 +2,8 @@
 
 import asyncio
 import inspect
+import pickle
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +13,8 @@ from zoneinfo import ZoneInfo
 import psycopg
 import pytest
 from psycopg.rows import dict_row
+from psycopg.types.numeric import FloatLoader
+from psycopg.types.string import TextLoader
 
 from entasis_db import queries
 from entasis_db.errors import QueryError
@@ -124,9 +126,8 @@ def test_parameters_and_columns_are_those_of_the_function(
     with seeded.connect() as connection:
         cursor = connection.execute(statement.sql.encode(), statement.params)
         assert cursor.description is not None
-        row = statement.row
-        names = [f.name for f in fields(row)] if is_dataclass(row) else list(row.__match_args__)
-        assert [column.name for column in cursor.description] == names
+        names = [column.name for column in cursor.description]
+        assert names == list(statement.row._fields)
 
 
 # --- any connection ------------------------------------------------------------------------------
@@ -150,6 +151,7 @@ def test_every_kind_of_connection_gives_the_same(
         rows = statement.fetch(connection)
         assert rows
         assert all(type(row) is statement.row for row in rows)
+        assert pickle.loads(pickle.dumps(rows)) == rows
         assert statement.one(connection) == rows[0]
     assert fetch_async(seeded, statement) == (rows, rows[0])
     for options in (
@@ -165,6 +167,20 @@ def test_every_kind_of_connection_gives_the_same(
             assert statement.fetch(connection) == rows
     with seeded.connect() as connection, connection.pipeline():
         assert statement.fetch(connection) == rows
+
+
+def test_the_connections_loaders_do_not_count(seeded: Database) -> None:
+    statement = queries.candles(*MARKET, "1m", MARCH, MARCH + DAY)
+    with seeded.connect() as connection:
+        rows = statement.fetch(connection)
+        connection.adapters.register_loader("numeric", FloatLoader)
+        connection.adapters.register_loader("timestamptz", TextLoader)
+        found = statement.fetch(connection)
+        assert found == rows
+        assert type(found[0].close) is Decimal
+        kept = connection.execute("SELECT 1.5, now()").fetchone()
+        assert kept is not None  # and the caller's still are the connection's
+        assert [type(value) for value in kept] == [float, str]
 
 
 def test_a_statement_joins_the_callers_transaction_and_leaves_the_session_alone(
@@ -213,7 +229,7 @@ def test_a_time_that_python_cannot_hold_is_an_error_that_says_so(
             (model_id, symbol, prediction_type, predicted_value, confidence, timestamp, target_time)
         VALUES ('m', 'BTCUSDT', 'price', 1, 1, '2024-03-01 00:00+00', '12024-03-01 00:00+00')
     """)
-    with pytest.raises(psycopg.DataError, match="years 1 to 9999"):
+    with pytest.raises(psycopg.DataError, match=r"too large \(after year 10K\)"):
         queries.predictions("m", MARKET[0], MARCH, MARCH + DAY).fetch(connection)
 
 
