@@ -151,7 +151,7 @@ BEGIN
     -- batch or in a concurrent transaction, the first is stored, and the other is compared below.
     IF fillable IS NOT NULL THEN
         differing := differing || ARRAY(
-            SELECT unnest(fillable) EXCEPT SELECT unnest(entasis_internal.fill_stored_trades(fillable))
+            SELECT unnest(fillable) EXCEPT SELECT unnest(entasis_internal.fill_in_turns(fillable))
         );
     END IF;
 

@@ -116,6 +116,23 @@ def test_a_collision_is_no_repetition(connection: Connection) -> None:
     assert stored(connection) == [first, told(2, TEXTS[2])]
 
 
+def test_lines_that_each_tell_a_part(connection: Connection) -> None:
+    """A feed knows the side, a file the text: both in one batch, as if each came alone."""
+    bare = told(1, TEXTS[0])._replace(source_id=None)
+    ingest(connection, bare, id_space="digest")
+    parts = [
+        bare._replace(source_id=TEXTS[0]),
+        bare._replace(side="sell"),
+        bare._replace(side="buy", excluded="block"),
+        bare._replace(excluded="adl"),
+    ]
+    assert ingest(connection, *parts, id_space="digest") == IngestReport(0, 3, 1)
+    whole = told(1, TEXTS[0], side="sell", excluded="adl")
+    assert stored(connection) == [whole]
+    assert one(connection, "SELECT line FROM entasis.quarantine") == 3
+    oracle.assert_candles_are_right(connection)
+
+
 def test_the_first_trade_of_a_market_decides(connection: Connection, tmp_path: Path) -> None:
     """In a file, and for all later files."""
     path = tmp_path / "one.csv"
