@@ -7,6 +7,7 @@ for one another. So the first and the last moment of a file must be stored as a 
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, timedelta
+from decimal import Decimal
 from itertools import islice
 from typing import Any
 
@@ -25,7 +26,9 @@ _SHOWN_TRADES = 3
 
 _STORED = sql.SQL(
     """
-    SELECT e.position, d.id, d.price, d.volume
+    SELECT
+        e.position, d.id, d.price, d.volume,
+        entasis_internal.has_signed_prices(e.symbol, e.exchange)
     FROM unnest(%s::text[], %s::text[], %s::timestamptz[])
         WITH ORDINALITY AS e (symbol, exchange, moment, position)
     CROSS JOIN LATERAL (
@@ -134,21 +137,33 @@ def refuse_cut_moments(
             ],
         ).fetchall()
     stored: dict[int, dict[int, tuple[Any, Any]]] = {}
-    for position, number, price, volume in found:
+    signed: set[int] = set()
+    for position, number, price, volume, is_signed in found:
         stored.setdefault(position - 1, {})[number] = (price, volume)
+        if is_signed:
+            signed.add(position - 1)
     for position, group in stored.items():
-        if not _is_whole(edges[position].trades, group):
+        if not _is_whole(edges[position].trades, group, signed=position in signed):
             raise LoadError(_differs(source, edges[position].trades, group))
 
 
-def _is_whole(told: Sequence[Trade], stored: dict[int, tuple[Any, Any]]) -> bool:
-    """Say whether the trades of a moment are those that are stored of it."""
+def _is_whole(told: Sequence[Trade], stored: dict[int, tuple[Any, Any]], *, signed: bool) -> bool:
+    """Say whether the trades of a moment are those that are stored of it.
+
+    ``signed`` says that prices of the market may be 0 or below.
+    """
     by_number = {trade.id: (trade.price, trade.volume) for trade in told}
     if any(by_number.get(number) != values for number, values in stored.items()):
         return False
     # a line that could not be stored, then or now, has its number all the same
     last, write = max(stored), trade_writer()
-    return all(t.id in stored or t.id < last or write(t) is None for t in told)
+
+    def is_storable(trade: Trade) -> bool:
+        if signed and trade.price <= 0:
+            trade = trade._replace(price=-trade.price or Decimal(1))
+        return write(trade) is not None
+
+    return all(t.id in stored or t.id < last or not is_storable(t) for t in told)
 
 
 def _differs(source: str, told: Sequence[Trade], stored: dict[int, tuple[Any, Any]]) -> str:

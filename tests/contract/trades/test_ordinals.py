@@ -135,6 +135,19 @@ def test_files_that_meet_at_whole_moments(connection: Connection, tmp_path: Path
     oracle.assert_candles_are_right(connection, by_key(*numbered(now)))
 
 
+def test_a_combo_whose_moment_goes_on_below_zero(connection: Connection, tmp_path: Path) -> None:
+    combo = "BTC-FS-27JUN25_PERP"
+    for market, price in ((combo, "-12.5"), (combo, "0"), ("ETH", "-12.5")):
+        wipe(connection)
+        begins = [at(0, "1", symbol=market)._replace(exchange="deribit")]
+        load(connection, tmp_path / "a.csv", begins)
+        whole = [*begins, begins[0]._replace(price=D(price))]
+        if market == combo:
+            assert combo in refused(connection, tmp_path / "b.csv", whole)
+        else:  # a line that is not stored does not matter
+            assert load(connection, tmp_path / "b.csv", whole) == 0
+
+
 def test_one_market_of_several(connection: Connection, tmp_path: Path) -> None:
     load(connection, tmp_path / "a.csv", [at(5, "1", symbol="ETH"), *PART_1])
     told = [at(6, "1"), at(5, "2", symbol="ETH"), at(7, "1")]
