@@ -85,6 +85,11 @@ def test_a_candle_is_stored_once_and_another_is_a_conflict(written: Connection) 
     report = write_exchange_candles(written, other, source="c", replace=True)
     assert report == CandleReport(superseded=2)
     assert stored(written) == other
+    # of what one batch says of a candle, the last counts, also if it is what was there
+    back = [both[0], other[0], both[1], both[1]._replace(trades=5)]
+    report = write_exchange_candles(written, back, source="d", replace=True)
+    assert report == CandleReport(already_there=1, superseded=3)
+    assert stored(written) == [other[0], back[-1]]
 
 
 @given(
@@ -121,7 +126,7 @@ def test_batches_come_to_the_first_or_the_last_that_was_told(
                 (len(differ), 0) if replace else (0, len(differ))
             )
             if replace:
-                kept.update(differ)
+                kept.update({minute: Decimal(low) for minute, low in batch})
         assert {c.bucket: c.low for c in stored(connection)} == {
             candle(minute).bucket: low for minute, low in kept.items()
         }

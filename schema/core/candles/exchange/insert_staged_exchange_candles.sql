@@ -98,14 +98,16 @@ BEGIN
             open = s.open, high = s.high, low = s.low, close = s.close, volume = s.volume,
             quote_volume = s.quote_volume, trades = s.trades, source = source_name
         FROM (
-            -- what is told twice in one batch: the last one counts
+            -- what is told twice in one batch: the last one counts, also if it is the first again
             SELECT DISTINCT ON (t.symbol, t.exchange, t.interval, t.bucket) t.*
             FROM pg_temp.entasis_staged_exchange_candles AS t
-            WHERE t.line = ANY (different)
+            WHERE t.line = ANY (doubtful)
             ORDER BY t.symbol, t.exchange, t.interval, t.bucket, t.line DESC
         ) AS s
         WHERE s.symbol = c.symbol AND s.exchange = c.exchange
-            AND s.interval = c.interval AND s.bucket = c.bucket;
+            AND s.interval = c.interval AND s.bucket = c.bucket
+            AND (s.open, s.high, s.low, s.close, s.volume, s.quote_volume, s.trades)
+            IS DISTINCT FROM (c.open, c.high, c.low, c.close, c.volume, c.quote_volume, c.trades);
         superseded := coalesce(cardinality(different), 0);
     ELSE
         INSERT INTO entasis.quarantine (relation, source, line, code, reason, payload)
