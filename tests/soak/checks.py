@@ -1,6 +1,6 @@
 """What must hold after each step, whatever the steps were."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -8,7 +8,15 @@ from tests import oracle
 from tests.db import Connection
 from tests.oracle import DERIVED, STORED, Candle
 from tests.soak.model import BEGINNING, Model, Values
-from tests.soak.state import RELATIONS, Reader, State, as_candle, as_trade
+from tests.soak.state import (
+    CANDLES,
+    KEYS,
+    RELATIONS,
+    Reader,
+    State,
+    as_row,
+    time_of,
+)
 from tests.soak.universe import Market
 
 
@@ -48,6 +56,8 @@ def check(model: Model, state: State, reader: Reader) -> None:
     """Compare what is stored and archived with the model."""
     check_floors(state)
     check_trades(model, state, reader)
+    for relation in KEYS:
+        check_book(model, state, reader, relation)
     check_quarantine(model, state)
     for level in STORED:
         check_stored_candles(model, state, reader, level)
@@ -59,7 +69,7 @@ def check(model: Model, state: State, reader: Reader) -> None:
 
 def check_floors(state: State) -> None:
     """The floor of trades is at least that of their candles."""
-    for relation in RELATIONS:
+    for relation in CANDLES:
         holds(
             state.floors["market_data"] >= state.floors[relation],
             f"the floor of {relation} is above that of its trades",
@@ -69,7 +79,7 @@ def check_floors(state: State) -> None:
 def check_trades(model: Model, state: State, reader: Reader) -> None:
     """Every accepted trade is stored exactly once: in the database or in the archive."""
     found: dict[Any, Values] = {}
-    for where, key, values in _everywhere(state, reader, "market_data", state.trades, as_trade):
+    for where, key, values in everywhere(state, reader, "market_data"):
         holds(key not in found, f"the trade {_short(key)} is there twice, the second time {where}")
         found[key] = values
         below = key[2] < state.floors["market_data"]
@@ -86,25 +96,39 @@ def check_trades(model: Model, state: State, reader: Reader) -> None:
         holds(key[2] < state.floors["market_data"], f"{_short(key)} is lost above the floor")
 
 
+def check_book(model: Model, state: State, reader: Reader, relation: str) -> None:
+    """Every accepted quote, and candle of an exchange, is stored exactly once."""
+    found: dict[Any, Any] = {}
+    floor = state.floors[relation]
+    rows = everywhere(state, reader, relation)
+    for where, key, values in rows:
+        time = time_of(relation, key)
+        holds(key not in found, f"{_short(key)} of {relation} is there twice, last {where}")
+        found[key] = values
+        holds(
+            where == "live" or time < floor,
+            f"{relation} of {time} is {where}, but the floor is {floor}",
+        )
+        holds(
+            where != "live" or time >= floor or _is_back(state, relation, time),
+            f"{_short(key)} of {relation} is stored below the floor",
+        )
+    same(found, model.books()[relation].rows, f"rows of {relation}")
+
+
 def _is_back(state: State, relation: str, time: datetime) -> bool:
     back = [*state.attached, *state.leaving]
     return any(r == relation and start <= time < end for r, start, end in back) or any(
-        start <= time < end for _, start, end in state.open
+        start <= time < end for _, start, end in state.openings(relation)
     )
 
 
-def _everywhere(
-    state: State,
-    reader: Reader,
-    relation: str,
-    live: Mapping[Any, Any],
-    read: Callable[[tuple[Any, ...]], tuple[Any, Any]],
-) -> Iterator[tuple[str, Any, Any]]:
+def everywhere(state: State, reader: Reader, relation: str) -> Iterator[tuple[str, Any, Any]]:
     """Return all rows of a relation, and where each is."""
-    for key, values in live.items():
+    for key, values in state.rows(relation).items():
         yield "live", key, values
     for row in state.detached.get(relation, []):
-        yield ("detached", *read(row))
+        yield ("detached", *as_row(relation, row))
     for archive in state.archives:
         if archive.relation != relation or not archive.dropped:
             continue
@@ -114,7 +138,7 @@ def _everywhere(
         rows = reader.rows(archive)
         holds(len(rows) == archive.rows, f"{archive} has {len(rows)} rows")
         for row in rows:
-            yield ("archived", *read(row))
+            yield ("archived", *as_row(relation, row))
 
 
 def check_quarantine(model: Model, state: State) -> None:
@@ -127,9 +151,7 @@ def check_stored_candles(model: Model, state: State, reader: Reader, level: str)
     """Every candle of minutes, hours and days is there exactly once, and right."""
     relation = f"ohlcv_{level}"
     found: dict[Any, Candle] = {}
-    rows = _everywhere(
-        state, reader, relation, state.candles[level], lambda row: as_candle(relation, row)
-    )
+    rows = everywhere(state, reader, relation)
     computed: dict[Any, Candle] = {}
     for where, key, candle in rows:
         below = key[2] < state.floors[relation] and not _is_back(state, relation, key[2])
@@ -192,13 +214,9 @@ def check_archives(state: State, reader: Reader) -> None:
         if any(r == archive.relation and s < end and e > start for r, s, e in state.held):
             continue  # it is archived again when nobody holds it any more
         holds(not archive.stale, f"{archive} is stale after it was archived")
-        if archive.relation == "market_data":
-            live: Mapping[Any, Any] = state.trades
-            rows = dict(map(as_trade, reader.rows(archive)))
-        else:
-            live = state.candles[archive.relation.removeprefix("ohlcv_")]
-            rows = dict(as_candle(archive.relation, row) for row in reader.rows(archive))
-        found = {key: values for key, values in live.items() if start <= key[2] < end}
+        rows = dict(as_row(archive.relation, row) for row in reader.rows(archive))
+        live = state.rows(archive.relation)
+        found = {k: v for k, v in live.items() if start <= time_of(archive.relation, k) < end}
         same(found, rows, f"{archive.relation} from {start}, which was archived just now")
 
 

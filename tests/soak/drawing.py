@@ -5,7 +5,11 @@ from random import Random
 from typing import Any
 
 from tests.contract.archive.support import FAULTS
+from tests.soak.published import CANDLES, INTERVALS, CandleRow
+from tests.soak.quotes import CONTRACTS, QUOTES, UNDERLYINGS, QuoteRow, is_numbered
 from tests.soak.universe import (
+    ABOVE_ZERO,
+    DIGEST,
     EXCLUDED,
     MARKETS,
     MONTHS,
@@ -15,6 +19,9 @@ from tests.soak.universe import (
     ORDINAL,
     PRICES,
     SIDES,
+    SIGNED,
+    TEXTLESS,
+    TEXTS,
     VOLUMES,
     Row,
     Unit,
@@ -24,6 +31,9 @@ from tests.soak.universe import (
 
 Step = dict[str, Any]
 _UNITS: tuple[Unit, ...] = ("s", "ms", "us")
+_ORDINAL, _NUMBERED, _DIGEST = (
+    tuple(map(MARKETS.index, markets)) for markets in (ORDINAL, NUMBERED, DIGEST)
+)
 
 
 class Drawing:
@@ -57,16 +67,17 @@ class Drawing:
         often = self._months
         self._months = old
         load, change = self._load(), self._transaction()
+        others = [self._quotes(), self._publish()]
         self._months = often
-        reopening = {**self._reopen(), "back": self._random.choice(old), "keep": 30}
+        reopening = {**self._reopen("market_data"), "back": self._random.choice(old), "keep": 30}
         market = reopening["market"]
         if market is not None and self._random.random() < 0.7:
             market = (market + 1) % len(MARKETS)
         later = {**self._load(), "path": self._random.choice(["rows", "stream", "staged"])}
         micro = self._random.choice(OFFSETS[:8])
-        if market is not None and MARKETS[market] not in NUMBERED:
+        if market in _ORDINAL:
             later["rows"] = [Row(market, reopening["back"], micro, 3, 0, 1, 0), *later["rows"]]
-        steps: list[Step] = [load, {"do": "release"}]
+        steps: list[Step] = [load, *others, {"do": "release"}]
         steps.append({**self._keep(), "raw": raw})
         steps.append({"do": "archive", "fault": None})
         steps += [change] if self._random.random() < 0.7 else []
@@ -107,7 +118,15 @@ class Drawing:
         return made
 
     def _writer(self) -> Step:
-        return self._pick([(self._load, 8), (self._transaction, 12), (self._replace, 1)])
+        return self._pick(
+            [
+                (self._load, 9),
+                (self._transaction, 12),
+                (self._replace, 2),
+                (self._quotes, 3),
+                (self._publish, 2),
+            ]
+        )
 
     # ------------------------------------------------------------------ writers
 
@@ -128,12 +147,17 @@ class Drawing:
             self._random.choice(self._months),
             self._random.choice(self._offsets),
             self._random.randrange(4),
-            self._random.randrange(len(PRICES)),
+            self._price(market),
             self._random.randrange(len(VOLUMES)),
             self._random.randrange(len(SIDES)),
         )
         self._drawn.append(row)
         return row
+
+    def _price(self, market: int | None = None) -> int:
+        """Draw a price, now and then one at or below zero where there is none."""
+        may = market is None or MARKETS[market] == SIGNED or self._random.random() < 0.04
+        return self._random.randrange(len(PRICES) if may else ABOVE_ZERO)
 
     def _again(self, row: Row) -> Row:
         """Give a row the key of one that was drawn lately and may be stored."""
@@ -145,22 +169,78 @@ class Drawing:
 
     def _load(self) -> Step:
         unit = self._random.choice(_UNITS)
-        path = self._random.choice(["rows", "rows", "arrow", "staged", "file", "stream"])
-        every = tuple(range(len(MARKETS)))
-        markets = tuple(map(MARKETS.index, NUMBERED)) if path == "file" else every
+        path = self._random.choice(["rows", "rows", "arrow", "staged", "file", "file", "stream"])
+        markets: tuple[int, ...] = tuple(range(len(MARKETS)))
+        if path == "file":
+            markets = self._random.choice([_ORDINAL, (*_NUMBERED, *_DIGEST)])
+        if path == "arrow":
+            markets = self._random.choice([markets, markets, _DIGEST])
         # moments are compared by batch, and when a writer's batch ends depends on the clock
         batch = 1 if path == "stream" else self._random.choice([1, 3, 100])
+        rows = self._rows(10, unit, markets)
+        if path == "file" and markets == _ORDINAL and batch < 100:
+            # a moment whose trades do not stand together is cut where a batch ends
+            rows.sort(key=Row.time)
+        elif path != "file":
+            rows = [self._colliding(row) for row in rows]
         return {
             "do": "load",
             "path": path,
             "unit": unit,
             "batch": batch,
-            "rows": self._rows(10, unit, markets),
+            "positions": self._random.random() < 0.5,
+            "rows": rows,
         }
 
+    def _colliding(self, row: Row) -> Row:
+        """Give some ids that are text another text of the same digest, or none."""
+        if row.market not in _DIGEST or self._random.random() < 0.7:
+            return row
+        return row._replace(id=self._random.randint(len(TEXTS), TEXTLESS))
+
     def _replace(self) -> Step:
-        rows = self._rows(6, "us", tuple(map(MARKETS.index, NUMBERED)))
-        return {"do": "replace", "rows": list({(r.market, r.id): r for r in rows}.values())}
+        if self._random.random() < 0.4:
+            rows = self._rows(6, "us", _NUMBERED)
+            return {"do": "replace", "rows": list({(r.market, r.id): r for r in rows}.values())}
+        back = self._random.choice(self._months)
+        market = self._random.choice([*_ORDINAL, *_DIGEST])
+        rows = [row._replace(back=back) for row in self._rows(6, "us", (market,))]
+        if market in _DIGEST:
+            rows = _distinct(rows)
+        return {"do": "replace", "back": back, "rows": rows}
+
+    def _quotes(self) -> Step:
+        path = self._random.choice(["rows", "rows", "file", "staged"])
+        rows = [
+            QuoteRow(
+                self._random.randrange(len(CONTRACTS)),
+                self._random.choice(self._months),
+                self._random.choice(self._offsets),
+                self._random.randrange(3),
+                self._random.randrange(len(QUOTES)),
+            )
+            for _ in range(self._random.randint(1, 8))
+        ]
+        # in which batch a quote without an id comes says which number it gets
+        batch = self._random.choice([1, 3]) if all(map(is_numbered, rows)) else 100
+        return {"do": "quotes", "path": path, "batch": batch, "rows": rows}
+
+    def _publish(self) -> Step:
+        rows = [
+            CandleRow(
+                self._random.randrange(len(INTERVALS)),
+                self._random.choice(self._months),
+                self._random.choice(self._offsets) // 60_000_000,
+                self._random.randrange(len(CANDLES)),
+            )
+            for _ in range(self._random.randint(1, 8))
+        ]
+        return {
+            "do": "publish",
+            "path": self._random.choice(["rows", "file"]),
+            "replace": self._random.random() < 0.4,
+            "rows": rows,
+        }
 
     def _transaction(self) -> Step:
         step: Step = {"do": "tx", "steps": [self._statement()]}
@@ -168,8 +248,7 @@ class Drawing:
             step["steps"].append(self._statement())
         if self._random.random() < 0.1:
             unit = self._random.choice(_UNITS)
-            markets = tuple(map(MARKETS.index, ORDINAL))
-            rows = self._rows(4, unit, markets)
+            rows = self._rows(4, unit, (*_ORDINAL, *_DIGEST))
             step["steps"].append(
                 {"do": "load", "path": "rows", "unit": unit, "batch": 9, "rows": rows}
             )
@@ -187,19 +266,18 @@ class Drawing:
 
     def _insert(self) -> Step:
         how = self._random.choice(["plain", "copy", "nothing", "update", "update"])
-        markets = tuple(map(MARKETS.index, ORDINAL if self._random.random() < 0.8 else NUMBERED))
-        rows = self._rows(4, "us", markets)
-        distinct = {row[:4]: row for row in rows}
-        return {"do": "insert", "how": how, "rows": list(distinct.values())}
+        markets = self._random.choice([*[_ORDINAL] * 4, _NUMBERED, (*_ORDINAL, *_DIGEST)])
+        rows = [self._colliding(row) for row in self._rows(4, "us", markets)]
+        return {"do": "insert", "how": how, "rows": _distinct(rows)}
 
     def _where(self, one: bool) -> Step:
         if not one and self._random.random() < 0.15:
-            market = self._random.randrange(len(ORDINAL), len(MARKETS))
+            market = self._random.choice(_NUMBERED)
             number = self._random.choice(self._numbers)
             back, micro = moment_of(number)
             return {"market": market, "back": back, "micro": micro, "span": 1_000_000}
         where: Step = {
-            "market": self._random.randrange(len(ORDINAL)),
+            "market": self._random.choice([*_ORDINAL, *_DIGEST]),
             "back": self._random.choice(self._months),
             "micro": self._random.choice(self._offsets),
             "span": 1 if one else self._random.choice([1, 60_000_000, 86_400_000_000]),
@@ -224,9 +302,9 @@ class Drawing:
             if not self._moves:
                 to["price"] = 1
             else:
-                to["market"] = self._random.randrange(len(ORDINAL))
+                to["market"] = self._random.choice(_ORDINAL)
         if kind == "price" or self._random.random() < 0.2:
-            to["price"] = self._random.randrange(len(PRICES))
+            to["price"] = self._price(where["market"])
         if kind == "volume":
             to["volume"] = self._random.randrange(len(VOLUMES))
         if kind == "excluded":
@@ -236,10 +314,10 @@ class Drawing:
         return {"do": "change", "where": where, "to": to}
 
     def _merge(self) -> Step:
-        rows = self._rows(4, "us", tuple(map(MARKETS.index, ORDINAL)))
+        rows = self._rows(4, "us", _ORDINAL)
         # what is matched beside what is inserted, or there would be little to move
         rows = [self._again(row) if self._random.random() < 0.6 else row for row in rows]
-        distinct = list({row[:4]: row for row in rows}.values())
+        distinct = _distinct(rows)
         orders = ["write", "delete", "side", "minute", "hour", "month", "back"]
         return {
             "do": "merge",
@@ -285,21 +363,32 @@ class Drawing:
         return {
             "do": "restore",
             "relation": self._random.choice(
-                ["market_data", "market_data", "ohlcv_1m", "ohlcv_1h", "ohlcv_1d"]
+                [
+                    *("market_data", "market_data", "ohlcv_1m", "ohlcv_1h", "ohlcv_1d"),
+                    *("option_data", "exchange_candles"),
+                ]
             ),
             "back": self._random.choice(MONTHS),
             "attach": self._random.random() < 0.7,
             "hold": self._random.choice([0, 7]),
         }
 
-    def _reopen(self) -> Step:
+    def _reopen(self, relation: str | None = None) -> Step:
         whole = self._random.random() < 0.6
+        relation = relation or self._random.choice([*["market_data"] * 4, "option_data"])
+        among = len(MARKETS if relation == "market_data" else UNDERLYINGS)
         return {
             "do": "reopen",
-            "market": None if self._random.random() < 0.4 else self._random.randrange(len(MARKETS)),
+            "relation": relation,
+            "market": None if self._random.random() < 0.4 else self._random.randrange(among),
             "back": self._random.choice(MONTHS),
             "day": 0 if whole else self._random.choice([0, 1, 8]),
             "days": 28 if whole else self._random.choice([1, 2, 9]),
             "keep": self._random.choice([0, 0, 30]),
             "discard": self._random.random() < 0.3,
         }
+
+
+def _distinct(rows: list[Row]) -> list[Row]:
+    """Leave out rows whose key another one has."""
+    return list({row.key(): row for row in rows}.values())

@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,21 @@ from entasis_db.errors import EmbeddedServerError, NotWrittenError, StoreError
 from tests import oracle
 from tests.db import Connection, KilledError
 from tests.engines import Database
-from tests.soak import lifecycle, writers
-from tests.soak.checks import BrokenError, check, check_archives, check_queries, holds, same
+from tests.soak import lifecycle, published, quotes, writers
+from tests.soak.checks import (
+    BrokenError,
+    check,
+    check_archives,
+    check_queries,
+    everywhere,
+    holds,
+    same,
+)
 from tests.soak.clients import OWN, Turn, dying, take_turns, time_limit, wait_for_the_dead
 from tests.soak.model import Model, Result
 from tests.soak.probe import Probe
-from tests.soak.state import Reader, State, read
-from tests.soak.universe import ID_SPACES
+from tests.soak.state import RELATIONS, Reader, State, read
+from tests.soak.universe import ID_SPACES, SIGNED
 
 Step = dict[str, Any]
 _LOST = (KilledError, psycopg.OperationalError, psycopg.InterfaceError, StoreError, NotWrittenError)
@@ -52,6 +61,9 @@ class History:
             self._observer.execute(
                 "SELECT entasis.record_id_space(%s, %s, %s, 'soak')", [symbol, exchange, id_space]
             )
+        self._observer.execute(
+            "SELECT entasis.set_market(%s, %s, %s)", [*SIGNED, '{"kind": "combo"}']
+        )
         self._listen()
         self._state = self._read()
         lifecycle.take_facts(self.model, self._state)
@@ -85,11 +97,11 @@ class History:
         for step in steps:
             self.take(step)
         if all(self._state.archived.values()):
-            for relation in ("market_data", "ohlcv_1m", "ohlcv_1h", "ohlcv_1d"):
+            for relation in RELATIONS:
                 limit = self._state.keep_from[relation]
                 late = [p for p in self._state.partitions[relation] if limit and p[1] <= limit]
                 holds(not late, f"{relation} still has {late}, past its keep period")
-        for relation in ("market_data", "ohlcv_1m", "ohlcv_1h", "ohlcv_1d"):
+        for relation in RELATIONS:
             everything: Step = {
                 "do": "restore", "relation": relation, "back": 200, "months": 200,
                 "attach": True, "hold": 7,
@@ -97,6 +109,8 @@ class History:
             self.take(everything)
         stored = dict(self._state.trades)
         same(stored, self.model.trades, "trades after everything was restored")
+        for relation, book in self.model.books().items():
+            same(self._state.books[relation], book.rows, f"{relation} after it was restored")
 
     # ------------------------------------------------------------------ one client
 
@@ -109,6 +123,10 @@ class History:
             return lifecycle.run(connection, step, self._store)
         if step["do"] == "replace":
             return writers.replace(connection, step, source, self._folder)
+        if step["do"] == "quotes":
+            return quotes.load(connection, step, source, self._folder)
+        if step["do"] == "publish":
+            return published.load(connection, step, source, self._folder)
         if step["do"] == "load":
             return writers.load(connection, step, source, self._folder, connect)
         return writers.transaction(connection, step, source, self._folder, connect)
@@ -268,26 +286,28 @@ class History:
             if part["do"] in lifecycle.LIFECYCLE:
                 lifecycle.adopt(after, before, now, part, result)
         self.model.lost = after.lost
-        allowed: list[Model] = []
-        for facts in (self.model.facts, after.facts):
-            for order in ((0, 1), (1, 0), (0,), (1,), ()):
-                tried = self.model.copy()
-                tried.facts = facts
-                for n in order:
-                    if parts[n]["do"] not in lifecycle.LIFECYCLE and results[n] != "again":
-                        writers.expect(tried, parts[n], sources[n])
-                allowed.append(tried)
         refused = any(isinstance(r, str) and r != "ok" for r in results)
-        self._settle([m for n, m in enumerate(allowed) if n % 5 < 2 or refused], now)
+        orders: list[tuple[int, ...]] = [(0, 1), (1, 0)]
+        orders += [(0,), (1,), ()] if refused else []
+        allowed: list[Model] = []
+        # a file's moments are compared before its rows are written, in another transaction
+        for state, compares, order in product((self.model, after), (True, False), orders):
+            tried = self.model.copy()
+            take_facts(tried, state)
+            for n in order:
+                if parts[n]["do"] not in lifecycle.LIFECYCLE and results[n] != "again":
+                    writers.expect(tried, {**parts[n], "compares": compares}, sources[n])
+            allowed.append(tried)
+        self._settle(allowed, now)
         lifecycle.take_facts(self.model, now)
 
     def _settle(self, allowed: Sequence[Model], now: State | None = None) -> None:
         """Take over what is stored, where one of the models allows it."""
         now = now or self._read()
-        whole = dict(self._stored(now))
-        for key in {*whole, *(k for m in allowed for k in m.trades)}:
-            may = [m.trades.get(key) for m in allowed]
-            holds(whole.get(key) in may, f"{key} is {whole.get(key)}, ought to be one of {may}")
+        whole = self._settled(now, "market_data", [m.trades for m in allowed])
+        for relation, book in self.model.books().items():
+            may_hold = [m.books()[relation].rows for m in allowed]
+            book.rows = self._settled(now, relation, may_hold)
         sources = {*now.quarantined, *(s for m in allowed for s in m.quarantined)}
         for source in sources:
             may_be = [m.quarantined[source] for m in allowed]
@@ -303,12 +323,13 @@ class History:
             for market, units in model.units.items():
                 self.model.units.setdefault(market, set()).update(units)
 
-    def _stored(self, now: State) -> Any:
-        from tests.soak.checks import _everywhere
-        from tests.soak.state import as_trade
-
-        for _, key, values in _everywhere(now, self._reader, "market_data", now.trades, as_trade):
-            yield key, values
+    def _settled(self, now: State, relation: str, allowed: Sequence[Any]) -> dict[Any, Any]:
+        """Return the rows of a relation, each of which some model allows."""
+        whole = {key: values for _, key, values in everywhere(now, self._reader, relation)}
+        for key in {*whole, *(k for rows in allowed for k in rows)}:
+            may = [rows.get(key) for rows in allowed]
+            holds(whole.get(key) in may, f"{key} is {whole.get(key)}, ought to be one of {may}")
+        return whole
 
     # ------------------------------------------------------------------ looking
 
@@ -320,7 +341,7 @@ class History:
 
     def _check(self) -> None:
         # it is slow, and writers hardly change it
-        writes = self.last["do"] in ("load", "tx", "replace") and self._number % 5
+        writes = self.last["do"] not in lifecycle.LIFECYCLE and self._number % 5
         self._state = self._read(health=not writes)
         check(self.model, self._state, self._reader)
         check_queries(self._observer)
@@ -337,6 +358,13 @@ class History:
         if self._probe is not None:
             self._probe.stop()
             self._probe = None
+
+
+def take_facts(model: Model, of: Model) -> None:
+    """Take over where ranges are in another model."""
+    model.facts = of.facts
+    for relation, book in model.books().items():
+        book.facts = of.books()[relation].facts
 
 
 def alive(pid: int) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 from psycopg import errors
 
-from entasis_db.archive import FolderStore, archive, restore
+from entasis_db.archive import FolderStore, archive, layout, restore
 from entasis_db.errors import ArchiveError, StoreError
 from entasis_db.maintenance import maintain
 from entasis_db.reopening import reopen
@@ -14,8 +14,9 @@ from tests.contract.archive.support import Faulty
 from tests.db import Connection
 from tests.make import months_ago
 from tests.soak.checks import BrokenError, holds, same
-from tests.soak.model import Model, Result
-from tests.soak.state import RELATIONS, Reader, State, as_candle, as_trade, read
+from tests.soak.model import Facts, Model, Result
+from tests.soak.quotes import UNDERLYINGS
+from tests.soak.state import CANDLES, KEYS, Reader, State, as_row, read, time_of, utc
 from tests.soak.universe import MARKETS
 
 Step = Mapping[str, Any]
@@ -58,7 +59,7 @@ def keep(connection: Connection, raw: int, more: int, archived: bool) -> None:
         )
         connection.execute(
             "UPDATE entasis.keep_periods SET archived = %s, keep = make_interval(months => %s)"
-            " WHERE relation IN ('market_data', 'option_data')",
+            " WHERE relation IN ('market_data', 'option_data', 'exchange_candles')",
             [archived, raw],
         )
         connection.execute(
@@ -112,12 +113,13 @@ def release(connection: Connection) -> None:
 
 def run_reopen(connection: Connection, step: Step, store: FolderStore) -> Result:
     """Reopen days for a market, or for all."""
-    symbol, exchange = MARKETS[step["market"]] if step["market"] is not None else (None, None)
+    relation, market = step.get("relation", "market_data"), _market(step)
+    symbol, exchange = (market, None) if market is None or isinstance(market, str) else market
     start = months_ago(step["back"]) + timedelta(days=step["day"])
     try:
         reopen(
             connection,
-            "market_data",
+            relation,
             start,
             min(start + timedelta(days=step["days"]), months_ago(0)),
             symbol=symbol,
@@ -136,23 +138,20 @@ def run_reopen(connection: Connection, step: Step, store: FolderStore) -> Result
 
 def check_beside(connection: Connection, step: Step, result: Result, model: Model) -> None:
     """What was restored beside its relation is what the archive was made of."""
-    from tests import oracle
-    from tests.soak.state import utc
-
     relation = step["relation"]
     for table, count in result if isinstance(result, tuple) else ():
-        columns = "symbol, exchange, timestamp, id, price, volume, side, excluded"
-        if relation != "market_data":
-            columns = ", ".join(oracle.COLUMNS)
+        columns = ", ".join(layout.LAYOUTS[relation].stored)
         rows = connection.execute(f"SELECT {columns} FROM entasis.{table}").fetchall()
         holds(len(rows) == count, f"{table} has {len(rows)} rows, not {count}")
+        accepted = model.books()[relation].rows if relation in KEYS else model.trades
+        facts = model.books()[relation].facts if relation in KEYS else model.facts
         start, end = months_ago(step["back"]), months_ago(step["back"] - step.get("months", 1))
         for row in rows:
-            time = utc(row[2])
+            key, values = as_row(relation, tuple(map(utc, row)))
+            time = time_of(relation, key)
             holds(start <= time < end, f"{table} has a row at {time}")
-            if relation == "market_data" and not model.facts.is_live(time):
-                key = (row[0], row[1], time, row[3])
-                holds(model.trades.get(key) == row[4:], f"{table} has {row}")
+            if relation not in CANDLES and not facts.is_live(time):
+                holds(accepted.get(key) == values, f"{table} has {row}")
 
 
 def adopt(model: Model, before: State, now: State, step: Step, result: Result) -> None:
@@ -160,23 +159,27 @@ def adopt(model: Model, before: State, now: State, step: Step, result: Result) -
     check_floors(before, now, step)
     check_open(before, now, step, result)
     take_losses(model, before, now, step)
-    if step["do"] == "reopen" and result == "ok" and step["discard"]:
+    opens = step["do"] == "reopen" and step.get("relation", "market_data") == "market_data"
+    if opens and result == "ok" and step["discard"]:
         forget_lost(model, step)
     take_facts(model, now)
 
 
 def take_facts(model: Model, now: State) -> None:
-    """Take over the floor, the partitions and what is open."""
-    model.facts = type(model.facts)(
-        now.floors["market_data"], now.partitions["market_data"], now.open
-    )
+    """Take over the floors, the partitions and what is open."""
+
+    def facts(relation: str) -> Facts:
+        floor, partitions = now.floors[relation], now.partitions[relation]
+        return Facts(floor, partitions, now.openings(relation))
+
+    model.facts = facts("market_data")
+    for relation, book in model.books().items():
+        book.facts = facts(relation)
 
 
 def check_floors(before: State, now: State, step: Step) -> None:
     """A floor never falls; maintenance alone raises it, up to what is past its keep period."""
     for relation, floor in now.floors.items():
-        if relation not in RELATIONS:
-            continue
         holds(floor >= before.floors[relation], f"the floor of {relation} was lowered to {floor}")
         if floor == before.floors[relation]:
             continue
@@ -192,29 +195,37 @@ def check_floors(before: State, now: State, step: Step) -> None:
 
 def check_open(before: State, now: State, step: Step, result: Result) -> None:
     """What is open was asked for, for that market and no other; what was asked for is open."""
-    opened = set(now.open)
-    for piece in opened - before.open:
-        market, start, end = piece
-        parts = [p for p in before.open if p[0] == market and p[1] <= start and end <= p[2]]
-        if parts and step["do"] == "maintain":
-            continue  # what is left of one that was closed in part
-        wanted = None if step.get("market") is None else MARKETS[step["market"]]
-        holds(
-            step["do"] == "reopen" and market == wanted and start >= _start(step),
-            f"{piece} was opened for writers",
-        )
-    if step["do"] == "reopen" and result == "ok":
-        wanted = None if step["market"] is None else MARKETS[step["market"]]
-        end = min(_start(step) + timedelta(days=step["days"]), months_ago(0))
-        end = min(end, now.floors["market_data"])
-        holds((wanted, _start(step), end) in opened, f"[{_start(step)}, {end}) is not open")
-    for market, start, end in before.open - opened:
-        left = [p for p in opened if p[0] == market and p[1] < end and p[2] > start]
-        gone = not all(
-            any(s <= t < e for s, e in now.partitions["market_data"])
-            for t in (start, end - timedelta(microseconds=1))
-        )
-        holds(step["do"] == "maintain" and (gone or left), f"{market} {start} was closed")
+    for relation in ("market_data", "option_data"):
+        reopens = step["do"] == "reopen" and step.get("relation", "market_data") == relation
+        wanted = _market(step) if reopens else None
+        opened, open_before = now.openings(relation), before.openings(relation)
+        for piece in opened - open_before:
+            market, start, end = piece
+            parts = [p for p in open_before if p[0] == market and p[1] <= start and end <= p[2]]
+            if parts and step["do"] == "maintain":
+                continue  # what is left of one that was closed in part
+            holds(
+                reopens and market == wanted and start >= _start(step),
+                f"{piece} of {relation} was opened for writers",
+            )
+        if reopens and result == "ok":
+            end = min(_start(step) + timedelta(days=step["days"]), months_ago(0))
+            end = min(end, now.floors[relation])
+            holds((wanted, _start(step), end) in opened, f"[{_start(step)}, {end}) is not open")
+        for market, start, end in open_before - opened:
+            left = [p for p in opened if p[0] == market and p[1] < end and p[2] > start]
+            gone = not all(
+                now.is_live(relation, t) for t in (start, end - timedelta(microseconds=1))
+            )
+            holds(step["do"] == "maintain" and (gone or left), f"{market} {start} was closed")
+
+
+def _market(step: Step) -> Any:
+    """Return what is reopened: a market, an underlying of quotes, or None for all."""
+    if step["market"] is None:
+        return None
+    names = UNDERLYINGS if step.get("relation") == "option_data" else MARKETS
+    return names[step["market"]]
 
 
 def _start(step: Step) -> Any:
@@ -222,18 +233,21 @@ def _start(step: Step) -> Any:
 
 
 def take_losses(model: Model, before: State, now: State, step: Step) -> None:
-    """Trades may go without an archive only where somebody has asked for it."""
-    if step["do"] != "maintain" or before.archived["market_data"]:
-        return
-    kept = {a.range for a in now.archives if a.relation == "market_data" and a.dropped}
-    for key in list(model.trades):
-        time = key[2]
-        was = [p for p in before.partitions["market_data"] if p[0] <= time < p[1]]
-        if not was or now.is_live("market_data", time) or was[0] in kept:
+    """Rows may go without an archive only where somebody has asked for it."""
+    stores: list[tuple[str, Any, Any]] = [("market_data", model.trades, model.lost)]
+    stores += [(relation, book.rows, book.lost) for relation, book in model.books().items()]
+    for relation, rows, lost in stores:
+        if step["do"] != "maintain" or before.archived[relation]:
             continue
-        limit = now.keep_from["market_data"]
-        holds(limit is not None and was[0][1] <= limit, f"{key} was discarded before its time")
-        model.lost[key] = model.trades.pop(key)
+        kept = {a.range for a in now.archives if a.relation == relation and a.dropped}
+        for key in list(rows):
+            time = time_of(relation, key)
+            was = [p for p in before.partitions[relation] if p[0] <= time < p[1]]
+            if not was or now.is_live(relation, time) or was[0] in kept:
+                continue
+            limit = now.keep_from[relation]
+            holds(limit is not None and was[0][1] <= limit, f"{key} was discarded before its time")
+            lost[key] = rows.pop(key)
 
 
 def forget_lost(model: Model, step: Step) -> None:
@@ -248,8 +262,6 @@ def forget_lost(model: Model, step: Step) -> None:
 def check_drops(before: State, now: State) -> None:
     """What was held stays; after an undisturbed run nothing is left that could have gone."""
     for relation, start, end in before.held:
-        if relation not in RELATIONS:
-            continue
         there = [p for p in before.partitions[relation] if p[0] < end and p[1] > start]
         for piece in there:
             holds(piece in now.partitions[relation], f"{relation} {piece} was held, and is gone")
@@ -261,7 +273,7 @@ def check_left(connection: Connection) -> None:
         "SELECT relation, partition_name, reason FROM entasis.maintenance_plan() WHERE goes"
     ).fetchall()
     # candles of trades that this run dropped last may go in the next
-    holds(not [row for row in left if row[0] == "market_data"], f"maintenance left {left}")
+    holds(not [row for row in left if row[0] not in CANDLES], f"maintenance left {left}")
 
 
 def check_attached(before: State, now: State, reader: Reader, step: Step) -> None:
@@ -273,14 +285,10 @@ def check_attached(before: State, now: State, reader: Reader, step: Step) -> Non
         start, end = kept.range
         if before.is_live(relation, start) or not now.is_live(relation, start):
             continue
-        if relation == "market_data":
-            found: Any = {k: v for k, v in now.trades.items() if start <= k[2] < end}
-            same(found, dict(map(as_trade, reader.rows(kept))), f"restored {relation}")
-        else:
-            level = relation.removeprefix("ohlcv_")
-            found = {k: v for k, v in now.candles[level].items() if start <= k[2] < end}
-            wanted = dict(as_candle(relation, row) for row in reader.rows(kept))
-            same(found, wanted, f"restored {relation}")
+        rows = now.rows(relation)
+        found = {k: v for k, v in rows.items() if start <= time_of(relation, k) < end}
+        wanted = dict(as_row(relation, row) for row in reader.rows(kept))
+        same(found, wanted, f"restored {relation}")
 
 
 __all__ = ["BrokenError", "adopt", "check_drops", "read", "run"]

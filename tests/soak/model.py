@@ -10,7 +10,18 @@ from typing import Any, NamedTuple
 from entasis_db.model import Side, Trade
 from tests.make import months_ago
 from tests.oracle import TradeKey
-from tests.soak.universe import MARKETS, NUMBERED, Market, Unit, cut_time, rows_of
+from tests.soak.universe import (
+    MARKETS,
+    NUMBERED,
+    ORDINAL,
+    Market,
+    Unit,
+    cut_time,
+    file_trades,
+    id_of,
+    is_refused,
+    rows_of,
+)
 
 
 class Values(NamedTuple):
@@ -21,6 +32,13 @@ class Values(NamedTuple):
     side: Side | None
     excluded: str | None = None
     """Why no candle counts it."""
+    source_id: str | None = None
+    """The exchange's text, of which the id is the digest."""
+
+
+def values_of(trade: Trade) -> Values:
+    """Return what a trade has beside its key."""
+    return Values(trade.price, trade.volume, trade.side, trade.excluded, trade.source_id)
 
 
 Range = tuple[datetime, datetime]
@@ -33,21 +51,34 @@ class Facts:
     """What is where: the model takes it over from the database after it was checked."""
 
     floor: datetime = BEGINNING
-    """Of market_data."""
     partitions: tuple[Range, ...] = ()
-    """Of market_data, those below the floor among them."""
-    reopened: frozenset[tuple[Market | None, datetime, datetime]] = frozenset()
-    """Markets, None for all, and ranges that are open below the floor."""
+    """Those below the floor among them."""
+    reopened: frozenset[tuple[Any, datetime, datetime]] = frozenset()
+    """Markets (underlyings of quotes), None for all, and ranges that are open below the floor."""
 
     def is_live(self, time: datetime) -> bool:
         """Whether rows of that moment are in the database, or may be, above the floor."""
         return time >= self.floor or any(start <= time < end for start, end in self.partitions)
 
-    def is_open(self, market: Market, time: datetime) -> bool:
+    def is_open(self, market: Any, time: datetime) -> bool:
         """Whether a writer may write there."""
         return time >= self.floor or any(
             of in (None, market) and start <= time < end for of, start, end in self.reopened
         )
+
+
+@dataclass
+class Book:
+    """The rows of a relation that were accepted, where nothing is derived from them."""
+
+    rows: dict[Any, Any] = field(default_factory=dict)
+    lost: dict[Any, Any] = field(default_factory=dict)
+    """Accepted, and discarded since by somebody who asked for it."""
+    facts: Facts = field(default_factory=Facts)
+
+    def copy(self) -> "Book":
+        """Return one that may go on differently."""
+        return Book(dict(self.rows), dict(self.lost), self.facts)
 
 
 Result = tuple[Any, ...] | str
@@ -65,9 +96,13 @@ class Model:
     units: dict[Market, set[Unit]] = field(default_factory=dict)
     quarantined: Counter[str] = field(default_factory=Counter)
     """Rows in quarantine by source."""
-    past: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    """Rows below the floor by source and market."""
+    past: Counter[tuple[str, str, str | None]] = field(default_factory=Counter)
+    """Rows below the floor by source and market, of quotes by underlying."""
     facts: Facts = field(default_factory=Facts)
+    """Of market_data."""
+    quotes: Book = field(default_factory=Book)
+    published: Book = field(default_factory=Book)
+    """Candles of exchanges."""
 
     def copy(self) -> "Model":
         """Return one that may go on differently."""
@@ -78,7 +113,13 @@ class Model:
             Counter(self.quarantined),
             Counter(self.past),
             self.facts,
+            self.quotes.copy(),
+            self.published.copy(),
         )
+
+    def books(self) -> dict[str, Book]:
+        """Return what there is beside trades, by relation."""
+        return {"option_data": self.quotes, "exchange_candles": self.published}
 
     def counted(self) -> dict[TradeKey, tuple[Decimal, Decimal]]:
         """Return what candles count."""
@@ -91,12 +132,32 @@ class Model:
 
     # ------------------------------------------------------------------ loaders
 
+    def load_file(self, rows: Sequence[Any], unit: Unit, source: str, batch: int) -> Result:
+        """Take a file, unless its first or last moment of counted trades is stored otherwise."""
+        trades = file_trades(rows)
+        for market in {(t.symbol, t.exchange) for t in trades} & {*ORDINAL}:
+            times = [t.timestamp for t in trades if (t.symbol, t.exchange) == market]
+            for time in (min(times), max(times)):
+                told = [t for t in trades if (t.symbol, t.exchange, t.timestamp) == (*market, time)]
+                if not self._is_whole(told):
+                    return "LoadError"
+        return self.load(trades, unit, source, batch)
+
+    def _is_whole(self, told: Sequence[Trade]) -> bool:
+        """Tell whether the trades of a moment are those that are stored of it, or none is."""
+        market, time = (told[0].symbol, told[0].exchange), told[0].timestamp
+        stored = {k[3]: v for k, v in self.trades.items() if (k[:2], k[2]) == (market, time)}
+        if not stored or not self.facts.is_live(time):
+            return True
+        same = {t.id for t in told if t.id in stored and stored[t.id][:2] == (t.price, t.volume)}
+        rest = [t for t in told if t.id > max(stored) and not is_refused(market, t.price)]
+        return same == set(stored) and not rest
+
     def load(
-        self, rows: Sequence[Any], unit: Unit, source: str, batch: int | None = None
+        self, trades: Sequence[Trade], unit: Unit, source: str, batch: int | None = None
     ) -> tuple[int, int, int, int]:
-        """Take rows in batches, None for one of all, and answer the counts of an IngestReport."""
+        """Take trades in batches, None for one of all, and answer the counts of an IngestReport."""
         counts = Counter[str]()
-        trades = [row.trade() for row in rows_of(rows)]
         for market in {(t.symbol, t.exchange) for t in trades}:
             told = unit if market in NUMBERED else "us"
             self.units.setdefault(market, set()).add(told)
@@ -118,7 +179,9 @@ class Model:
         counted = {
             n: key
             for n, key in enumerate(keys)
-            if key[:2] not in NUMBERED and self.facts.is_open(key[:2], key[2])
+            if key[:2] in ORDINAL
+            and self.facts.is_open(key[:2], key[2])
+            and not is_refused(key[:2], trades[n].price)
         }
         stored = {k: self.trades[k] for k in keys if k in self.trades and self.facts.is_live(k[2])}
         torn = {
@@ -129,21 +192,32 @@ class Model:
         }
         return {n for n, key in counted.items() if key[:3] in torn and key not in stored}
 
-    def replace(self, rows: Sequence[Any]) -> Result:
-        """Put the trades of a file in the place of those with their ids, above the floor."""
-        trades = [row.trade() for row in rows_of(rows)]
-        ids = {(t.symbol, t.exchange, t.id): t for t in trades}
+    def replace(self, rows: Sequence[Any], back: int | None = None) -> Result:
+        """Put the trades of a file in the place of those with their ids, above the floor.
+
+        ``back`` is the month of which all trades of its markets go.
+        """
+        trades = file_trades(rows)
+        markets = {(t.symbol, t.exchange) for t in trades}
+        ids = {(t.symbol, t.exchange, t.id): t for t in trades if (t[1], t[2]) in NUMBERED}
         goes = [k for k in self.trades if (k[0], k[1], k[3]) in ids]
-        if any(k[2] < self.facts.floor for k in goes) or any(
-            t.timestamp < self.facts.floor for t in trades
+        if back is not None:
+            start, end = months_ago(back), months_ago(back - 1)
+            goes += [k for k in self.trades if k[:2] in markets and start <= k[2] < end]
+        if (
+            any(k[2] < self.facts.floor for k in goes)
+            or any(t.timestamp < self.facts.floor for t in trades)
+            or any(is_refused((t.symbol, t.exchange), t.price) for t in trades)
         ):
             return "ambiguous"
         for key in goes:
-            trade = ids[key[0], key[1], key[3]]
+            trade = ids.get((key[0], key[1], key[3]))
+            if trade is None:
+                continue
             told = (*key[:2], trade.timestamp, trade.id)
             if key[2] != trade.timestamp and self._is_moment(key, told, "us"):
                 return "ambiguous"  # told in another unit: whether it is the same is another test's
-        for market in {(t.symbol, t.exchange) for t in trades}:
+        for market in markets:
             self.units.setdefault(market, set()).add("us")
         # a side that the file does not state is kept, if those that go agree on one
         sides: dict[Any, set[Side]] = {}
@@ -154,34 +228,47 @@ class Model:
         for t in trades:
             key = (t.symbol, t.exchange, t.timestamp, t.id)
             stored = before.get(key)
-            if stored and stored[:2] == (t.price, t.volume) and t.side in (None, stored.side):
+            if (
+                stored
+                and stored[:2] == (t.price, t.volume)
+                and t.side in (None, stored.side)
+                and t.source_id in (None, stored.source_id)
+            ):
                 self._put(key, stored)  # it is not touched
                 continue
-            kept = sides.get((t.symbol, t.exchange, t.id), set())
-            told = t.side or (next(iter(kept)) if len(kept) == 1 else None)
-            self._put(key, Values(t.price, t.volume, told))
+            kept = sides.get((t.symbol, t.exchange, t.id), set()) if key[:2] in NUMBERED else set()
+            side = t.side or (next(iter(kept)) if len(kept) == 1 else None)
+            self._put(key, values_of(t._replace(side=side)))
         return "ok"
 
     def _take(self, trade: Trade, unit: Unit, source: str) -> str:
         market = (trade.symbol, trade.exchange)
+        if is_refused(market, trade.price):
+            self.quarantined[source] += 1
+            return "conflict"
         if not self.facts.is_open(market, trade.timestamp):
             self.past[source, *market] += 1
             return "past"
         key = (*market, trade.timestamp, trade.id)
         found = self._same(key)
         if found is None:
-            self._put(key, Values(trade.price, trade.volume, trade.side))
+            self._put(key, values_of(trade))
             return "inserted"
         stored = self.trades[found]
         if (
             not self._is_moment(found, key, unit)
             or (stored.price, stored.volume) != (trade.price, trade.volume)
             or (stored.side and trade.side and stored.side != trade.side)
+            or (stored.source_id and trade.source_id and stored.source_id != trade.source_id)
         ):
             self.quarantined[source] += 1
             return "conflict"
-        if stored.side is None and trade.side is not None:
-            self._put(found, stored._replace(side=trade.side))
+        self._put(
+            found,
+            stored._replace(
+                side=stored.side or trade.side, source_id=stored.source_id or trade.source_id
+            ),
+        )
         return "there"
 
     def _same(self, key: TradeKey) -> TradeKey | None:
@@ -229,13 +316,15 @@ class Model:
         fresh: dict[TradeKey, Values] = {}
         written: dict[TradeKey, Values] = {}
         for key, t in zip(keys, trades, strict=True):
-            values = Values(t.price, t.volume, t.side)
+            values = values_of(t)
             if key in taken:
                 if how == "update":
                     written[key] = self.trades[key]._replace(price=t.price, volume=t.volume)
             elif key not in fresh:
                 fresh[key] = values
-        if any(not self.facts.is_open(k[:2], k[2]) for k in (*fresh, *written)):
+        if any(not self.facts.is_open(k[:2], k[2]) for k in (*fresh, *written)) or any(
+            is_refused(k[:2], v.price) for k, v in (fresh | written).items()
+        ):
             return CHECK
         # the trigger compares what was inserted with all that is stored, itself too
         told = {**{k: v for k, v in self.trades.items() if self.facts.is_live(k[2])}, **fresh}
@@ -270,7 +359,9 @@ class Model:
                 del self.trades[key]
             return "ok"
         ends = [key for key, _ in moved.values()]
-        if any(not self.facts.is_open(k[:2], k[2]) for k in ends):
+        if any(not self.facts.is_open(k[:2], k[2]) for k in ends) or any(
+            is_refused(end[:2], changed(values, to).price) for end, values in moved.values()
+        ):
             return CHECK
         if len(set(ends)) < len(ends) or any(
             e in self.trades and self.facts.is_live(e[2]) and e != k for k, (e, _) in moved.items()
@@ -291,14 +382,17 @@ class Model:
         after = {k: v for k, v in self.trades.items() if self.facts.is_live(k[2])}
         gone = {k: v for k, v in self.trades.items() if not self.facts.is_live(k[2])}
         seen: set[TradeKey] = set()
-        ambiguous = False
+        ambiguous = refused = False
         written: list[TradeKey] = []
         for t, order in zip(trades, orders, strict=True):
             key = (t.symbol, t.exchange, t.timestamp, t.id)
             seen.add(key)
-            if key not in self.stored():
+            is_stored = key in self.stored()
+            writes = order in ("write", *MOVES) if is_stored else inserts
+            refused = refused or (writes and is_refused(key[:2], t.price))
+            if not is_stored:
                 if inserts:
-                    after[key] = Values(t.price, t.volume, t.side)
+                    after[key] = values_of(t)
                     written.append(key)
                 continue
             written.append(key)
@@ -321,6 +415,8 @@ class Model:
             return CHECK
         if ambiguous:
             return "ambiguous"
+        if refused:
+            return CHECK
         self.trades = {**gone, **after}
         return "ok"
 
@@ -340,7 +436,7 @@ def matches(key: TradeKey, where: Mapping[str, Any]) -> bool:
     return (
         start <= key[2] < start + timedelta(microseconds=where["span"])
         and key[:2] == MARKETS[where["market"]]
-        and where.get("id", key[3]) == key[3]
+        and ("id" not in where or id_of(where["market"], where["id"]) == key[3])
     )
 
 
@@ -361,4 +457,5 @@ def changed(values: Values, to: Mapping[str, Any]) -> Values:
         VOLUMES[to["volume"]] if "volume" in to else values.volume,
         SIDES[to["side"]] if "side" in to else values.side,
         EXCLUDED[to["excluded"]] if "excluded" in to else values.excluded,
+        values.source_id,
     )

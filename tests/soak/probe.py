@@ -118,7 +118,7 @@ def _trades(connection: psycopg.Connection[Any]) -> dict[Any, Values]:
     return {
         (symbol, exchange, states.utc(time), number): Values(*values)
         for symbol, exchange, time, number, *values in connection.execute(
-            "SELECT symbol, exchange, timestamp, id, price, volume, side, excluded"
+            "SELECT symbol, exchange, timestamp, id, price, volume, side, excluded, source_id"
             " FROM entasis.market_data"
         )
     }

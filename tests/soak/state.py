@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from psycopg import IsolationLevel, sql
 
 from entasis_db.archive import FolderStore, layout
+from entasis_db.model import OPTION_KEY
 from tests import oracle
 from tests.contract.archive.support import LEFT_DETACHED
 from tests.db import Connection
@@ -18,7 +19,13 @@ from tests.oracle import Candle, CandleKey, TradeKey
 from tests.soak.model import Range, Values
 from tests.soak.universe import Market
 
-RELATIONS = ("market_data", "ohlcv_1m", "ohlcv_1h", "ohlcv_1d")
+CANDLES = ("ohlcv_1m", "ohlcv_1h", "ohlcv_1d")
+KEYS = {
+    "option_data": tuple(OPTION_KEY),
+    "exchange_candles": ("symbol", "exchange", "interval", "bucket"),
+}
+"""Of relations from which nothing is derived."""
+RELATIONS = ("market_data", *CANDLES, *KEYS)
 
 
 @dataclass
@@ -38,6 +45,8 @@ class State:
     """A snapshot."""
 
     trades: dict[TradeKey, Values]
+    books: dict[str, dict[Any, Any]]
+    """Quotes, and candles of exchanges, by relation."""
     candles: dict[str, oracle.Candles]
     """By level, as the views show them."""
     partitions: dict[str, tuple[Range, ...]]
@@ -47,20 +56,36 @@ class State:
     archived: dict[str, bool]
     """Whether a relation needs an archive."""
     open: frozenset[tuple[Market | None, datetime, datetime]]
+    """Of trades, and so of their candles."""
+    open_quotes: frozenset[tuple[str | None, datetime, datetime]]
     held: list[tuple[str, datetime, datetime]]
-    """Ranges that maintenance must leave: of trades that are reopened, or attached."""
+    """Ranges that maintenance must leave: those that are reopened, or attached."""
     attached: list[tuple[str, datetime, datetime]]
     leaving: list[tuple[str, datetime, datetime]]
     """Ranges that maintenance began to detach: the floor rises before."""
     archives: list[Archive]
     quarantined: Counter[str]
-    past: Counter[tuple[str, str, str]]
+    past: Counter[tuple[str, str, str | None]]
     health: dict[str, dict[str, Any]]
     """By relation; empty if it was not read."""
     detached: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
     """Rows of tables that a killed maintenance detached."""
     computes: bool = False
     """Whether the views compute candles of trades whose own candles are stored nowhere."""
+
+    def openings(self, relation: str) -> frozenset[tuple[Any, datetime, datetime]]:
+        """Return the markets and ranges of a relation that are open below its floor."""
+        if relation in KEYS:
+            return self.open_quotes if relation == "option_data" else frozenset()
+        return self.open
+
+    def rows(self, relation: str) -> dict[Any, Any]:
+        """Return what a relation holds."""
+        if relation == "market_data":
+            return self.trades
+        if relation in KEYS:
+            return self.books[relation]
+        return self.candles[relation.removeprefix("ohlcv_")]
 
     def is_live(self, relation: str, time: datetime) -> bool:
         """Whether a partition of the relation holds the moment."""
@@ -91,10 +116,10 @@ def _read(connection: Connection, health: bool) -> State:
     keep = rows(
         "SELECT k.relation, k.archived, entasis.keep_from(k.keep) FROM entasis.keep_periods AS k"
         " JOIN entasis.floors AS f ON k.relation = f.relation"
-        " WHERE k.relation NOT IN ('option_data', 'exchange_candles')"
     )
     return State(
         trades=_trades(rows),
+        books={relation: _book(rows, relation) for relation in KEYS},
         candles=oracle.stored_candles(connection),
         partitions=_partitions(rows),
         floors={
@@ -107,10 +132,10 @@ def _read(connection: Connection, health: bool) -> State:
         archived={relation: archived for relation, archived, _ in keep},
         open=frozenset(
             ((symbol, exchange) if symbol else None, start, end)
-            for symbol, exchange, start, end in rows(
-                "SELECT symbol, exchange, from_time, to_time FROM entasis.reopened"
-                " WHERE relation = 'market_data' AND opened_at IS NOT NULL"
-            )
+            for symbol, exchange, start, end in _openings(rows, "market_data")
+        ),
+        open_quotes=frozenset(
+            (underlying, start, end) for underlying, _, start, end in _openings(rows, "option_data")
         ),
         held=[
             (relation, start, end)
@@ -145,6 +170,13 @@ def _read(connection: Connection, health: bool) -> State:
     )
 
 
+def _openings(rows: Any, relation: str) -> Any:
+    return rows(
+        "SELECT symbol, exchange, from_time, to_time FROM entasis.reopened"
+        f" WHERE relation = '{relation}' AND opened_at IS NOT NULL"
+    )
+
+
 def _partitions(rows: Any) -> dict[str, tuple[Range, ...]]:
     partitions: dict[str, list[Range]] = {relation: [] for relation in RELATIONS}
     for relation, start, end in rows(
@@ -152,7 +184,6 @@ def _partitions(rows: Any) -> dict[str, tuple[Range, ...]]:
         " CROSS JOIN LATERAL entasis_internal.partitions_of(f.relation) AS p"
         " LEFT JOIN pg_inherits AS i ON i.inhrelid = p.partition_oid"
         " WHERE i.inhdetachpending IS NOT TRUE"
-        " AND f.relation NOT IN ('option_data', 'exchange_candles')"
     ):
         partitions[relation].append((start, end))
     return {relation: tuple(sorted(found)) for relation, found in partitions.items()}
@@ -187,10 +218,15 @@ def _trades(rows: Any) -> dict[TradeKey, Values]:
     return {
         (symbol, exchange, time, number): Values(*values)
         for symbol, exchange, time, number, *values in rows(
-            "SELECT symbol, exchange, timestamp, id, price, volume, side, excluded"
+            "SELECT symbol, exchange, timestamp, id, price, volume, side, excluded, source_id"
             " FROM entasis.market_data"
         )
     }
+
+
+def _book(rows: Any, relation: str) -> dict[Any, Any]:
+    columns = ", ".join(layout.LAYOUTS[relation].stored)
+    return dict(as_row(relation, row) for row in rows(f"SELECT {columns} FROM entasis.{relation}"))
 
 
 def _archives(rows: Any) -> list[Archive]:
@@ -202,7 +238,6 @@ def _archives(rows: Any) -> list[Archive]:
             " FROM entasis.archive_objects AS o WHERE o.archive_id = a.id), a.row_count"
             " FROM entasis.archives AS a"
             " WHERE a.verified_at IS NOT NULL AND a.superseded_at IS NULL"
-            " AND a.relation NOT IN ('option_data', 'exchange_candles')"
             " ORDER BY a.relation, a.from_time"
         )
     ]
@@ -247,6 +282,23 @@ class Reader:
                 found.append(tuple(map(utc, row.values())))
             self._known[key] = found
         return self._known[key]
+
+
+def as_row(relation: str, row: tuple[Any, ...]) -> tuple[Any, Any]:
+    """Return key and values of a row in the columns of the archive."""
+    if relation == "market_data":
+        return as_trade(row)
+    if relation not in KEYS:
+        return as_candle(relation, row)
+    named = dict(zip(layout.LAYOUTS[relation].stored, row, strict=True))
+    return tuple(named.pop(name) for name in KEYS[relation]), tuple(named.values())
+
+
+def time_of(relation: str, key: Any) -> datetime:
+    """Return the time by which a row is partitioned."""
+    place = {"option_data": 4, "exchange_candles": 3}.get(relation, 2)
+    time: datetime = key[place]
+    return time
 
 
 def as_trade(row: tuple[Any, ...]) -> tuple[TradeKey, Values]:

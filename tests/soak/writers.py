@@ -1,6 +1,7 @@
 """The steps that write trades, by every path."""
 
 import csv
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import timedelta
@@ -12,6 +13,8 @@ import pyarrow as pa
 from psycopg import IsolationLevel, errors
 from psycopg.pq import TransactionStatus
 
+from entasis_db.errors import LoadError
+from entasis_db.ids import digest_id
 from entasis_db.ingest import (
     IngestReport,
     ingest_arrow,
@@ -26,17 +29,23 @@ from tests.contract.candles.histories import INSERT, TRADE_COLUMNS, flat, values
 from tests.contract.trades.support import nanoseconds
 from tests.db import Connection
 from tests.make import months_ago
+from tests.soak import published, quotes
 from tests.soak.model import CHECK, MOVES, UNIQUE, Model, Result
 from tests.soak.universe import (
+    DIGEST,
     EXCLUDED,
     ID_SPACES,
     MARKETS,
     NUMBERED,
+    ORDINAL,
     PRICES,
     SIDES,
     VOLUMES,
     Unit,
+    file_trades,
+    id_of,
     rows_of,
+    trades_of,
 )
 
 Step = Mapping[str, Any]
@@ -58,34 +67,55 @@ Connect = Callable[[], Connection]
 
 def load(connection: Connection, step: Step, source: str, folder: Path, connect: Connect) -> Result:
     """Load rows by one of the package's paths."""
-    trades = [row.trade() for row in rows_of(step["rows"])]
-    how = {"source": source, "id_space": ID_SPACES, "time_unit": units(step["unit"])}
+    trades = trades_of(step["rows"])
+    how: dict[str, Any] = {
+        "source": source,
+        "id_space": ID_SPACES,
+        "time_unit": units(step["unit"]),
+    }
     if step["path"] == "rows":
 
         def run() -> IngestReport:
-            return ingest_trades(connection, trades, **how)  # type: ignore[arg-type]
+            return ingest_trades(connection, trades, **how)
 
         idle = connection.info.transaction_status == TransactionStatus.IDLE
         report = retrying(run) if idle else run()
     elif step["path"] == "arrow":
-        report = ingest_arrow(connection, table(trades), batch_rows=step["batch"], **how)
+        if all(t[1:3] in DIGEST and t.id == _digest(t) for t in trades):
+            how["id_space"] = "digest"
+        report = ingest_arrow(
+            connection,
+            table(trades, as_text=how["id_space"] == "digest"),
+            batch_rows=step["batch"],
+            **how,
+        )
     elif step["path"] == "staged":
         return staged(connection, trades, step["unit"], source)
     elif step["path"] == "file":
-        path = write_file(folder / source, trades)
-        report = load_trades(
-            connection, path, batch_rows=step["batch"], time_unit=step["unit"]
-        ).report
+        path = write_file(folder / source, file_trades(step["rows"]), step.get("positions", False))
+        try:
+            report = load_trades(
+                connection, path, batch_rows=step["batch"], time_unit=step["unit"]
+            ).report
+        except LoadError:
+            return "LoadError"
     else:
         return stream(connect, trades, step, source)
     return report.inserted, report.already_there, report.quarantined, report.past_retention
 
 
-def table(trades: Sequence[Trade]) -> pa.Table:
-    """Return trades as Arrow's."""
+def _digest(trade: Trade) -> int | None:
+    return None if trade.source_id is None else digest_id(trade.source_id)
+
+
+def table(trades: Sequence[Trade], *, as_text: bool) -> pa.Table:
+    """Return trades as Arrow's, with ids that are text or integers."""
+    ids = pa.array([t.id for t in trades], pa.int64())
+    texts = pa.array([t.source_id for t in trades], pa.string())
+    named = {"id": texts} if as_text else {"id": ids, "source_id": texts}
     return pa.table(
         {
-            "id": pa.array([t.id for t in trades], pa.int64()),
+            **named,
             "symbol": pa.array([t.symbol for t in trades], pa.string()),
             "exchange": pa.array([t.exchange for t in trades], pa.string()),
             "timestamp": pa.array([t.timestamp for t in trades], pa.timestamp("us", "UTC")),
@@ -102,15 +132,22 @@ _HEADER = (
 )
 
 
-def write_file(path: Path, trades: Sequence[Trade]) -> Path:
-    """Write a file in our own layout, with ids."""
+def write_file(path: Path, trades: Sequence[Trade], positions: bool = False) -> Path:
+    """Write a file in our own layout; trades that are counted have no id, but may have a place."""
+    places: Counter[tuple[str, str]] = Counter()
     with path.open("w", newline="") as file:
         out = csv.writer(file)
         out.writerow(_HEADER)
         for t in trades:
-            time = nanoseconds(t.timestamp)
+            market, number = (t.symbol, t.exchange), t.source_id or t.id
+            is_counted = market in ORDINAL
+            place = places[market] if is_counted and positions else ""
+            places[market] += 1
             out.writerow(
-                [t.exchange, t.symbol, time, "", t.id, f"{t.price:f}", f"{t.volume:f}", t.side]
+                [
+                    *(t.exchange, t.symbol, nanoseconds(t.timestamp), place),
+                    *("" if is_counted else number, f"{t.price:f}", f"{t.volume:f}", t.side),
+                ]
             )
     return path
 
@@ -123,8 +160,11 @@ def staged(connection: Connection, trades: Sequence[Trade], unit: Unit, source: 
             connection.execute("SELECT entasis.stage_trades()")
             connection.cursor().executemany(
                 "INSERT INTO pg_temp.entasis_staged_trades (line, id, symbol, exchange, timestamp,"
-                " price, volume, side) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
-                [(line, *trade[:7]) for line, trade in enumerate(trades, 1)],
+                " price, volume, side, source_id) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                [
+                    (line, None if t.id == _digest(t) else t.id, *t[1:8])
+                    for line, t in enumerate(trades, 1)
+                ],
             )
             for market in sorted({(t.symbol, t.exchange) for t in trades}):
                 told = units(unit)[market]
@@ -166,8 +206,12 @@ def stream(connect: Connect, trades: Sequence[Trade], step: Step, source: str) -
 
 def replace(connection: Connection, step: Step, source: str, folder: Path) -> Result:
     """Store a file's trades in the place of others."""
-    trades = [row.trade() for row in rows_of(step["rows"])]
-    replace_trades(connection, write_file(folder / source, trades), time_unit="us")
+    path, back = write_file(folder / source, file_trades(step["rows"])), step.get("back")
+    start, end = (None, None) if back is None else (months_ago(back), months_ago(back - 1))
+    try:
+        replace_trades(connection, path, from_time=start, to_time=end, time_unit="us")
+    except LoadError:
+        return "LoadError"  # another client's maintenance has raised the floor
     return "ok"
 
 
@@ -180,7 +224,9 @@ def condition(where: Mapping[str, Any]) -> tuple[str, list[Any]]:
     text = "symbol = %s AND exchange = %s AND timestamp >= %s AND timestamp < %s"
     parameters = [*MARKETS[where["market"]], start, start + timedelta(microseconds=where["span"])]
     return (
-        (f"{text} AND id = %s", [*parameters, where["id"]]) if "id" in where else (text, parameters)
+        (f"{text} AND id = %s", [*parameters, id_of(where["market"], where["id"])])
+        if "id" in where
+        else (text, parameters)
     )
 
 
@@ -320,11 +366,18 @@ def expect(model: Model, step: Step, source: str) -> Result:
     """Do to the model what the step does to the database."""
     match step["do"]:
         case "load":
+            if step["path"] == "file" and step.get("compares", True):
+                return model.load_file(step["rows"], step["unit"], source, step["batch"])
             parts = step["batch"] if step["path"] in ("arrow", "file", "stream") else None
-            counts = model.load(step["rows"], step["unit"], source, parts)
+            read = file_trades if step["path"] == "file" else trades_of
+            counts = model.load(read(step["rows"]), step["unit"], source, parts)
             return "ok" if step["path"] == "stream" else counts
         case "replace":
-            return model.replace(step["rows"])
+            return model.replace(step["rows"], step.get("back"))
+        case "quotes":
+            return quotes.expect(model, step, source)
+        case "publish":
+            return published.expect(model, step, source)
         case "insert":
             return model.insert(step["rows"], "plain" if step["how"] == "copy" else step["how"])
         case "change":
