@@ -42,7 +42,9 @@ def archived_ranges(connection: psycopg.Connection[Any]) -> list[ArchivedRange]:
         cursor.execute(
             """
             SELECT
-                a.relation, a.from_time, a.to_time, a.row_count, sum(o.bytes), count(o.key),
+                a.relation, a.from_time, a.to_time,
+                CASE WHEN a.verified_at IS NOT NULL THEN a.row_count END,
+                sum(o.bytes), count(o.key),
                 a.verified_at, a.dropped_at, a.stale_at
             FROM entasis.archives AS a
             LEFT OUTER JOIN entasis.archive_objects AS o ON a.id = o.archive_id

@@ -5,7 +5,8 @@ It drops nothing: that is for ``maintain``, which compares the rows with the rec
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -15,9 +16,10 @@ from uuid import UUID
 
 import psycopg
 from psycopg import sql
+from psycopg.abc import Buffer
 
 from entasis_db.archive import layout
-from entasis_db.archive.database import rows
+from entasis_db.archive.database import meanwhile, rows
 from entasis_db.archive.progress import Event, Progress
 from entasis_db.archive.store import Store
 from entasis_db.errors import ArchiveError, StoreError
@@ -64,8 +66,8 @@ def archive(
 
     ``connection`` is in autocommit mode and belongs to a member of entasis_admin. Ranges whose rows
     changed since they were archived are archived again. Killed at any moment, the next run
-    completes it and removes what was left in the store. Memory stays below a fixed bound: one row
-    group of rows, and one object at a time in a temporary file.
+    completes it and removes what was left in the store. Memory stays below a fixed bound: two row
+    groups of rows, and one object at a time in a temporary file.
 
     Raises StoreError when the store fails, and ArchiveError at the end when a range could not be
     archived; the others are.
@@ -195,10 +197,11 @@ def _archive(
                 store.put(object_.key, file)
                 file.unlink()
                 objects.append(object_)
-            for object_ in objects:
-                _read_back(store, of, object_, content, Path(folder) / "read.parquet")
-                progress(of.event("reading back", content.rows))
-        progress(of.event("comparing with the database", content.rows))
+            progress(of.event("comparing with the database", sum(o.row_count for o in objects)))
+            with meanwhile(connection, "SELECT entasis_internal.archive_counted(%s)", number):
+                for object_ in objects:
+                    _read_back(store, of, object_, content, Path(folder) / "read.parquet")
+                    progress(of.event("reading back", content.rows))
         ((verified,),) = rows(
             connection,
             "SELECT entasis_internal.archive_verified(%s, %s, %s, %s)",
@@ -259,7 +262,10 @@ def _written(
 
 
 def _tables(connection: psycopg.Connection[Any], of: _Range, form: layout.Layout) -> Iterator[Any]:
-    """Read the range in the order of its layout, a row group at a time."""
+    """Read the range in the order of its layout, a row group at a time.
+
+    A row group is parsed while the server sends the next.
+    """
     query = sql.SQL(
         "COPY (SELECT {columns} FROM entasis.{relation} AS r"
         " WHERE r.{time} >= {start} AND r.{time} < {end} ORDER BY {order})"
@@ -276,15 +282,30 @@ def _tables(connection: psycopg.Connection[Any], of: _Range, form: layout.Layout
         connection.execute("SET LOCAL timezone = 'UTC'")
         connection.execute("SET LOCAL datestyle = 'ISO'")
         connection.execute("SET LOCAL client_encoding = 'UTF8'")
-        with connection.cursor() as cursor, cursor.copy(query) as copy:
-            lines: list[bytes | bytearray | memoryview] = []
-            for line in copy:  # the server sends a row at a time
-                lines.append(line)
-                if len(lines) == layout.ROW_GROUP:
-                    yield layout.parsed(form, lines)
-                    lines = []
-            if lines:
-                yield layout.parsed(form, lines)
+        with (
+            ThreadPoolExecutor(1) as pool,
+            connection.cursor() as cursor,
+            cursor.copy(query) as copy,
+        ):
+            before = None
+            for lines in _row_groups(copy):
+                group = pool.submit(layout.parsed, form, lines)
+                if before is not None:
+                    yield before.result()
+                before = group
+            if before is not None:
+                yield before.result()
+
+
+def _row_groups(copy: psycopg.Copy) -> Iterator[Sequence[Buffer]]:
+    lines: list[Buffer] = []
+    for line in copy:  # the server sends a row at a time
+        lines.append(line)
+        if len(lines) == layout.ROW_GROUP:
+            yield lines
+            lines = []
+    if lines:
+        yield lines
 
 
 def _read_back(

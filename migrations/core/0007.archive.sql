@@ -26,7 +26,8 @@ CREATE TABLE IF NOT EXISTS entasis.archives (
         from_time < to_time AND isfinite(from_time) AND isfinite(to_time)
     ),
     CONSTRAINT archives_verified_content CHECK (
-        num_nulls(verified_at, row_count, checksum) IN (0, 3) AND row_count >= 0
+        num_nulls(row_count, checksum) IN (0, 2) AND row_count >= 0
+        AND (verified_at IS NULL OR row_count IS NOT NULL)
     ),
     CONSTRAINT archives_verified_first CHECK (
         verified_at IS NOT NULL OR num_nonnulls(stale_at, superseded_at, dropped_at) = 0

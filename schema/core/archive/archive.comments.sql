@@ -13,9 +13,9 @@ COMMENT ON COLUMN entasis.archives.version IS
 COMMENT ON COLUMN entasis.archives.location IS
 'URL of the store that it was written to, without options and credentials.';
 COMMENT ON COLUMN entasis.archives.row_count IS
-'Number of rows in all its objects. NULL: not verified yet.';
+'Number of rows that the range held in the database when it was counted; once verified, of the rows in all its objects. NULL: not counted yet.';
 COMMENT ON COLUMN entasis.archives.checksum IS
-'Checksum of the rows, as entasis_internal.count_and_checksum() computes it; independent of their order and of trailing zeros. NULL: not verified yet.';
+'Checksum of the rows, as entasis_internal.count_and_checksum() computes it; independent of their order and of trailing zeros. NULL: not counted yet.';
 COMMENT ON COLUMN entasis.archives.written_at IS
 'When writing began; UTC.';
 COMMENT ON COLUMN entasis.archives.verified_at IS

@@ -3,8 +3,9 @@
 import pytest
 
 from entasis_db.archive import archive
-from tests.contract.archive.support import filled_store
-from tests.db import Connection
+from entasis_db.archive.database import meanwhile
+from tests.contract.archive.support import filled_store, several
+from tests.db import Connection, KilledError, one
 from tests.make import months_ago
 
 
@@ -48,3 +49,11 @@ def test_rows_that_differ_are_not_verified(
     assert connection.execute(
         "SELECT verified_at IS NOT NULL FROM entasis.restores WHERE table_name = %s", [table]
     ).fetchone() == (verified,)
+
+
+@several
+@pytest.mark.newest_server
+def test_what_fails_meanwhile_does_not_wait_for_the_server(connection: Connection) -> None:
+    with pytest.raises(KilledError), meanwhile(connection, "SELECT pg_sleep(600)"):
+        raise KilledError
+    assert one(connection, "SELECT 1") == 1

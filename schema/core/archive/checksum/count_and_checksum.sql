@@ -28,14 +28,15 @@ BEGIN
         time_column := 'bucket';
         row_text := 'entasis_internal.candle_text(r.symbol, r.exchange, r.bucket, r.open, r.high, r.low, r.close, r.volume, r.quote_volume, r.trades, r.opened_at, r.first_trade_id, r.closed_at, r.last_trade_id)';
     END IF;
-    -- signed halves, as Python unpacks them; OFFSET 0 keeps the digest from being computed twice a row
+    -- Signed halves, as Python unpacks them. OFFSET keeps the digest from being computed twice a row; 0 without
+    -- quotation marks is no constant yet when the planner asks for one, and would forbid a parallel plan.
     EXECUTE format(
         'SELECT count(*), coalesce(
-            sum((''x'' || left(h.digest, 16))::bit(64)::bigint) * 18446744073709551616
-            + sum((''x'' || right(h.digest, 16))::bit(64)::bigint), 0)
+            sum(h.digest::bit(64)::bigint) * 18446744073709551616
+            + sum((h.digest << 64)::bit(64)::bigint), 0)
         FROM (
-            SELECT md5(convert_to(%s, ''UTF8'')) AS digest
-            FROM %s AS r WHERE r.%I >= %L AND r.%I < %L OFFSET 0
+            SELECT (''x'' || md5(convert_to(%s, ''UTF8'')))::bit(128) AS digest
+            FROM %s AS r WHERE r.%I >= %L AND r.%I < %L OFFSET ''0''
         ) AS h',
         row_text, source_table, time_column, from_time, time_column, to_time
     ) INTO row_count, checksum;
