@@ -160,7 +160,7 @@ class ExchangeCandle(NamedTuple):
     """Number of trades. None: the exchange does not state it."""
 
 
-TRADE_KEY: Sequence[str] = ("symbol", "exchange", "timestamp", "id")
+TRADE_KEY: Sequence[str] = ("symbol", "timestamp", "exchange", "id")
 """The fields of Trade that are the key of market_data, in its order."""
 OPTION_KEY: Sequence[str] = (
     "underlying",

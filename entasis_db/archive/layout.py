@@ -128,7 +128,7 @@ LAYOUTS = {
             "excluded": pa.string(),
         },
         "timestamp",
-        ("symbol", "exchange", "timestamp", "id"),
+        ("symbol", "timestamp", "exchange", "id"),
         ("symbol", "exchange"),
     ),
     "option_data": Layout(

@@ -82,6 +82,10 @@ class ArrowBatch(Batch):
     def _falling(self) -> set[Market]:
         """Return the markets in which an id is not larger than the one before it."""
         table = self._in_key_order
+        if len(pc.unique(table.column("exchange"))) > 1:
+            # in the order of the key, exchanges of one symbol take turns
+            order = ("symbol", "exchange", "timestamp", "id")
+            table = table.sort_by([(name, "ascending") for name in order])
         before, after = table.slice(0, len(table) - 1), table.slice(1)
         same = [pc.equal(before.column(n), after.column(n)) for n in ("symbol", "exchange")]
         falls = pc.less_equal(after.column("id"), before.column("id"))

@@ -97,12 +97,20 @@ class RowBatch(Batch, Generic[Row]):
 
     def markets(self) -> Mapping[Market, MarketBatch]:
         """Return each (symbol, exchange) with what it has."""
-        found: dict[Market, MarketBatch] = {}
         rows: Sequence[Any] = self._in_key_order
+        # exchanges of one symbol take turns in the order of the key
+        found: dict[Market, list[Trade]] = {}
+        scattered: set[Market] = set()
         for market, trades in groupby(rows, _market_of):
-            # rows that could not be sorted may come back to a market
-            found[market] = UNKNOWN if market in found else _market_batch(list(trades))
-        return found
+            if market in found:
+                scattered.add(market)
+            found.setdefault(market, []).extend(trades)
+        if rows is not self._rows:
+            scattered.clear()
+        return {
+            market: UNKNOWN if market in scattered else _market_batch(trades)
+            for market, trades in found.items()
+        }
 
     def line_of(self, market: Market) -> int:
         """Return the line of the first row of a market."""

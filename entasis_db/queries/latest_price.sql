@@ -1,19 +1,12 @@
--- The newest trade of one market that candles count: the last entry of the key's index in the newest partition that has
--- one. Older partitions are not opened.
+-- The newest trade of one market that candles count. The function is inlined here, and is each engine's own.
 SELECT
-    m.id,
-    m.symbol,
-    m.exchange,
-    m.timestamp,
-    m.price,
-    m.volume,
-    m.side,
-    m.source_id,
-    m.excluded
-FROM entasis.market_data AS m
-WHERE
-    m.symbol = %(symbol)s::text
-    AND m.exchange = %(exchange)s::text
-    AND m.excluded IS NULL
-ORDER BY m.timestamp DESC, m.id DESC
-LIMIT 1;
+    t.id,
+    t.symbol,
+    t.exchange,
+    t.timestamp,
+    t.price,
+    t.volume,
+    t.side,
+    t.source_id,
+    t.excluded
+FROM entasis_internal.latest_trade(%(symbol)s::text, %(exchange)s::text) AS t;

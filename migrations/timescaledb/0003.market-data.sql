@@ -18,7 +18,8 @@ CREATE TABLE IF NOT EXISTS entasis.market_data (
     side text COLLATE "C",
     source_id varchar(128) COLLATE "C",
     excluded text COLLATE "C",
-    CONSTRAINT market_data_pkey PRIMARY KEY (symbol, exchange, timestamp, id),
+    -- the document's index too, read backwards: a key cannot be declared DESC
+    CONSTRAINT idx_market_data_symbol_timestamp PRIMARY KEY (symbol, timestamp, exchange, id),
     CONSTRAINT market_data_symbol_is_name CHECK (
         symbol <> ''
         AND symbol !~ '^\s|\s$|[\u0001-\u001f\u007f-\u00a0\u061c'
@@ -72,9 +73,6 @@ BEGIN
     );
 END
 $hypertable$;
-
-CREATE INDEX IF NOT EXISTS idx_market_data_symbol_timestamp
-ON entasis.market_data (symbol, timestamp DESC);
 
 CREATE INDEX IF NOT EXISTS idx_market_data_exchange_timestamp
 ON entasis.market_data (exchange, timestamp DESC);

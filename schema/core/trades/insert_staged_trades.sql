@@ -107,7 +107,7 @@ BEGIN
     -- next statement, whose snapshot includes what other sessions committed in the meantime.
     WITH ranked AS (
         SELECT s.*, row_number() OVER (
-            PARTITION BY s.symbol, s.exchange, s.timestamp, s.id ORDER BY s.line
+            PARTITION BY s.symbol, s.timestamp, s.exchange, s.id ORDER BY s.line
         ) AS rank
         FROM pg_temp.entasis_staged_trades AS s
     ),
@@ -118,14 +118,14 @@ BEGIN
         SELECT r.symbol, r.exchange, r.timestamp, r.id, r.price, r.volume, r.side, r.source_id, r.excluded
         FROM ranked AS r WHERE r.rank = 1
         -- all writers lock the keys in this order
-        ORDER BY r.symbol, r.exchange, r.timestamp, r.id
-        ON CONFLICT (symbol, exchange, timestamp, id) DO NOTHING
-        RETURNING symbol, exchange, timestamp, id
+        ORDER BY r.symbol, r.timestamp, r.exchange, r.id
+        ON CONFLICT (symbol, timestamp, exchange, id) DO NOTHING
+        RETURNING symbol, timestamp, exchange, id
     )
     SELECT (SELECT count(*) FROM put), array_agg(r.line) FILTER (WHERE p.id IS NULL OR r.rank > 1)
     INTO inserted, repeated
     FROM ranked AS r
-    LEFT JOIN put AS p USING (symbol, exchange, timestamp, id);
+    LEFT JOIN put AS p USING (symbol, timestamp, exchange, id);
 
     SELECT
         array_agg(c.line) FILTER (WHERE c.fills AND NOT c.differs),

@@ -1,5 +1,5 @@
 COMMENT ON TABLE entasis.market_data IS
-'Trades, one row each, as reported by the exchange. Partitioned by timestamp. Key: (symbol, exchange, timestamp, id).';
+'Trades, one row each, as reported by the exchange. Partitioned by timestamp. Key: (symbol, timestamp, exchange, id).';
 COMMENT ON COLUMN entasis.market_data.id IS
 'The source''s number of the trade, unique within (symbol, exchange, timestamp). The default is a sequence, for rows inserted by hand.';
 COMMENT ON COLUMN entasis.market_data.symbol IS

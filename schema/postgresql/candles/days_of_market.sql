@@ -1,4 +1,4 @@
--- From the first to the last trade or candle of the market, two probes of each primary key. The day that
+-- From the first to the last trade or candle of the market, two probes of each primary key of candles. The day that
 -- contains the floor is left out: its candles count trades that have been dropped.
 CREATE OR REPLACE FUNCTION entasis_internal.days_of_market(
     symbol_name text, exchange_name text, from_time timestamptz, to_time timestamptz
@@ -12,7 +12,9 @@ BEGIN ATOMIC
             min(d.timestamp) AS first_time,
             max(d.timestamp) AS last_time
         FROM entasis.market_data AS d
-        WHERE d.symbol = symbol_name AND d.exchange = exchange_name
+        WHERE
+            d.symbol = symbol_name AND d.exchange = exchange_name
+            AND d.timestamp >= days_of_market.from_time AND d.timestamp < days_of_market.to_time
         UNION ALL
         SELECT
             min(c.bucket) AS first_time,

@@ -9,6 +9,8 @@ DECLARE
     hours entasis.ohlcv_1m[] := entasis_internal.roll_up(minutes, interval '1 hour');
     days entasis.ohlcv_1m[] := entasis_internal.roll_up(hours, interval '1 day');
 BEGIN
+    PERFORM entasis_internal.record_traded_markets(days);
+
     -- Minutes, then hours, then days, each in key order: all writers lock in this order.
     INSERT INTO entasis.ohlcv_1m AS c
     SELECT n.* FROM unnest(minutes) AS n

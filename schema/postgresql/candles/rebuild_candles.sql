@@ -15,7 +15,10 @@ BEGIN
     IF forced IS NOT TRUE THEN
         PERFORM entasis_internal.refuse_missing_trades(from_time, to_time);
     END IF;
-    FOR m IN SELECT w.symbol, w.exchange FROM entasis_internal.known_markets() AS w LOOP
+    FOR m IN
+        SELECT w.symbol, w.exchange
+        FROM entasis_internal.known_markets(rebuild_candles.from_time, rebuild_candles.to_time) AS w
+    LOOP
         FOR d IN
             SELECT w.day
             FROM entasis_internal.days_of_market(

@@ -16,6 +16,7 @@ BEGIN
     -- that statement's new trades: merging them afterwards would count them twice.
     PERFORM set_config('entasis.recompute', 'on', true);
 
+    PERFORM entasis_internal.record_traded_markets(days);
     PERFORM entasis_internal.lock_candles(minutes, hours, days);
 
     UPDATE entasis.ohlcv_1m AS c SET

@@ -13,7 +13,7 @@ BEGIN
         ON s.symbol = d.symbol AND s.exchange = d.exchange
         AND s.timestamp = d.timestamp AND s.id = d.id
     WHERE s.line = ANY (fillable)
-    ORDER BY s.symbol, s.exchange, s.timestamp, s.id
+    ORDER BY s.symbol, s.timestamp, s.exchange, s.id
     FOR NO KEY UPDATE OF d;
 
     WITH filled AS (
@@ -22,10 +22,10 @@ BEGIN
             source_id = coalesce(d.source_id, t.source_id),
             excluded = coalesce(d.excluded, t.excluded)
         FROM (
-            SELECT DISTINCT ON (s.symbol, s.exchange, s.timestamp, s.id) s.*
+            SELECT DISTINCT ON (s.symbol, s.timestamp, s.exchange, s.id) s.*
             FROM pg_temp.entasis_staged_trades AS s
             WHERE s.line = ANY (fillable)
-            ORDER BY s.symbol, s.exchange, s.timestamp, s.id, s.line
+            ORDER BY s.symbol, s.timestamp, s.exchange, s.id, s.line
         ) AS t
         WHERE d.symbol = t.symbol AND d.exchange = t.exchange
             AND d.timestamp = t.timestamp AND d.id = t.id

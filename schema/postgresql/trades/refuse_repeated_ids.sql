@@ -31,16 +31,7 @@ BEGIN
         ORDER BY g.symbol, g.exchange
     LOOP
         IF market.is_new THEN
-            INSERT INTO entasis.markets AS m (
-                symbol, exchange, source,
-                kind, base, quote, settlement, contract_size, expiry, volume_unit
-            )
-            SELECT
-                market.symbol, market.exchange, 'sql',
-                i.kind, i.base, i.quote, i.settlement, i.contract_size, i.expiry, i.volume_unit
-            FROM entasis_internal.known_instrument(market.symbol, market.exchange) AS i
-            -- a list may have told of it before
-            ON CONFLICT (symbol, exchange) DO UPDATE SET source = 'sql' WHERE m.source IS NULL;
+            PERFORM entasis_internal.record_traded_market(market.symbol, market.exchange);
         END IF;
         FOR piece IN
             SELECT unnest(

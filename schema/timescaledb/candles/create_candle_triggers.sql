@@ -8,7 +8,7 @@ DECLARE
     guarded record;
 BEGIN
     FOR guarded IN
-        SELECT format('%I.%I', h.schema_name, h.table_name) AS hypertable, w.source
+        SELECT format('%I.%I', h.schema_name, h.table_name) AS hypertable, w.relation, w.source
         FROM (VALUES
             ('ohlcv_1m', 'market_data'), ('ohlcv_1h', 'ohlcv_1m'), ('ohlcv_1d', 'ohlcv_1h')
         ) AS w (relation, source)
@@ -30,9 +30,16 @@ BEGIN
             EXECUTE FUNCTION entasis_internal.notify_candle_change()',
             guarded.hypertable
         );
+        IF guarded.relation = 'ohlcv_1d' THEN
+            EXECUTE format(
+                'CREATE OR REPLACE TRIGGER record_market_of_candle AFTER INSERT ON %s
+                FOR EACH ROW EXECUTE FUNCTION entasis_internal.record_market_of_candle()',
+                guarded.hypertable
+            );
+        END IF;
     END LOOP;
 END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.create_candle_triggers IS
-'Creates the triggers on the hypertables of the continuous aggregates, whose names TimescaleDB chooses: protect_candle_below_floor, and those that notify caches of changed candles.';
+'Creates the triggers on the hypertables of the continuous aggregates, whose names TimescaleDB chooses: protect_candle_below_floor, those that notify caches of changed candles, and one that records markets.';

@@ -1,8 +1,8 @@
 -- No transition table: with one, TimescaleDB executes COPY into a hypertable row by row and does not log that
 -- the candles of these rows are invalid (tried on 2.28.3; also with BEFORE ROW triggers). So the table is
 -- queried instead: below the floor there are chunks only where it was restored or reopened. Restored chunks
--- have a trigger of their own. In the others each market is looked up by the key, so that the number of its
--- trades does not matter.
+-- have a trigger of their own. In the others, two probes of an index for each symbol and for each exchange suffice,
+-- however many trades there are, while reopened ranges are of one symbol or of one exchange.
 CREATE OR REPLACE FUNCTION entasis_internal.market_data_inserted() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -12,8 +12,7 @@ DECLARE
     lowest timestamptz;
     gap tstzrange;
     part tstzrange;
-    market_symbol text;
-    market_exchange text;
+    name text;
 BEGIN
     SELECT f.floor INTO lowest FROM entasis.floors AS f WHERE f.relation = 'market_data';
     IF isfinite(lowest) THEN
@@ -35,14 +34,12 @@ BEGIN
                 WHERE o.relation = 'market_data' AND o.symbol IS NULL AND o.opened_at IS NOT NULL
             ) AS r
         LOOP
-            market_symbol := '';
-            market_exchange := '';
+            -- what no range of its symbol covers
+            name := '';
             LOOP
-                SELECT d.symbol, d.exchange INTO market_symbol, market_exchange
-                FROM entasis.market_data AS d
-                WHERE (d.symbol, d.exchange) > (market_symbol, market_exchange)
-                    AND d.timestamp >= lower(gap) AND d.timestamp < upper(gap)
-                ORDER BY d.symbol, d.exchange
+                SELECT d.symbol INTO name FROM entasis.market_data AS d
+                WHERE d.symbol > name AND d.timestamp >= lower(gap) AND d.timestamp < upper(gap)
+                ORDER BY d.symbol
                 LIMIT 1;
                 EXIT WHEN NOT FOUND;
                 FOR part IN
@@ -51,17 +48,63 @@ BEGIN
                         - coalesce(range_agg(tstzrange(o.from_time, o.to_time)), '{}')
                     )
                     FROM entasis.reopened AS o
-                    WHERE o.relation = 'market_data' AND o.opened_at IS NOT NULL
-                        AND o.symbol = market_symbol AND o.exchange = market_exchange
+                    WHERE o.relation = 'market_data' AND o.opened_at IS NOT NULL AND o.symbol = name
                 LOOP
                     PERFORM entasis_internal.refuse_below_floor(
-                        'market_data', min(d.timestamp), market_symbol, market_exchange
+                        'market_data', t.timestamp, name, t.exchange
                     )
-                    FROM entasis.market_data AS d
-                    WHERE d.symbol = market_symbol AND d.exchange = market_exchange
-                        AND d.timestamp >= lower(part) AND d.timestamp < upper(part);
+                    FROM (
+                        SELECT d.timestamp, d.exchange FROM entasis.market_data AS d
+                        WHERE d.symbol = name
+                            AND d.timestamp >= lower(part) AND d.timestamp < upper(part)
+                        ORDER BY d.timestamp
+                        LIMIT 1
+                    ) AS t;
                 END LOOP;
             END LOOP;
+            -- what no range of its exchange covers
+            name := '';
+            LOOP
+                SELECT d.exchange INTO name FROM entasis.market_data AS d
+                WHERE d.exchange > name AND d.timestamp >= lower(gap) AND d.timestamp < upper(gap)
+                ORDER BY d.exchange
+                LIMIT 1;
+                EXIT WHEN NOT FOUND;
+                FOR part IN
+                    SELECT unnest(
+                        tstzmultirange(gap)
+                        - coalesce(range_agg(tstzrange(o.from_time, o.to_time)), '{}')
+                    )
+                    FROM entasis.reopened AS o
+                    WHERE o.relation = 'market_data' AND o.opened_at IS NOT NULL AND o.exchange = name
+                LOOP
+                    PERFORM entasis_internal.refuse_below_floor(
+                        'market_data', t.timestamp, t.symbol, name
+                    )
+                    FROM (
+                        SELECT d.timestamp, d.symbol FROM entasis.market_data AS d
+                        WHERE d.exchange = name
+                            AND d.timestamp >= lower(part) AND d.timestamp < upper(part)
+                        ORDER BY d.timestamp
+                        LIMIT 1
+                    ) AS t;
+                END LOOP;
+            END LOOP;
+            -- Ranges of one symbol, or of one exchange, leave nothing else. Of several, a trade may lie in
+            -- that of its symbol and in that of its exchange, and in none of its market.
+            PERFORM FROM entasis.reopened AS o
+            WHERE o.relation = 'market_data' AND o.opened_at IS NOT NULL AND o.symbol IS NOT NULL
+                AND tstzrange(o.from_time, o.to_time) && gap
+            HAVING count(DISTINCT o.symbol) > 1 AND count(DISTINCT o.exchange) > 1;
+            IF FOUND THEN
+                -- ranges are whole days of a market
+                PERFORM entasis_internal.refuse_below_floor(
+                    'market_data', min(d.timestamp), d.symbol, d.exchange
+                )
+                FROM entasis.market_data AS d
+                WHERE d.timestamp >= lower(gap) AND d.timestamp < upper(gap)
+                GROUP BY d.symbol, d.exchange, date_trunc('day', d.timestamp);
+            END IF;
         END LOOP;
     END IF;
     RETURN NULL;

@@ -129,7 +129,7 @@ def test_procedures_work_under_a_hostile_path(database: Database) -> None:
 @pytest.mark.parametrize(
     ("index", "leading"),
     [
-        ("idx_market_data_symbol_timestamp", ["symbol", "timestamp DESC"]),
+        ("idx_market_data_symbol_timestamp", ["symbol", "timestamp"]),
         ("idx_market_data_exchange_timestamp", ["exchange", "timestamp DESC"]),
         ("idx_option_data_underlying_expiry", ["underlying", "expiry_date"]),
         ("idx_option_data_strike_type", ["strike_price", "option_type"]),

@@ -48,7 +48,8 @@ def test_there_is_one_place_for_each() -> None:
 
 def test_the_key_of_a_trade(database: Database, connection: Connection) -> None:
     (columns,) = re.findall(
-        r"CONSTRAINT market_data_pkey PRIMARY KEY \(([^)]*)\)", read(KEY, database.engine)
+        r"CONSTRAINT idx_market_data_symbol_timestamp PRIMARY KEY \(([^)]*)\)",
+        read(KEY, database.engine),
     )
     found = connection.execute(
         """
@@ -57,7 +58,7 @@ def test_the_key_of_a_trade(database: Database, connection: Connection) -> None:
         """
     ).fetchall()
     assert [(name, text.replace('"', "")) for name, text in found] == [
-        ("market_data_pkey", f"PRIMARY KEY ({' '.join(columns.split())})")
+        ("idx_market_data_symbol_timestamp", f"PRIMARY KEY ({' '.join(columns.split())})")
     ]
 
 

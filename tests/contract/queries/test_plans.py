@@ -26,6 +26,8 @@ EXPIRY = datetime(2024, 3, 29, 8, tzinfo=UTC)
 CONTRACTS = 2 * 8 * 2
 """Of one underlying: expiries, strikes, types."""
 
+KEY = "idx_market_data_symbol_timestamp"
+
 # Two months of four, and two chunks: the last days of February and the first of March.
 FROM, TO = datetime(2024, 2, 28, tzinfo=UTC), datetime(2024, 3, 3, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -164,9 +166,8 @@ def open_end(filled: psycopg.Connection[Any]) -> tuple[Names, Names]:
         frozenset(name for level in levels for name in partitions(filled, level, *last)),
         frozenset(
             {
-                "market_data_pkey",
-                "idx_market_data_exchange_timestamp",
                 "idx_market_data_symbol_timestamp",
+                "idx_market_data_exchange_timestamp",
                 "ohlcv_1m_key",
                 "ohlcv_1h_key",
                 "bucket_idx",
@@ -205,7 +206,7 @@ def test_trades_come_in_the_order_of_the_key_from_the_partitions_of_the_range(
     held = partitions(filled, "market_data", FROM, TO)
     assert len(held) == 2
     # with a limit, the first one was enough
-    assert_proper(plan, set(held if limit is None else held[:1]), {"market_data_pkey"})
+    assert_proper(plan, set(held if limit is None else held[:1]), {KEY})
     assert plan.sorts() == []
     assert plan.rows_read() == (limit or 4 * 72)
 
@@ -292,21 +293,24 @@ def test_the_latest_price_is_the_end_of_the_key(
     # months still to come are empty and come first; what is older than the newest trade is not read
     held = partitions(filled, "market_data", *YEAR)
     assert plan.relations() & set(held) == {held[-1]}
-    assert plan.indexes() == {"market_data_pkey"}
+    # where candles are exact, the newest says when its last trade was
+    hinted = not is_aggregated(filled)
+    assert plan.indexes() == ({KEY, "ohlcv_1m_key"} if hinted else {KEY})
     assert plan.seq_scans() == set()
     assert plan.sorts() == []
-    assert plan.rows_read() == 1
+    assert plan.rows_read() == 1 + hinted
 
 
 def test_latest_prices_reads_an_entry_for_each_market_and_partition(
     filled: psycopg.Connection[Any],
 ) -> None:
     plan = explain(filled, queries.latest_prices())
-    assert plan.indexes() == {"market_data_pkey"}
-    assert plan.seq_scans() == set()
-    # each jump looks at the next entry of every partition, and each market has one newest
-    held = partitions(filled, "market_data", *YEAR)
-    assert plan.rows_read() <= (MARKETS + 1) * len(held) + MARKETS
+    hinted = not is_aggregated(filled)
+    assert plan.indexes() - {"markets_pkey"} == ({KEY, "ohlcv_1m_key"} if hinted else {KEY})
+    # the list of markets is read whole
+    assert plan.seq_scans() <= {"markets"}
+    # each market is on the list, and has one newest trade and at most one newest candle
+    assert plan.rows_read() <= (2 + hinted) * MARKETS
     # what is sorted is the answer, never trades
     assert sum(node.rows for node in plan.sorts()) <= MARKETS
 
@@ -464,5 +468,6 @@ def test_an_unknown_future_costs_no_more_than_its_empty_partitions(
 ) -> None:
     # partitions made ahead of need are opened, and hold nothing
     plan = explain(filled, statement)
-    ahead = plan.relations() - set(partitions(filled, "market_data", *YEAR))
+    held = {p for level in ("market_data", "ohlcv_1m") for p in partitions(filled, level, *YEAR)}
+    ahead = plan.relations() - held - {"markets"}
     assert sum(n.rows for n in plan.nodes if n.relation in ahead) == 0

@@ -104,7 +104,7 @@ def test_rows_are_written_in_the_order_of_their_key(server: Server, slow: bool) 
             ingest_options(connection, quotes, source="o")
         assert took_the_slow_way(connection) is slow
         for relation, key in (
-            ("market_data", "symbol, exchange, timestamp, id"),
+            ("market_data", "symbol, timestamp, exchange, id"),
             ("option_data", "underlying, expiry_date, strike_price, option_type, timestamp, id"),
         ):
             written = connection.execute(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -52,7 +52,7 @@ def test_trades(shared_connection: psycopg.Connection[Any], rows: list[Trade]) -
     written = ingest_trades(connection, rows, source="a", id_space="ordinal")
     assert written == IngestReport(inserted=len(rows))
     found = read_trades(connection)
-    assert found == sorted(rows, key=trade_key)
+    assert found == sorted(rows, key=attrgetter("symbol", "exchange", "timestamp", "id"))
     assert set(found) == set(rows), "equal rows have equal hashes"
     assert all(type(row) is Trade and row.timestamp.tzinfo is UTC for row in found)
 

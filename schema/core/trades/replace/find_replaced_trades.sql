@@ -24,7 +24,7 @@ BEGIN
         by_id boolean NOT NULL,
         -- partitions that were just loaded have no statistics, and are taken for empty: without an index,
         -- this table would be read once for each of their trades
-        PRIMARY KEY (symbol, exchange, timestamp, id)
+        PRIMARY KEY (symbol, timestamp, exchange, id)
     ) ON COMMIT DELETE ROWS;
     DELETE FROM pg_temp.entasis_replaced_trades;
 

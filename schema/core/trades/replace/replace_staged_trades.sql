@@ -93,8 +93,8 @@ BEGIN
     SELECT s.symbol, s.exchange, s.timestamp, s.id, s.price, s.volume, s.side, s.source_id, s.excluded
     FROM pg_temp.entasis_staged_trades AS s
     -- all writers lock the keys in this order
-    ORDER BY s.symbol, s.exchange, s.timestamp, s.id
-    ON CONFLICT (symbol, exchange, timestamp, id) DO NOTHING;
+    ORDER BY s.symbol, s.timestamp, s.exchange, s.id
+    ON CONFLICT (symbol, timestamp, exchange, id) DO NOTHING;
     GET DIAGNOSTICS inserted = ROW_COUNT;
     IF deleted <> removed OR inserted <> added + changed THEN
         RAISE serialization_failure USING

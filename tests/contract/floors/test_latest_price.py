@@ -1,0 +1,157 @@
+"""Latest prices against a plain reading of all trades: late and excluded ones, floors, silence."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from random import Random
+from typing import Any
+
+import pytest
+
+from entasis_db import queries
+from entasis_db.model import Trade
+from tests import oracle
+from tests.contract.retention.support import keep_from, maintain
+from tests.db import Connection, count_within_timestamps, ensure, one
+from tests.make import MICROSECOND, month
+
+MARKETS = [("BTC", "x"), ("BTC", "y"), ("BTC", "z"), ("ETH", "x"), ("ETH", "y")]
+INSERT = """
+    INSERT INTO entasis.market_data (symbol, exchange, timestamp, id, price, volume, excluded)
+    SELECT %s, %s, %s, %s, %s, 1, %s
+"""
+
+
+def assert_latest_prices_are_right(connection: Connection, *absent: tuple[str, str]) -> None:
+    """Compare with DISTINCT ON over all trades; markets without a trade have no price."""
+    oracle.refresh(connection)
+    expected = connection.execute(
+        """
+        SELECT DISTINCT ON (d.symbol, d.exchange)
+            d.symbol, d.exchange, d.timestamp AT TIME ZONE 'UTC', d.id, d.price
+        FROM entasis.market_data AS d WHERE d.excluded IS NULL
+        ORDER BY d.symbol, d.exchange, d.timestamp DESC, d.id DESC
+        """
+    ).fetchall()
+    assert list(map(_told, queries.latest_prices().fetch(connection))) == expected
+    for row in expected:
+        found = queries.latest_price(*row[:2]).fetch(connection)
+        assert list(map(_told, found)) == [row]
+    for market in absent:
+        assert queries.latest_price(*market).fetch(connection) == []
+
+
+def _told(trade: Trade) -> tuple[Any, ...]:
+    time = trade.timestamp.astimezone(UTC).replace(tzinfo=None)
+    return (trade.symbol, trade.exchange, time, trade.id, trade.price)
+
+
+def test_random_writers_leave_them_right(connection: Connection) -> None:
+    """Plain SQL of any kind, in months that come and go."""
+    ensure(connection, "market_data", month(2024, 1), month(2024, 5))
+    # else one id would be one trade, at whatever time
+    count_within_timestamps(connection, *MARKETS)
+    random, ids = Random(5), count(1)
+    edges = [month(2024, n) + step for n in (2, 3, 4) for step in (-MICROSECOND, timedelta(0))]
+
+    def time() -> datetime:
+        if random.random() < 0.4:
+            return random.choice(edges)
+        return month(2024, 1) + timedelta(minutes=random.choice((1, 2, 90, 60000, 120000)))
+
+    def insert() -> None:
+        for _ in range(random.randint(1, 3)):
+            word = random.choice((None, None, "block"))
+            key = (*random.choice(MARKETS), time(), random.choice((next(ids), -next(ids))))
+            connection.execute(INSERT.encode(), [*key, random.randint(1, 99), word])
+
+    def change(text: str) -> Callable[[], None]:
+        # of the newest and of any
+        order = random.choice(("timestamp DESC, id DESC", "md5(id::text)"))
+        statement = (
+            f"{text} WHERE (symbol, exchange, timestamp, id) IN (SELECT symbol, exchange,"
+            f" timestamp, id FROM entasis.market_data ORDER BY {order} LIMIT 2)"
+        )
+        return lambda: (connection.execute(statement.encode()), None)[1]
+
+    set_to = "UPDATE entasis.market_data SET"
+    for _ in range(12):
+        random.choice(
+            (
+                insert,
+                insert,
+                insert,
+                change("DELETE FROM entasis.market_data"),
+                change(f"{set_to} excluded = 'confirmed_bad'"),
+                change(f"{set_to} excluded = NULL"),
+                change(f"{set_to} price = price + 1"),
+                change(f"{set_to} timestamp = timestamp - interval '1 second'"),
+            )
+        )()
+        assert_latest_prices_are_right(connection)
+
+
+def test_a_trade_moved_to_a_new_market_is_its_latest(connection: Connection) -> None:
+    ensure(connection, "market_data", month(2024, 1), month(2024, 2))
+    for number in (1, 2):
+        connection.execute(INSERT.encode(), ["OLD", "x", month(2024, 1), number, number, None])
+    connection.execute("UPDATE entasis.market_data SET symbol = 'NEW' WHERE id = 2")
+    assert_latest_prices_are_right(connection)
+    connection.execute("UPDATE entasis.market_data SET exchange = 'y' WHERE id = 1")
+    assert_latest_prices_are_right(connection, ("OLD", "x"))
+
+
+def test_a_listed_market_without_trades_has_none(connection: Connection) -> None:
+    ensure(connection, "market_data", month(2024, 1), month(2024, 2))
+    connection.execute("SELECT entasis.set_market('BTC', 'y', '{}')")
+    connection.execute(INSERT.encode(), ["BTC", "x", month(2024, 1), 1, 1, None])
+    connection.execute(INSERT.encode(), ["BTC", "z", month(2024, 1), 1, 1, "block"])
+    assert_latest_prices_are_right(connection, ("BTC", "y"), ("BTC", "z"))
+
+
+def test_dropped_trades_are_no_prices_though_their_candles_stay(old: Connection) -> None:
+    """Below the floor, only what was written into a reopened range is left."""
+    gone = ("GONE", "one")
+    start = month(2020, 1)
+    for number, time in ((1, start), (2, start + timedelta(days=40))):
+        old.execute(INSERT.encode(), [*gone, time, number, 5, None])
+    assert_latest_prices_are_right(old)
+    keep_from(old, month(2020, 4), "market_data", "option_data")
+    maintain(old)
+    assert one(old, "SELECT count(*) FROM entasis.ohlcv_1d WHERE symbol = 'GONE'") == 2
+    assert_latest_prices_are_right(old, gone)
+    # another market of the symbol, opened behind the floor, and one beside it that is above
+    old.execute(
+        "CALL entasis.reopen('market_data', %s, %s, 'GONE', 'two')", [start, month(2020, 2)]
+    )
+    for number in (1, 2):
+        time = start + timedelta(days=number)
+        old.execute(INSERT.encode(), ["GONE", "two", time, number, 7, None])
+    old.execute(INSERT.encode(), ["GONE", "three", month(2020, 5) - MICROSECOND, 1, 8, None])
+    assert_latest_prices_are_right(old, gone)
+    old.execute("DELETE FROM entasis.market_data WHERE exchange = 'two' AND id = 2")
+    assert_latest_prices_are_right(old, gone)
+
+
+@pytest.mark.candle_tables
+def test_a_silent_market_reads_as_little_as_a_busy_one(connection: Connection) -> None:
+    """The trades of its symbol on another exchange lie between its last and the end of the key."""
+    start = month(2024, 1)
+    ensure(connection, "market_data", start, month(2024, 2))
+    connection.execute(INSERT.encode(), ["BTC", "silent", start, 1, 1, None])
+    connection.execute(
+        """
+        INSERT INTO entasis.market_data (symbol, exchange, timestamp, id, price, volume)
+        SELECT 'BTC', 'busy', %s + n * interval '1 second', n, 1, 1
+        FROM generate_series(1, 8000) AS n
+        """,
+        [start],
+    )
+    connection.execute("VACUUM ANALYZE entasis.market_data")
+    for exchange in ("busy", "silent"):
+        text = queries.latest_price("BTC", exchange).sql
+        (plan,) = connection.execute(
+            "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + text,
+            {"symbol": "BTC", "exchange": exchange},
+        ).fetchone() or [None]
+        assert plan[0]["Plan"]["Shared Hit Blocks"] + plan[0]["Plan"]["Shared Read Blocks"] < 30
