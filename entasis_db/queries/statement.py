@@ -1,17 +1,22 @@
 """A named query with its parameters: what to run, and what comes back."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from psycopg import AsyncConnection, AsyncCursor, Connection, Cursor
 
 from entasis_db.queries.cache_rules import CacheRule
 from entasis_db.queries.decoding import is_binary, register_loaders, rows_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
 
 Row = TypeVar("Row")
 
@@ -87,6 +92,91 @@ class Statement(Generic[Row]):
         rows = await self.fetch_async(connection)
         return rows[0] if rows else None
 
+    def arrow_schema(self, *, floats: bool = False) -> "pa.Schema":
+        """Return the schema of ``arrow`` and ``record_batches``, which no answer changes.
+
+        A column for each field of ``row``: text, int64, booleans, timestamps in microseconds and
+        UTC, decimals of 38 digits (18 of them decimals; 24 of sums and quotients), or float64 with
+        ``floats``. Computed numbers that may not fit are followed by a column ``<name>_text``: it
+        has every digit of one that does not, which is null itself.
+        """
+        from entasis_db.queries.arrow import schema_of
+
+        return schema_of(self.row, floats)
+
+    def arrow(self, connection: Connection[Any], *, floats: bool = False) -> "pa.Table":
+        """Return the answer as a pyarrow Table of ``arrow_schema``, in the query's order.
+
+        Numbers are exact, or with ``floats`` the nearest float64. Nothing of a row becomes a
+        Python object, which is at least twice as fast as ``fetch``. The query runs inside a COPY,
+        so not in psycopg's pipeline mode.
+
+        It needs the extra ``entasis-db[arrow]``. Raises psycopg.Error as ``fetch`` does, and
+        psycopg.DataError for a value that has no exact form in Arrow, as an infinite time.
+        """
+        import pyarrow as pa
+
+        batches = list(self.record_batches(connection, floats=floats))
+        return pa.Table.from_batches(batches, self.arrow_schema(floats=floats))
+
+    async def arrow_async(
+        self, connection: AsyncConnection[Any], *, floats: bool = False
+    ) -> "pa.Table":
+        """Return the answer as ``arrow`` does."""
+        import pyarrow as pa
+
+        found = self.record_batches_async(connection, floats=floats)
+        batches = [batch async for batch in found]
+        return pa.Table.from_batches(batches, self.arrow_schema(floats=floats))
+
+    def record_batches(
+        self, connection: Connection[Any], *, floats: bool = False
+    ) -> "Iterator[pa.RecordBatch]":
+        """Yield the answer of ``arrow`` in record batches, of which two at most are in memory.
+
+        They have some thousand rows each; without rows there is none. The connection can do
+        nothing else meanwhile. To stop before the end cancels the query, which fails the
+        transaction that it runs in: the caller's, where there is one.
+        """
+        from entasis_db.queries.arrow import record_batches
+
+        return record_batches(connection, self, floats)
+
+    def record_batches_async(
+        self, connection: AsyncConnection[Any], *, floats: bool = False
+    ) -> "AsyncIterator[pa.RecordBatch]":
+        """Yield what ``record_batches`` does."""
+        from entasis_db.queries.arrow import record_batches_async
+
+        return record_batches_async(connection, self, floats)
+
+    def polars(self, connection: Connection[Any], *, floats: bool = False) -> "pl.DataFrame":
+        """Return the answer of ``arrow`` as a data frame of Polars.
+
+        It needs the extra ``entasis-db[polars]``.
+        """
+        return _polars(self.arrow(connection, floats=floats))
+
+    async def polars_async(
+        self, connection: AsyncConnection[Any], *, floats: bool = False
+    ) -> "pl.DataFrame":
+        """Return what ``polars`` does."""
+        return _polars(await self.arrow_async(connection, floats=floats))
+
+    def pandas(self, connection: Connection[Any], *, floats: bool = False) -> "pd.DataFrame":
+        """Return the answer of ``arrow`` as a data frame of pandas, its columns of ArrowDtype.
+
+        So decimals stay exact, and a missing number is none. It needs the extra
+        ``entasis-db[pandas]``.
+        """
+        return _pandas(self.arrow(connection, floats=floats))
+
+    async def pandas_async(
+        self, connection: AsyncConnection[Any], *, floats: bool = False
+    ) -> "pd.DataFrame":
+        """Return what ``pandas`` does."""
+        return _pandas(await self.arrow_async(connection, floats=floats))
+
 
 def statement(
     name: str, row: type[Row], cache_rule: CacheRule | None = None, /, **params: object
@@ -99,3 +189,17 @@ def statement(
 def text(name: str) -> str:
     """Return the text of ``<name>.sql``."""
     return files(__package__).joinpath(f"{name}.sql").read_text(encoding="utf-8")
+
+
+def _polars(table: "pa.Table") -> "pl.DataFrame":
+    import polars as pl
+
+    frame = pl.from_arrow(table)
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+def _pandas(table: "pa.Table") -> "pd.DataFrame":
+    import pandas as pd
+
+    return table.to_pandas(types_mapper=pd.ArrowDtype)
