@@ -121,7 +121,7 @@ class Drawing:
         return self._pick(
             [
                 (self._load, 9),
-                (self._transaction, 12),
+                (self._transaction, 16),
                 (self._replace, 2),
                 (self._quotes, 3),
                 (self._publish, 2),
@@ -317,6 +317,10 @@ class Drawing:
         rows = self._rows(4, "us", _ORDINAL)
         # what is matched beside what is inserted, or there would be little to move
         rows = [self._again(row) if self._random.random() < 0.6 else row for row in rows]
+        if self._random.random() < 0.5:
+            # of one minute, so that one candle counts what goes and what comes
+            where = {"market": rows[0].market, "back": rows[0].back, "micro": rows[0].micro}
+            rows = [row._replace(**where) for row in rows]
         distinct = _distinct(rows)
         orders = ["write", "delete", "side", "minute", "hour", "month", "back"]
         return {
