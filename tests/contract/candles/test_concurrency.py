@@ -134,26 +134,36 @@ def _start(connection: Connection, symbol: str = "BTC") -> None:
         )
 
 
+ORDERS = (
+    (IsolationLevel.READ_COMMITTED, "waits-for-commit"),
+    (IsolationLevel.READ_COMMITTED, "waits-for-rollback"),
+    (IsolationLevel.REPEATABLE_READ, "waits-for-commit"),
+    (IsolationLevel.REPEATABLE_READ, "waits-for-rollback"),
+    (IsolationLevel.REPEATABLE_READ, "old-snapshot"),
+    (IsolationLevel.REPEATABLE_READ, "old-snapshot-waits"),
+    (IsolationLevel.SERIALIZABLE, "waits-for-commit"),
+    (IsolationLevel.SERIALIZABLE, "old-snapshot"),
+)
+
+
+def every_second(cases: dict[str, Any], shift: int) -> dict[str, Any]:
+    """Half of the cases, for a short run: with the next shift it is the other half."""
+    return dict(itertools.islice(cases.items(), shift % 2, None, 2))
+
+
 @pytest.mark.parametrize(
     ("level", "order"),
-    [
-        (IsolationLevel.READ_COMMITTED, "waits-for-commit"),
-        (IsolationLevel.READ_COMMITTED, "waits-for-rollback"),
-        (IsolationLevel.REPEATABLE_READ, "waits-for-commit"),
-        (IsolationLevel.REPEATABLE_READ, "waits-for-rollback"),
-        (IsolationLevel.REPEATABLE_READ, "old-snapshot"),
-        (IsolationLevel.REPEATABLE_READ, "old-snapshot-waits"),
-        (IsolationLevel.SERIALIZABLE, "waits-for-commit"),
-        (IsolationLevel.SERIALIZABLE, "old-snapshot"),
-    ],
+    ORDERS,
     ids=lambda value: value if isinstance(value, str) else value.name.lower(),
 )
 def test_every_pair_of_writes(
-    trading: Connection, database: Database, level: IsolationLevel, order: str
+    trading: Connection, database: Database, short: bool, level: IsolationLevel, order: str
 ) -> None:
     old_snapshot = order.startswith("old")
     # each pair has a symbol of its own, which the report of a wrong candle names
     pairs = {f"P{number}": pair for number, pair in enumerate(itertools.product(WRITES, repeat=2))}
+    if short:
+        pairs = every_second(pairs, ORDERS.index((level, order)))
     committed: Counter[bool] = Counter()
     # nobody reads trades for their ids, and only candles make serializable writes fail
     count_within_timestamps(trading, *((symbol, "one") for symbol in pairs))
@@ -178,7 +188,8 @@ def test_every_pair_of_writes(
         # two inserts of one trade are the only conflict
         assert committed[False] <= 10, committed
     else:
-        assert committed[True] >= 10, committed
+        # ten of the 196, in proportion
+        assert committed[True] * 20 > len(pairs), committed
 
 
 # A write that is held up between two of its statements: the tables of engine postgresql get
@@ -224,7 +235,7 @@ def _pausable(connection: Connection) -> None:
 @pytest.mark.candle_tables
 @pytest.mark.parametrize("level", LEVELS[:2], ids=lambda level: level.name.lower())
 def test_every_write_beside_a_paused_one(
-    trading: Connection, database: Database, level: IsolationLevel
+    trading: Connection, database: Database, short: bool, level: IsolationLevel
 ) -> None:
     _pausable(trading)
     first = [write for write in WRITES if write.name in PAUSED]
@@ -233,6 +244,8 @@ def test_every_write_beside_a_paused_one(
         f"P{number}": case
         for number, case in enumerate(itertools.product(PAUSES, first, second, [True, False]))
     }
+    if short:
+        cases = every_second(cases, LEVELS.index(level))
     paused: Counter[tuple[str, str]] = Counter()
     with Session(database, trading) as one, Session(database, trading) as two:
         for symbol, (pause, first_write, second_write, commits_at_once) in cases.items():

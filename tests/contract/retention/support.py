@@ -90,17 +90,28 @@ def insert_quote(connection: Connection, time: datetime, quote_id: int = 1) -> N
 
 
 def _load(connection: Connection) -> None:
+    trades: list[tuple[int, datetime, int]] = []
     for number in range(1, 5):
         for day in (1, 15):
             moment = month(2020, number) + timedelta(days=day - 1, minutes=day)
-            for trade_id in (1, 2):
-                insert_trade(connection, moment, trade_id, 10 * number + trade_id)
-                insert_quote(connection, moment, trade_id)
-        insert_trade(connection, month(2020, number + 1) - MICROSECOND, 9, number)
-        insert_quote(connection, month(2020, number + 1) - MICROSECOND, 9)
-    now = datetime.now(UTC)
-    insert_trade(connection, now)
-    insert_quote(connection, now)
+            trades += [(trade_id, moment, 10 * number + trade_id) for trade_id in (1, 2)]
+        trades.append((9, month(2020, number + 1) - MICROSECOND, number))
+    trades.append((1, datetime.now(UTC), 10))
+    columns = [list(column) for column in zip(*trades, strict=True)]
+    # one statement a relation: on WebAssembly each takes as long as all its rows
+    connection.execute(
+        "INSERT INTO entasis.market_data (id, symbol, exchange, timestamp, price, volume)"
+        " SELECT t.id, 'BTC', 'one', t.time, t.price, 1"
+        " FROM unnest(%s::bigint[], %s::timestamptz[], %s::numeric[]) AS t (id, time, price)",
+        columns,
+    )
+    connection.execute(
+        "INSERT INTO entasis.option_data"
+        " (id, underlying, strike_price, expiry_date, option_type, iv, timestamp)"
+        " SELECT t.id, 'BTC', 100, '2030-01-01', 'call', 0.5, t.time"
+        " FROM unnest(%s::bigint[], %s::timestamptz[]) AS t (id, time)",
+        columns[:2],
+    )
 
 
 def since(time: datetime) -> timedelta:
