@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from psycopg import AsyncConnection, AsyncCursor, Connection, Cursor
 
 from entasis_db.queries.cache_rules import CacheRule
-from entasis_db.queries.decoding import is_binary, register_loaders, rows_of
+from entasis_db.queries.decoding import collector_paused, is_binary, register_loaders, rows_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,7 +71,8 @@ class Statement(Generic[Row]):
         with Cursor(connection, row_factory=rows_of(self.row)) as cursor:
             register_loaders(cursor.adapters)
             cursor.execute(self.sql.encode(), self.params, binary=is_binary(connection))
-            return cursor.fetchall()
+            with collector_paused():
+                return cursor.fetchall()
 
     async def fetch_async(self, connection: AsyncConnection[Any] | AsyncReader) -> list[Row]:
         """Return every row, as ``fetch`` does."""
@@ -80,7 +81,8 @@ class Statement(Generic[Row]):
         async with AsyncCursor(connection, row_factory=rows_of(self.row)) as cursor:
             register_loaders(cursor.adapters)
             await cursor.execute(self.sql.encode(), self.params, binary=is_binary(connection))
-            return await cursor.fetchall()
+            with collector_paused():
+                return await cursor.fetchall()
 
     def one(self, connection: Connection[Any] | Reader) -> Row | None:
         """Return the first row, or None when there is none."""

@@ -228,7 +228,8 @@ def test_any_value_is_the_rows(
 ) -> None:
     connection = server_connections[str(session)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(arrow_module, "PIECE_BYTES", size)
+        patch.setattr(arrow_module, "FIRST_BYTES", size)
+        patch.setattr(arrow_module, "MOST_BYTES", size)
         table, found = check(connection, anything(rows))
     assert [tuple(row)[:-1] for row in found] == rows
     if size == 1:
@@ -306,7 +307,7 @@ def test_trades_can_be_written_again(seeded: Database) -> None:
 def test_batches_can_be_left_and_the_connection_goes_on(
     seeded: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(arrow_module, "PIECE_BYTES", 1)
+    monkeypatch.setattr(arrow_module, "FIRST_BYTES", 1)
     statement = queries.trades(*MARKET, MARCH, MARCH + DAY)
     with seeded.connect() as connection:
         batches = statement.record_batches(connection)
