@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import psycopg
 
-from bench import registry, report
+from bench import recorded, registry, report
 from bench.context import FULL, QUICK, SMALLEST_BATCHES
 from bench.progress import Progress
 from bench.run import Run
@@ -64,8 +64,12 @@ def _measure(server: Server, progress: Progress, given: argparse.Namespace) -> i
         progress.close()
         if found := report.text(run.sections):
             print("\n" + found, flush=True)
+        if not given.quick and (changes := recorded.text(run.sections, known)):
+            print("\n" + changes, flush=True)
         if given.json is not None:
             _write(given.json, {**known, **run.as_json()})
+    if given.record:
+        recorded.record({**known, **run.as_json()})
     return 0 if run.complete else 1
 
 
@@ -116,7 +120,10 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         " figures mean nothing",
     )
     add("--json", type=Path, metavar="FILE", help="write what was found there too")
+    add("--record", action="store_true", help="keep the ratios for later runs to be compared with")
     given = parser.parse_args(arguments)
+    if given.record and given.quick:
+        parser.error("--record: the figures of --quick mean nothing")
     try:
         given.lines = registry.choose(_split(given.lines))
         given.sizes = tuple(map(_size, _split(given.sizes)))

@@ -15,7 +15,7 @@ import pytest
 
 import bench.lines
 from bench import __main__ as command
-from bench import loaders, registry
+from bench import loaders, recorded, registry
 from bench.context import QUICK, Bench, Templates
 from bench.line import Line, Sizes, Subject
 from bench.measure import LeftOut, MeasurementError, Row, Target, alternate, ratio
@@ -350,3 +350,61 @@ def test_the_document_has_a_key_two_indexes_and_nothing_else(shared: Bench) -> N
         '(symbol, "timestamp" DESC)',
     ]
     assert extras == (0, 0, 2)
+
+
+# ------------------------------------------------------------------ against an earlier run
+
+
+def a_run(value: float, lowest: float, highest: float, cores: int = 2) -> dict[str, Any]:
+    row = Row("a", value, lowest, highest, 3, Target(">=", 1), size=1000, samples={"x": [1.0]})
+    found = Run(server=None, progress=None, lines=[LINES[0]], sizes=[1000], effort=QUICK)  # type: ignore[arg-type]
+    found.sections[0].rows.append(row)
+    known = {
+        **dict.fromkeys(("entasis_db", "began", "client"), "1"),
+        "server": {"version": "18", "settings": {"fsync": "on"}, "origin": "here"},
+        "machine": {"cores": cores, "system": "Linux", "load_before": 0.1},
+    }
+    return {"sections": found.sections, "known": known, "json": {**known, **found.as_json()}}
+
+
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [
+        ((1.0, 0.9, 1.1), "nothing changed"),
+        ((0.8, 0.7, 0.9), "nothing changed"),  # it meets what is on record at 0.9
+        ((0.8, 0.7, 0.89), "worse: {name}, a at 1,000 trades: 1 to 0.8"),
+        ((1.3, 1.11, 1.4), "better: {name}, a at 1,000 trades: 1 to 1.3"),
+    ],
+)
+def test_a_run_is_compared_with_the_one_on_record(
+    tmp_path: Path, now: tuple[float, float, float], said: str
+) -> None:
+    file = tmp_path / "recorded.json"
+    before = a_run(1.0, 0.9, 1.1)
+    assert recorded.text(before["sections"], before["known"], file) == ""
+    recorded.record(before["json"], file)
+    kept = file.read_text()
+    assert "samples" not in kept
+    assert "origin" not in kept
+    later = a_run(*now)
+    text = recorded.text(later["sections"], later["known"], file)
+    assert said.format(name=LINES[0].name) in text
+    assert text.startswith("Compared with what is on record (1 lines):")
+
+
+def test_a_run_elsewhere_is_not_compared(tmp_path: Path) -> None:
+    file = tmp_path / "recorded.json"
+    recorded.record(a_run(1.0, 0.9, 1.1)["json"], file)
+    elsewhere = a_run(5.0, 4.0, 6.0, cores=8)
+    text = recorded.text(elsewhere["sections"], elsewhere["known"], file)
+    assert text.startswith("Compared with nothing")
+
+
+def test_recording_one_line_leaves_the_others(tmp_path: Path) -> None:
+    file = tmp_path / "recorded.json"
+    first = a_run(1.0, 0.9, 1.1)["json"]
+    recorded.record({**first, "lines": [{**first["lines"][0], "name": "other"}]}, file)
+    recorded.record(first, file)
+    assert [line["name"] for line in json.loads(file.read_text())["lines"]] == sorted(
+        ["other", LINES[0].name]
+    )
