@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import polars as pl
@@ -22,12 +22,12 @@ _MILLION = 1_000_000
 
 TITLE = "Candles into Python, how many times faster than Polars and DuckDB from Parquet"
 HOW = (
-    "A day of one market's minutes by queries.candles(...).fetch(), against Polars, which computes"
-    " them from its trades; an hour of all markets' minutes by SELECT from ohlcv_1m, against"
-    " DuckDB, which computes them too."
+    "A day of one market's minutes by queries.candles(...).fetch(), and by its arrow(), against"
+    " Polars, which computes them from its trades; an hour of all markets' minutes by SELECT from"
+    " ohlcv_1m, against DuckDB, which computes them too."
     f" Polars {pl.__version__} and DuckDB {duckdb.__version__} read one Parquet file of all trades"
-    " in the order of time; both give rows of Python objects with exact decimals, without"
-    " quote_volume, which theirs cannot hold. Open connections on both sides. The values are"
+    " in the order of time; both give rows of Python objects, or Arrow, with exact decimals,"
+    " without quote_volume, which theirs cannot hold. Open connections on both sides. Values are"
     " compared first; alternated, the first round is dropped. The targets are for"
     f" {_MILLION:,} trades or more (a day) and {10 * _MILLION:,} or more (an hour)."
 )
@@ -54,7 +54,7 @@ _HOUR_OF_TRADES = """
     GROUP BY ALL
     ORDER BY symbol, exchange, bucket
 """
-Rows = Callable[[], list[Any]]
+T = TypeVar("T")
 
 
 def run(bench: Bench) -> Iterator[Row]:
@@ -67,28 +67,36 @@ def run(bench: Bench) -> Iterator[Row]:
         file = Path(folder) / "trades.parquet"
         bench.progress(f"writing {bench.size:,} trades as Parquet")
         write_parquet(file, data.batches(bench.stored_trades(), bench.effort.large_batch))
-        yield _day(bench, connection, file)
+        yield from _day(bench, connection, file)
         yield _hour(bench, connection, lake, file)
 
 
-def _day(bench: Bench, connection: Connection, file: Path) -> Row:
+def _day(bench: Bench, connection: Connection, file: Path) -> Iterator[Row]:
     bench.progress("a day of minutes, by Polars")
     market, day = data.BUSY_MARKET, data.BUSY_DAY
     question = queries.candles(market.symbol, market.exchange, "1m", day, day + _DAY)
-
-    def ours() -> list[Any]:
-        return question.fetch(connection)
-
-    def polars() -> list[Any]:
-        return _polars_day(file)
-
-    count = _same(list(map(_OF_DAY, ours())), polars())
-    return _compare(
-        bench, f"a day of minutes ({count:,} rows) / Polars", ours, polars, Target(">=", 3), 1
+    count = _same(list(map(_OF_DAY, question.fetch(connection))), _polars_day(file).rows())
+    yield _compare(
+        bench,
+        f"a day of minutes ({count:,} rows) / Polars",
+        lambda: question.fetch(connection),
+        lambda: _polars_day(file).rows(),
+        Target(">=", 3),
+        1,
+    )
+    table = question.polars(connection).select(_polars_day(file).columns)
+    _same(table.rows(), _polars_day(file).rows())
+    yield _compare(
+        bench,
+        f"the same as Arrow ({count:,} rows) / Polars",
+        lambda: question.arrow(connection),
+        lambda: _polars_day(file).to_arrow(),
+        Target(">=", 10),
+        1,
     )
 
 
-def _polars_day(file: Path) -> list[Any]:
+def _polars_day(file: Path) -> pl.DataFrame:
     market, day = data.BUSY_MARKET, data.BUSY_DAY
     at, price = pl.col("timestamp"), pl.col("price")
     minutes = (
@@ -110,7 +118,7 @@ def _polars_day(file: Path) -> list[Any]:
             pl.len().alias("trades"),
         )
     )
-    return minutes.collect().rows()
+    return minutes.collect()
 
 
 def _hour(bench: Bench, connection: Connection, lake: duckdb.DuckDBPyConnection, file: Path) -> Row:
@@ -137,7 +145,12 @@ def _same(ours: list[Any], theirs: list[Any]) -> int:
 
 
 def _compare(
-    bench: Bench, what: str, ours: Rows, theirs: Rows, target: Target, millions: int
+    bench: Bench,
+    what: str,
+    ours: Callable[[], T],
+    theirs: Callable[[], T],
+    target: Target,
+    millions: int,
 ) -> Row:
     samples = alternate(
         {"ours": lambda: timed(ours), "theirs": lambda: timed(theirs)},

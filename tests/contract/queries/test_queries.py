@@ -1,9 +1,11 @@
 """Every named query: its file, its wrapper, any kind of connection, and mistaken arguments."""
 
 import asyncio
+import gc
 import inspect
 import pickle
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -181,6 +183,22 @@ def test_the_connections_loaders_do_not_count(seeded: Database) -> None:
         kept = connection.execute("SELECT 1.5, now()").fetchone()
         assert kept is not None  # and the caller's still are the connection's
         assert [type(value) for value in kept] == [float, str]
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_garbage_collector_is_left_as_it_was(
+    connection: psycopg.Connection[Any], enabled: bool
+) -> None:
+    broken = replace(queries.latest_prices(), sql="SELECT 'infinity'::timestamptz")
+    try:
+        gc.enable() if enabled else gc.disable()
+        queries.latest_prices().fetch(connection)
+        assert gc.isenabled() is enabled
+        with pytest.raises(psycopg.DataError):
+            broken.fetch(connection)
+        assert gc.isenabled() is enabled
+    finally:
+        gc.enable()
 
 
 def test_a_statement_joins_the_callers_transaction_and_leaves_the_session_alone(
