@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import datetime, tzinfo
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -114,19 +114,23 @@ def trades(
 @click.option(
     "--zone", default="UTC", callback=zone_of, help="The venue's, for dates: America/New_York."
 )
+@click.option("--decimals", type=int, help="Decimals that floats were written with; for Parquet.")
 @_as_json
 @click.pass_obj
 def options(
-    target: Target, files: tuple[str, ...], layout: str | None, zone: tzinfo, as_json: bool
+    target: Target,
+    /,
+    files: tuple[str, ...],
+    *,
+    as_json: bool,
+    **how: Any,
 ) -> None:
-    """Load files of option quotes: CSV, Deribit tickers, daily quotes of options_backtester."""
+    """Load files of option quotes: CSV, Parquet, Deribit tickers, quotes of options_backtester."""
     _load_files(
         target,
         files,
         "option_data",
-        lambda connection, file, progress: load_options(
-            connection, file, layout=layout, zone=zone, progress=progress
-        ),
+        lambda connection, file, progress: load_options(connection, file, progress=progress, **how),
         as_json,
     )
 

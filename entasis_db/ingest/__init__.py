@@ -6,7 +6,13 @@ SQL judges row by row, and quarantine takes what cannot be stored, with its reas
 reasons stand in one place, the database, and clean batches are not slowed.
 """
 
-from entasis_db.ingest.arrow import ArrowReport, ingest_arrow
+from entasis_db.ingest.arrow import (
+    ArrowReport,
+    ingest_arrow,
+    ingest_arrow_async,
+    ingest_arrow_options,
+    ingest_arrow_options_async,
+)
 from entasis_db.ingest.checks import check_row
 from entasis_db.ingest.id_spaces import IdSpace, TimeUnits
 from entasis_db.ingest.load import Loaded, load_options, load_trades
@@ -43,6 +49,9 @@ __all__ = [
     "WriteReport",
     "check_row",
     "ingest_arrow",
+    "ingest_arrow_async",
+    "ingest_arrow_options",
+    "ingest_arrow_options_async",
     "ingest_options",
     "ingest_options_async",
     "ingest_trades",

@@ -16,7 +16,8 @@ from entasis_db.ingest.limits import PRICE_DECIMALS, PRICE_LIMIT, is_name, is_wo
 from entasis_db.ingest.quarantine import Refusal
 from entasis_db.ingest.targets import TRADES
 from entasis_db.model import TRADE_KEY, TimeUnit, Trade
-from entasis_db.readers.arrow import COLUMNS, MOST_DIGITS, OPTIONAL, ArrowReader
+from entasis_db.readers.arrow import COLUMNS, OPTIONAL, ArrowReader
+from entasis_db.readers.arrow_tables import MOST_DIGITS
 
 _PRICE = pa.decimal128(MOST_DIGITS, PRICE_DECIMALS)
 _PLAIN_ID = r"^[!-\[\]-~]{1,128}$"

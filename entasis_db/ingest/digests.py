@@ -8,13 +8,10 @@ from psycopg.rows import tuple_row
 from entasis_db.readers import TradeReader
 
 if TYPE_CHECKING:
-    from entasis_db.readers import OptionReader
-    from entasis_db.readers.arrow import ArrowReader
+    from entasis_db.ingest.parts import AnyReader
 
 
-def tell_digests(
-    connection: psycopg.Connection[Any], reader: "TradeReader | OptionReader | ArrowReader"
-) -> None:
+def tell_digests(connection: psycopg.Connection[Any], reader: "AnyReader") -> None:
     """Give a reader of trades the markets that are on record for digests."""
     if not isinstance(reader, TradeReader):
         return

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import psycopg
 
@@ -17,17 +17,19 @@ from entasis_db.errors import LoadError
 from entasis_db.ingest.contract_sizes import tell_contract_size
 from entasis_db.ingest.digests import tell_digests
 from entasis_db.ingest.moments import refuse_cut_moments
-from entasis_db.ingest.parts import BATCH_ROWS, Part, open_trades, source_name, text_parts
+from entasis_db.ingest.parts import (
+    BATCH_ROWS,
+    AnyReader,
+    Part,
+    open_options,
+    open_trades,
+    source_name,
+)
 from entasis_db.ingest.read_ahead import read_ahead
 from entasis_db.ingest.report import IngestReport
 from entasis_db.ingest.retry import retrying
-from entasis_db.ingest.targets import OPTIONS
 from entasis_db.ingest.write import write_batch
 from entasis_db.model import TimeUnit
-from entasis_db.readers import OptionReader, TradeReader, read_options
-
-if TYPE_CHECKING:
-    from entasis_db.readers.arrow import ArrowReader
 
 
 @dataclass(frozen=True)
@@ -100,19 +102,23 @@ def load_options(
     zone: tzinfo = UTC,
     batch_rows: int = BATCH_ROWS,
     progress: Progress = lambda _: None,
+    decimals: int | None = None,
 ) -> Loaded:
     """Load one file of option quotes, as :func:`load_trades` does trades.
 
-    Where the file states dates only, they are days in ``zone``, the venue's.
+    Where the file states dates only, they are days in ``zone``, the venue's. ``decimals`` is for
+    strikes, prices and open interest that are floats in a Parquet or Arrow file, as in
+    ingest_arrow_options.
     """
-    reader = read_options(path, layout=layout, zone=zone)
-    parts = text_parts(reader, OPTIONS, batch_rows)
+    reader, parts = open_options(
+        path, layout=layout, zone=zone, batch_rows=batch_rows, decimals=decimals
+    )
     return _load(connection, reader, parts, batch_rows, progress)
 
 
 def _load(
     connection: psycopg.Connection[Any],
-    reader: "TradeReader | OptionReader | ArrowReader",
+    reader: AnyReader,
     parts: Iterator[Part],
     batch_rows: int,
     progress: Progress,

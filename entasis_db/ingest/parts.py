@@ -3,15 +3,16 @@
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Union
 
 from entasis_db.errors import LoadError
 from entasis_db.ingest.batch import Batch, RowBatch
 from entasis_db.ingest.id_spaces import IdSpace, TimeUnits
 from entasis_db.ingest.moments import Moments
 from entasis_db.ingest.quarantine import Refusal
-from entasis_db.ingest.targets import TRADES, Row, Target
+from entasis_db.ingest.targets import OPTIONS, TRADES, Row, Target
 from entasis_db.model import TimeUnit
 from entasis_db.readers import (
     Edge,
@@ -20,12 +21,14 @@ from entasis_db.readers import (
     Rejected,
     TradeReader,
     TradeRow,
+    read_options,
     read_trades,
 )
 from entasis_db.readers.files import arrow_kind
 
 if TYPE_CHECKING:
     from entasis_db.readers.arrow import ArrowReader
+    from entasis_db.readers.arrow_options import ArrowOptionReader
 
 BATCH_ROWS = 50_000
 """Rows of one transaction. Writers of one market wait for each other until they commit."""
@@ -63,7 +66,29 @@ def open_trades(
     return text, text_parts(text, TRADES, batch_rows, time_unit)
 
 
-def source_name(reader: "TradeReader | OptionReader | ArrowReader") -> str:
+def open_options(
+    path: Path | str, *, layout: str | None, zone: tzinfo, batch_rows: int, decimals: int | None
+) -> "tuple[OptionReader | ArrowOptionReader, Iterator[Part]]":
+    """Open a file of quotes, and give its reader and its batches; load_options says what each is.
+
+    Raises LoadError for a file that cannot be opened or recognised.
+    """
+    # the first bytes of a pipe belong to its reader
+    if Path(path).is_file() and arrow_kind(path):
+        try:
+            from entasis_db.readers.arrow_options import read_arrow_options
+        except ImportError:
+            raise LoadError(_no_arrow(path)) from None
+        arrow = read_arrow_options(path, zone=zone, decimals=decimals)
+        return arrow, _option_parts(arrow, batch_rows)
+    text = read_options(path, layout=layout, zone=zone)
+    return text, text_parts(text, OPTIONS, batch_rows)
+
+
+AnyReader = Union["TradeReader", "OptionReader", "ArrowReader", "ArrowOptionReader"]
+
+
+def source_name(reader: AnyReader) -> str:
     """Return a file's name as the database takes it: the bytes of a name need not be UTF-8."""
     return os.fsencode(reader.source).decode("utf-8", "backslashreplace")
 
@@ -74,10 +99,12 @@ def _arrow_reader(
     try:
         from entasis_db.readers.arrow import read_arrow
     except ImportError:
-        raise LoadError(
-            f"{Path(path).name}: Parquet and Arrow need pyarrow: pip install 'entasis-db[arrow]'"
-        ) from None
+        raise LoadError(_no_arrow(path)) from None
     return read_arrow(path, exchange=exchange, symbol=symbol, decimals=decimals)
+
+
+def _no_arrow(path: Path | str) -> str:
+    return f"{Path(path).name}: Parquet and Arrow need pyarrow: pip install 'entasis-db[arrow]'"
 
 
 @dataclass(frozen=True)
@@ -170,3 +197,18 @@ def _arrow_parts(
         fault = error
     rest: RowBatch[Any] = RowBatch(TRADES, [])
     yield Part(rest, id_space, None, reader.bytes_read, reader.truncated_nanoseconds, fault)
+
+
+def _option_parts(reader: "ArrowOptionReader", batch_rows: int) -> Iterator[Part]:
+    """Take the quotes of a Parquet or Arrow file as batches."""
+    from entasis_db.ingest.arrow import quote_batches
+
+    fault = None
+    batch: Batch
+    try:
+        for batch in quote_batches(reader, batch_rows):
+            yield Part(batch, None, None, reader.bytes_read, reader.truncated_nanoseconds)
+    except LoadError as error:
+        fault = error
+    batch = RowBatch(OPTIONS, [])
+    yield Part(batch, None, None, reader.bytes_read, reader.truncated_nanoseconds, fault)

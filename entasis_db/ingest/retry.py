@@ -1,8 +1,9 @@
 """Repeating a transaction that lost to another one."""
 
+import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from psycopg import errors
@@ -19,6 +20,20 @@ def retrying(step: Callable[[], T], *, attempts: int = 10) -> T:
         try:
             return step()
         except (errors.SerializationFailure, errors.DeadlockDetected):
-            # at random, so that two who met do not meet again
-            time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311
+            time.sleep(_pause(attempt))
     return step()
+
+
+async def retrying_async(step: Callable[[], Awaitable[T]], *, attempts: int = 10) -> T:
+    """Do what :func:`retrying` does, with a step that is awaited."""
+    for attempt in range(1, attempts):
+        try:
+            return await step()
+        except (errors.SerializationFailure, errors.DeadlockDetected):
+            await asyncio.sleep(_pause(attempt))
+    return await step()
+
+
+def _pause(attempt: int) -> float:
+    # at random, so that two who met do not meet again
+    return random.uniform(0, 0.02 * 2**attempt)  # noqa: S311

@@ -8,21 +8,27 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.ipc
-import pyarrow.parquet as pq
 
 from entasis_db.errors import LoadError
 from entasis_db.ids import digest_id
 from entasis_db.model import TimeUnit, Trade
-from entasis_db.readers.files import arrow_kind
+from entasis_db.readers.arrow_tables import (
+    MOST_DIGITS,
+    check_decimals,
+    from_floats,
+    is_text,
+    number_problem,
+    open_file,
+    record_batches,
+    tables_of,
+    time_problem,
+)
 from entasis_db.readers.ids import is_damaged
 
 COLUMNS = Trade._fields
 """Columns of a trade; any other is ignored."""
 OPTIONAL = ("side", "source_id", "excluded")
 """Columns that may be missing, and hold nulls."""
-MOST_DIGITS = 38
-PRICE_DECIMALS = 18
 
 _TYPES: dict[str, Any] = {
     **dict.fromkeys(("symbol", "exchange", *OPTIONAL), pa.string()),
@@ -30,7 +36,6 @@ _TYPES: dict[str, Any] = {
 }
 _MICROSECONDS = pa.timestamp("us", "UTC")
 _ZERO = Decimal(0)
-_ROWS = 50_000  # of a piece of what comes in one piece
 
 
 class ArrowReader:
@@ -62,11 +67,11 @@ class ArrowReader:
     ) -> None:
         self.source = source
         self.rows_read = 0
-        self._batches = _record_batches(trades)
+        self._batches = record_batches(trades)
         self._constants = {"symbol": symbol, "exchange": exchange}
         self._decimals = decimals
         self._ended = False
-        self.has_text_ids = _is_text(self._batches.schema.field("id").type)
+        self.has_text_ids = is_text(self._batches.schema.field("id").type)
         """Whether its ids are text, of which they are digests: their space has to be ``digest``."""
         self._signed: set[tuple[str, str]] = set()
         _check(self._batches.schema, self._constants, decimals, source)
@@ -90,7 +95,7 @@ class ArrowReader:
         data cannot be read on, or a value has no exact form.
         """
         try:
-            for table in _tables(self._batches, rows):
+            for table in tables_of(self._batches, rows):
                 exact = self._exact(table)
                 self.truncated_nanoseconds += _finer_than_microseconds(table)
                 self.rows_read += len(table)
@@ -156,61 +161,12 @@ def read_arrow(
     Raises LoadError when it cannot be opened, is neither, or has columns that are not exact.
     """
     path = Path(path)
-    rows = None
-    try:
-        match arrow_kind(path):
-            case "parquet":
-                parquet = pq.ParquetFile(path)
-                rows = parquet.metadata.num_rows
-                batches = pa.RecordBatchReader.from_batches(
-                    parquet.schema_arrow, parquet.iter_batches(_ROWS)
-                )
-            case "arrow":
-                feather = pa.ipc.open_file(pa.memory_map(str(path)))
-                batches = pa.RecordBatchReader.from_batches(
-                    feather.schema, map(feather.get_batch, range(feather.num_record_batches))
-                )
-            case None:
-                raise LoadError(f"{path}: this is neither a Parquet nor an Arrow file")
-    except (OSError, pa.ArrowException) as error:
-        raise LoadError(f"{path}: cannot be read: {error}") from error
+    batches, rows = open_file(path)
     reader = ArrowReader(
         batches, source=path.name, symbol=symbol, exchange=exchange, decimals=decimals
     )
     reader.total_bytes, reader.total_rows = path.stat().st_size, rows
     return reader
-
-
-def _record_batches(trades: Any) -> Any:
-    if isinstance(trades, pa.RecordBatchReader):
-        return trades
-    if isinstance(trades, pa.RecordBatch):
-        trades = pa.Table.from_batches([trades])
-    if isinstance(trades, pa.Table):
-        return trades.to_reader(_ROWS)
-    if hasattr(trades, "__arrow_c_stream__"):
-        return pa.RecordBatchReader.from_stream(trades)
-    raise TypeError(
-        f"{type(trades).__name__} is no Arrow data: give a pyarrow Table or RecordBatchReader, or "
-        "what has __arrow_c_stream__"
-    )
-
-
-def _tables(batches: Any, rows_each: int) -> Iterator[Any]:
-    """Cut and join what comes into tables of one size."""
-    held: list[Any] = []
-    rows = 0
-    for batch in batches:
-        rest = batch
-        while rows + len(rest) >= rows_each:
-            taken = rows_each - rows
-            yield pa.Table.from_batches([*held, rest.slice(0, taken)], batches.schema)
-            rest, held, rows = rest.slice(taken), [], 0
-        if len(rest):
-            held.append(rest)
-            rows += len(rest)
-    if held:
-        yield pa.Table.from_batches(held, batches.schema)
 
 
 def _check(schema: Any, given: dict[str, str | None], decimals: int | None, source: str) -> None:
@@ -228,43 +184,25 @@ def _check(schema: Any, given: dict[str, str | None], decimals: int | None, sour
             kind = kind.value_type
         if problem := _problem(name, kind, decimals):
             raise LoadError(f"{source}: column {name!r} {problem}")
-    if decimals is not None and not 0 <= decimals <= PRICE_DECIMALS:
-        raise ValueError(f"decimals is {decimals}: give 0 to {PRICE_DECIMALS}")
+    check_decimals(decimals)
 
 
 def _problem(name: str, kind: Any, decimals: int | None) -> str | None:
     """Say why a column of this type cannot be taken, and how to cast it."""
     if name in ("price", "volume"):
-        if pa.types.is_floating(kind):
-            if decimals is None:
-                return (
-                    f"is a {kind}, which is not exact. Cast it where it is known how it was "
-                    "written, as in cast(decimal128(38, 18)), or say how many decimals it was "
-                    "written with: decimals="
-                )
-        elif not (pa.types.is_decimal(kind) or pa.types.is_integer(kind)):
-            return f"is a {kind}. Cast it to a decimal, as in cast(decimal128(38, 18))"
-    elif name == "timestamp":
-        if not pa.types.is_timestamp(kind) or kind.tz is None:
-            return f"is a {kind}. Cast it to a timestamp with a zone: timestamp('us', 'UTC')"
-    elif name == "id":
-        if not (pa.types.is_integer(kind) or _is_text(kind)):
+        return number_problem(kind, decimals)
+    if name == "timestamp":
+        return time_problem(kind)
+    if name == "id":
+        if not (pa.types.is_integer(kind) or is_text(kind)):
             return f"is a {kind}. Ids are integers, or text; cast larger numbers to text"
     elif not (
-        _is_text(kind)
+        is_text(kind)
         # a column without a value has no type
         or (name in OPTIONAL and pa.types.is_null(kind))
     ):
         return f"is a {kind}, and not text"
     return None
-
-
-def _is_text(kind: Any) -> bool:
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    return bool(
-        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
-    )
 
 
 def _digests(column: Any) -> tuple[Any, Any]:
@@ -287,21 +225,8 @@ def _exact_column(name: str, column: Any, decimals: int) -> Any:
     if pa.types.is_integer(column.type):
         return column.cast(pa.decimal128(MOST_DIGITS, 0))
     if pa.types.is_floating(column.type):
-        return _from_floats(column, decimals)
+        return from_floats(column, decimals)
     return column
-
-
-def _from_floats(floats: Any, decimals: int) -> Any:
-    """Take floats for the decimals that they were written as; refuse what reads back otherwise."""
-    exact = floats.cast(pa.float64())
-    taken = pc.round(exact, decimals).cast(pa.decimal128(MOST_DIGITS, decimals))
-    same = pc.equal(taken.cast(pa.string()).cast(pa.float64()), exact)
-    if pc.any(pc.invert(same)).as_py():
-        position = same.index(False).as_py()
-        raise pa.ArrowInvalid(
-            f"row {position + 1} of them, {exact[position]}, has more than {decimals} decimals"
-        )
-    return taken
 
 
 def _finer_than_microseconds(table: Any) -> int:

@@ -210,7 +210,7 @@ class Drawing:
         return {"do": "replace", "back": back, "rows": rows}
 
     def _quotes(self) -> Step:
-        path = self._random.choice(["rows", "rows", "file", "staged"])
+        path = self._random.choice(["rows", "arrow", "file", "staged"])
         rows = [
             QuoteRow(
                 self._random.randrange(len(CONTRACTS)),

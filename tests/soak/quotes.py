@@ -8,10 +8,17 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pyarrow as pa
 from psycopg.pq import TransactionStatus
 
 from entasis_db.archive import layout
-from entasis_db.ingest import IngestReport, ingest_options, load_options, retrying
+from entasis_db.ingest import (
+    IngestReport,
+    ingest_arrow_options,
+    ingest_options,
+    load_options,
+    retrying,
+)
 from entasis_db.model import OPTION_KEY, OptionQuote, OptionType
 from tests.contract.trades.support import nanoseconds
 from tests.db import Connection
@@ -177,6 +184,8 @@ def load(connection: Connection, step: Step, source: str, folder: Path) -> Resul
         def run() -> IngestReport:
             if step["path"] == "staged":
                 return _staged(connection, quotes, source)
+            if step["path"] == "arrow":
+                return ingest_arrow_options(connection, table(quotes), source=source, decimals=4)
             return ingest_options(connection, quotes, source=source)
 
         idle = connection.info.transaction_status == TransactionStatus.IDLE
@@ -185,6 +194,27 @@ def load(connection: Connection, step: Step, source: str, folder: Path) -> Resul
         *(report.inserted, report.already_there, report.quarantined, report.past_retention),
         *(report.rounded, report.nulled),
     )
+
+
+def table(quotes: Sequence[OptionQuote]) -> pa.Table:
+    """Return quotes as Arrow's."""
+    number = pa.decimal128(38, 20)
+    kinds: dict[str, Any] = {
+        **dict.fromkeys(("underlying", "option_type"), pa.string()),
+        **dict.fromkeys(("expiry_date", "timestamp"), pa.timestamp("us", "UTC")),
+        "id": pa.int64(),
+        # what is no number, only floats can say
+        "rho": pa.float64(),
+        "bid_price": pa.float64() if any(q.bid_price != q.bid_price for q in quotes) else number,
+    }
+    columns = {}
+    for name in OptionQuote._fields:
+        kind = kinds.get(name, number)
+        values = [getattr(quote, name) for quote in quotes]
+        if kind == pa.float64():
+            values = [None if value is None else float(value) for value in values]
+        columns[name] = pa.array(values, kind)
+    return pa.table(columns)
 
 
 def _staged(connection: Connection, quotes: Sequence[OptionQuote], source: str) -> IngestReport:

@@ -23,7 +23,7 @@ from entasis_db.ingest import (
 )
 from entasis_db.ingest.arrow_batch import ArrowBatch
 from entasis_db.model import Trade
-from entasis_db.readers import arrow
+from entasis_db.readers import arrow_tables
 from entasis_db.readers.arrow import read_arrow
 from tests import oracle
 from tests.contract.trades.support import by_key, quarantined, with_months
@@ -330,7 +330,7 @@ def test_files(connection: Connection, tmp_path: Path, kind: str) -> None:
 
 
 def test_the_bounds_are_those_of_ingest() -> None:
-    assert arrow.PRICE_DECIMALS == limits.PRICE_DECIMALS
+    assert arrow_tables.PRICE_DECIMALS == limits.PRICE_DECIMALS
 
 
 def test_polars_and_pandas_come_through_the_c_stream(database: Database) -> None:
