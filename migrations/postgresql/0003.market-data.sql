@@ -63,6 +63,10 @@ ALTER SEQUENCE entasis.market_data_id_seq OWNED BY entasis.market_data.id;
 CREATE INDEX IF NOT EXISTS idx_market_data_exchange_timestamp
 ON entasis.market_data (exchange, timestamp DESC);
 
+-- What no candle counts, which is little: where a market's trades are looked for by its candles, these are found by it.
+CREATE INDEX IF NOT EXISTS idx_market_data_excluded
+ON entasis.market_data (symbol, exchange, timestamp) WHERE excluded IS NOT NULL;
+
 -- The transition tables of MERGE are wrong for moved rows: after an INSERT action, the new table of the
 -- UPDATE trigger contains the inserted row instead of the updated one, and a trade that moves to another
 -- partition is in neither table. A row trigger records moves here, and the statement trigger reads them.

@@ -1,4 +1,4 @@
--- Which of two candles opened first is decided by (opened_at, first_trade_id), as between trades.
+-- Buckets of one market do not overlap: the first of them has the first trade, and the last one the last.
 CREATE OR REPLACE FUNCTION entasis_internal.roll_up(candles entasis.ohlcv_1m[], step interval)
 RETURNS entasis.ohlcv_1m[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -8,9 +8,9 @@ RETURN (
         array_agg(
             row(
                 g.symbol, g.exchange, g.bucket,
-                g.opening[3], g.high, g.low, g.closing[3],
+                g.opens[1], g.high, g.low, g.closes[g.parts],
                 g.volume, g.quote_volume, g.trades,
-                g.opened_at, g.opening[2], g.closed_at, g.closing[2]
+                g.opened_at, g.first_ids[1], g.closed_at, g.last_ids[g.parts]
             )::entasis.ohlcv_1m
             ORDER BY g.symbol, g.exchange, g.bucket
         )
@@ -19,10 +19,13 @@ RETURN (
             c.symbol,
             c.exchange,
             date_bin(step, c.bucket, '2000-01-01 00:00:00+00'::timestamptz) AS bucket,
-            min(entasis_internal.trade_order(c.opened_at, c.first_trade_id, c.open)) AS opening,
+            count(*) AS parts,
+            array_agg(c.open ORDER BY c.bucket) AS opens,
+            array_agg(c.first_trade_id ORDER BY c.bucket) AS first_ids,
             max(c.high) AS high,
             min(c.low) AS low,
-            max(entasis_internal.trade_order(c.closed_at, c.last_trade_id, c.close)) AS closing,
+            array_agg(c.close ORDER BY c.bucket) AS closes,
+            array_agg(c.last_trade_id ORDER BY c.bucket) AS last_ids,
             sum(c.volume) AS volume,
             sum(c.quote_volume) AS quote_volume,
             sum(c.trades)::bigint AS trades,

@@ -6,7 +6,8 @@ SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 AS $$
 BEGIN
-    DELETE FROM entasis.ohlcv_1m AS c
+    -- days first, as writers lock them
+    DELETE FROM entasis.ohlcv_1d AS c
     WHERE
         c.symbol = symbol_name AND c.exchange = exchange_name
         AND c.bucket >= delete_candles.from_time AND c.bucket < delete_candles.to_time;
@@ -14,7 +15,7 @@ BEGIN
     WHERE
         c.symbol = symbol_name AND c.exchange = exchange_name
         AND c.bucket >= delete_candles.from_time AND c.bucket < delete_candles.to_time;
-    DELETE FROM entasis.ohlcv_1d AS c
+    DELETE FROM entasis.ohlcv_1m AS c
     WHERE
         c.symbol = symbol_name AND c.exchange = exchange_name
         AND c.bucket >= delete_candles.from_time AND c.bucket < delete_candles.to_time;

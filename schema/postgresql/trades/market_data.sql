@@ -57,3 +57,7 @@ ALTER SEQUENCE entasis.market_data_id_seq OWNED BY entasis.market_data.id;
 
 CREATE INDEX IF NOT EXISTS idx_market_data_exchange_timestamp
 ON entasis.market_data (exchange, timestamp DESC);
+
+-- What no candle counts, which is little: where a market's trades are looked for by its candles, these are found by it.
+CREATE INDEX IF NOT EXISTS idx_market_data_excluded
+ON entasis.market_data (symbol, exchange, timestamp) WHERE excluded IS NOT NULL;

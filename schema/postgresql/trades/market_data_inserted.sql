@@ -20,9 +20,9 @@ BEGIN
             m.is_counted,
             row(
                 m.symbol, m.exchange, m.bucket,
-                m.opening[3], m.high, m.low, m.closing[3],
+                m.prices[1], m.high, m.low, m.prices[m.trades],
                 m.volume, m.quote_volume, m.trades,
-                m.opened_at, m.opening[2], m.closed_at, m.closing[2]
+                m.opened_at, m.ids[1], m.closed_at, m.ids[m.trades]
             )::entasis.ohlcv_1m AS candle,
             m.opened_at,
             m.low
@@ -32,10 +32,11 @@ BEGIN
                 n.exchange,
                 date_bin('1 minute', n.timestamp, '2000-01-01 00:00:00+00'::timestamptz) AS bucket,
                 n.excluded IS NULL AS is_counted,
-                min(entasis_internal.trade_order(n.timestamp, n.id, n.price)) AS opening,
+                -- in one order, so that they are sorted once
+                array_agg(n.price ORDER BY n.timestamp, n.id) AS prices,
+                array_agg(n.id ORDER BY n.timestamp, n.id) AS ids,
                 max(n.price) AS high,
                 min(n.price) AS low,
-                max(entasis_internal.trade_order(n.timestamp, n.id, n.price)) AS closing,
                 sum(n.volume) AS volume,
                 sum(n.price * n.volume) AS quote_volume,
                 count(*) AS trades,

@@ -1,4 +1,4 @@
--- Two probes of the key say whether the trades around the range have smaller and larger ids. Only where they
+-- The trades around the range say whether they the trades around the range have smaller and larger ids. Only where they
 -- have not, a binary search over time finds where the ids begin or end, to a second: trades told in seconds or
 -- milliseconds lie before earlier ones told in microseconds.
 CREATE OR REPLACE FUNCTION entasis_internal.ids_elsewhere(
@@ -14,25 +14,27 @@ DECLARE
     high timestamptz;
     middle timestamptz;
     elsewhere tstzmultirange := '{}';
+    smallest CONSTANT bigint := -9223372036854775808;
+    largest CONSTANT bigint := 9223372036854775807;
 BEGIN
-    SELECT d.timestamp, d.id INTO found FROM entasis.market_data AS d
-    WHERE d.symbol = symbol_name AND d.exchange = exchange_name AND d.timestamp < ids_elsewhere.first_time
-    ORDER BY d.timestamp DESC, d.id DESC LIMIT 1;
+    SELECT t.* INTO found FROM entasis_internal.previous_trade(
+        symbol_name, exchange_name, ids_elsewhere.first_time, smallest
+    ) AS t;
     IF found.id >= first_id THEN
         -- the earliest trade whose id is not smaller
-        high := found.timestamp;
-        SELECT d.timestamp INTO low FROM entasis.market_data AS d
-        WHERE d.symbol = symbol_name AND d.exchange = exchange_name
-        ORDER BY d.timestamp, d.id LIMIT 1;
+        high := found.traded_at;
+        SELECT t.traded_at INTO low FROM entasis_internal.next_trade(
+            symbol_name, exchange_name, '-infinity', largest
+        ) AS t;
         WHILE low < high LOOP
             middle := low + (high - low) / 2;
-            SELECT d.timestamp, d.id INTO found FROM entasis.market_data AS d
-            WHERE d.symbol = symbol_name AND d.exchange = exchange_name AND d.timestamp >= middle
-            ORDER BY d.timestamp, d.id LIMIT 1;
+            SELECT t.* INTO found FROM entasis_internal.next_trade(
+                symbol_name, exchange_name, middle - interval '1 microsecond', largest
+            ) AS t;
             IF found.id >= first_id THEN
                 high := middle;
             ELSE
-                low := found.timestamp + interval '1 microsecond';
+                low := found.traded_at + interval '1 microsecond';
             END IF;
         END LOOP;
         elsewhere := elsewhere + tstzmultirange(
@@ -40,24 +42,24 @@ BEGIN
         );
     END IF;
 
-    SELECT d.timestamp, d.id INTO found FROM entasis.market_data AS d
-    WHERE d.symbol = symbol_name AND d.exchange = exchange_name AND d.timestamp > ids_elsewhere.last_time
-    ORDER BY d.timestamp, d.id LIMIT 1;
+    SELECT t.* INTO found FROM entasis_internal.next_trade(
+        symbol_name, exchange_name, ids_elsewhere.last_time, largest
+    ) AS t;
     IF found.id <= last_id THEN
         -- the latest trade whose id is not larger
-        low := found.timestamp;
-        SELECT d.timestamp INTO high FROM entasis.market_data AS d
-        WHERE d.symbol = symbol_name AND d.exchange = exchange_name
-        ORDER BY d.timestamp DESC, d.id DESC LIMIT 1;
+        low := found.traded_at;
+        SELECT t.traded_at INTO high FROM entasis_internal.previous_trade(
+            symbol_name, exchange_name, 'infinity', smallest
+        ) AS t;
         WHILE low < high LOOP
             middle := high - (high - low) / 2;
-            SELECT d.timestamp, d.id INTO found FROM entasis.market_data AS d
-            WHERE d.symbol = symbol_name AND d.exchange = exchange_name AND d.timestamp <= middle
-            ORDER BY d.timestamp DESC, d.id DESC LIMIT 1;
+            SELECT t.* INTO found FROM entasis_internal.previous_trade(
+                symbol_name, exchange_name, middle + interval '1 microsecond', smallest
+            ) AS t;
             IF found.id <= last_id THEN
                 low := middle;
             ELSE
-                high := found.timestamp - interval '1 microsecond';
+                high := found.traded_at - interval '1 microsecond';
             END IF;
         END LOOP;
         elsewhere := elsewhere + tstzmultirange(

@@ -44,18 +44,14 @@ BEGIN
         END AS span
     ) AS coarsest
     LEFT JOIN LATERAL (
-        SELECT d.id FROM entasis.market_data AS d
-        WHERE d.symbol = b.symbol AND d.exchange = b.exchange AND d.timestamp <= b.last_time
-            AND (d.timestamp, d.id) < (b.last_time, b.last_id)
-            AND m.ids_rise IS NOT FALSE
-        ORDER BY d.timestamp DESC, d.id DESC LIMIT 1
+        SELECT t.id
+        FROM entasis_internal.previous_trade(b.symbol, b.exchange, b.last_time, b.last_id) AS t
+        WHERE m.ids_rise IS NOT FALSE
     ) AS before ON true
     LEFT JOIN LATERAL (
-        SELECT d.id FROM entasis.market_data AS d
-        WHERE d.symbol = b.symbol AND d.exchange = b.exchange AND d.timestamp >= b.first_time
-            AND (d.timestamp, d.id) > (b.first_time, b.first_id)
-            AND m.ids_rise IS NOT FALSE
-        ORDER BY d.timestamp, d.id LIMIT 1
+        SELECT t.id
+        FROM entasis_internal.next_trade(b.symbol, b.exchange, b.first_time, b.first_id) AS t
+        WHERE m.ids_rise IS NOT FALSE
     ) AS after ON true
     LEFT JOIN LATERAL (
         SELECT true AS found FROM entasis.market_data AS d
