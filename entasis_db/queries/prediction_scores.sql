@@ -3,6 +3,8 @@
 -- that is still to come has no price: the last known one is not what will happen.
 -- Bounds on the bucket come first, because they are what the key's index and the partitions know: the
 -- minute that holds the moment may close after it, and then the one before it counts.
+-- Bounds on the bucket by the range of the predictions follow from the others: with them partitions outside are not
+-- even planned.
 -- Arithmetic is on UTC's own clock: in a zone with summer time a day may have 23 or 25 hours.
 SELECT
     p.id,
@@ -33,6 +35,11 @@ LEFT JOIN LATERAL (
         AND c.bucket > (
             p.timestamp AT TIME ZONE 'UTC' - %(lookback)s::interval - interval '1 minute'
         ) AT TIME ZONE 'UTC'
+        AND c.bucket > (
+            %(from_time)s::timestamptz AT TIME ZONE 'UTC' - %(lookback)s::interval
+            - interval '1 minute'
+        ) AT TIME ZONE 'UTC'
+        AND c.bucket < %(to_time)s::timestamptz
         AND c.closed_at <= p.timestamp
         AND c.closed_at
         > (p.timestamp AT TIME ZONE 'UTC' - %(lookback)s::interval) AT TIME ZONE 'UTC'
@@ -49,6 +56,10 @@ LEFT JOIN LATERAL (
         AND c.bucket <= p.target_time
         AND c.bucket > (
             p.target_time AT TIME ZONE 'UTC' - %(lookback)s::interval - interval '1 minute'
+        ) AT TIME ZONE 'UTC'
+        AND c.bucket > (
+            %(from_time)s::timestamptz AT TIME ZONE 'UTC' - %(lookback)s::interval
+            - interval '1 minute'
         ) AT TIME ZONE 'UTC'
         AND c.closed_at <= p.target_time
         AND c.closed_at
