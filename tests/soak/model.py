@@ -352,20 +352,21 @@ class Model:
         """UPDATE what a condition is about, or DELETE it if ``to`` is empty."""
         keys = self.touched(where)
         moved = {key: (moved_key(key, to), self.trades[key]) for key in keys}
-        if any(not self.facts.is_open(k[:2], k[2]) for k in keys):
-            return CHECK
         if not to:
+            if any(not self.facts.is_open(k[:2], k[2]) for k in keys):
+                return CHECK
             for key in keys:
                 del self.trades[key]
             return "ok"
         ends = [key for key, _ in moved.values()]
-        if any(not self.facts.is_open(k[:2], k[2]) for k in ends) or any(
-            is_refused(end[:2], changed(values, to).price) for end, values in moved.values()
-        ):
+        if any(is_refused(end[:2], changed(values, to).price) for end, values in moved.values()):
             return CHECK
-        if len(set(ends)) < len(ends) or any(
+        clashes = len(set(ends)) < len(ends) or any(
             e in self.trades and self.facts.is_live(e[2]) and e != k for k, (e, _) in moved.items()
-        ):
+        )
+        if any(not self.facts.is_open(k[:2], k[2]) for k in (*keys, *ends)):
+            return "ambiguous" if clashes else CHECK  # either may be seen first
+        if clashes:
             return UNIQUE
         for key in keys:
             del self.trades[key]
@@ -411,11 +412,9 @@ class Model:
                 ambiguous = ambiguous or end in {
                     (o.symbol, o.exchange, o.timestamp, o.id) for o in trades
                 }
-        if any(not self.facts.is_open(k[:2], k[2]) for k in written):
-            return CHECK
         if ambiguous:
             return "ambiguous"
-        if refused:
+        if refused or any(not self.facts.is_open(k[:2], k[2]) for k in written):
             return CHECK
         self.trades = {**gone, **after}
         return "ok"
