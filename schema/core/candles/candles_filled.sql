@@ -6,8 +6,8 @@ CREATE OR REPLACE FUNCTION entasis.candles_filled(
     symbol_name text,
     exchange_name text,
     candle_interval entasis.candle_interval,
-    from_time timestamptz,
-    to_time timestamptz
+    from_time timestamptz DEFAULT '2009-01-01 00:00:00+00',
+    to_time timestamptz DEFAULT now() + interval '1 day'
 ) RETURNS TABLE (
     symbol varchar,
     exchange varchar,
@@ -82,8 +82,20 @@ BEGIN ATOMIC
                 s.utc AT TIME ZONE 'UTC'
             ) AS is_known
         FROM generate_series(
-            entasis.candle_bucket_from(candles_filled.candle_interval, candles_filled.from_time)
-            AT TIME ZONE 'UTC',
+            -- without a price before the range, there is nothing to fill with before its first candle
+            CASE
+                WHEN
+                    (SELECT min(r.bucket) FROM real_candles AS r)
+                    <= entasis.candle_bucket_from(
+                        candles_filled.candle_interval, candles_filled.from_time
+                    )
+                    OR EXISTS (SELECT FROM before)
+                    THEN
+                        entasis.candle_bucket_from(
+                            candles_filled.candle_interval, candles_filled.from_time
+                        )
+                ELSE (SELECT min(r.bucket) FROM real_candles AS r)
+            END AT TIME ZONE 'UTC',
             least(candles_filled.to_time, now()) AT TIME ZONE 'UTC' - interval '1 microsecond',
             entasis.candle_step(candles_filled.candle_interval)
         ) AS s (utc)
@@ -154,4 +166,4 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION entasis.candles_filled IS
-'As candles(), with a flat candle (volume and trades 0, turnover 0 where it is defined, vwap, first and last trade NULL) for every bucket without a trade from the market''s first trade to now, except below the floor.';
+'As candles(), with a flat candle (volume and trades 0, turnover 0 where it is defined, vwap, first and last trade NULL) for every bucket without a trade from the market''s first trade to now, except below the floor. Its times have the same defaults: all of the market.';

@@ -1,5 +1,7 @@
 """What was traded in quote units, and the average price: computed when candles are read."""
 
+import json
+import re
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -117,6 +119,24 @@ def test_the_average_in_sql_is_the_quotient(traded: Connection) -> None:
     (vwap,) = vwaps[0]
     assert abs(vwap - candle(traded).vwap) < D("1e-11")
     assert vwap * 11 != QUOTE_VOLUME
+
+
+def test_times_of_filled_candles_may_be_left_out(traded: Connection) -> None:
+    """From the market's first trade to now: nothing was before it."""
+    day = timedelta(days=1)
+    found = traded.execute(
+        "SELECT bucket, trades, close, now() FROM entasis.candles_filled('BTC', 'x', '1d')"
+        " ORDER BY bucket"
+    ).fetchall()
+    first, now = oracle.bucket("1d", NOON), found[0][3]
+    assert [row[0] for row in found] == [first + n * day for n in range((now - first) // day + 1)]
+    assert [row[1] for row in found] == [candle(traded).trades, *[0] * (len(found) - 1)]
+    assert {row[2] for row in found} == {candle(traded).close}
+    # not a minute of the years before
+    minutes = "SELECT min(bucket) FROM entasis.candles_filled('BTC', 'x', '1m', to_time => %s)"
+    end = NOON + timedelta(minutes=1)
+    plan = traded.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {minutes}", [end]).fetchone()
+    assert max(map(int, re.findall(r'"Actual Rows": (\d+)', json.dumps(plan)))) < 1000
 
 
 def test_times_may_be_left_out(traded: Connection) -> None:
