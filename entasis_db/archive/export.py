@@ -5,9 +5,9 @@ It drops nothing: that is for ``maintain``, which compares the rows with the rec
 
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,10 +16,9 @@ from uuid import UUID
 
 import psycopg
 from psycopg import sql
-from psycopg.abc import Buffer
 
 from entasis_db.archive import layout
-from entasis_db.archive.database import meanwhile, rows
+from entasis_db.archive.database import copied, meanwhile, rows
 from entasis_db.archive.progress import Event, Progress
 from entasis_db.archive.store import Store
 from entasis_db.errors import ArchiveError, StoreError
@@ -284,28 +283,16 @@ def _tables(connection: psycopg.Connection[Any], of: _Range, form: layout.Layout
         connection.execute("SET LOCAL client_encoding = 'UTF8'")
         with (
             ThreadPoolExecutor(1) as pool,
-            connection.cursor() as cursor,
-            cursor.copy(query) as copy,
+            closing(copied(connection, query, layout.ROW_GROUP)) as blocks,
         ):
             before = None
-            for lines in _row_groups(copy):
-                group = pool.submit(layout.parsed, form, lines)
+            for block in blocks:
+                group = pool.submit(layout.parsed, form, [block])
                 if before is not None:
                     yield before.result()
                 before = group
             if before is not None:
                 yield before.result()
-
-
-def _row_groups(copy: psycopg.Copy) -> Iterator[Sequence[Buffer]]:
-    lines: list[Buffer] = []
-    for line in copy:  # the server sends a row at a time
-        lines.append(line)
-        if len(lines) == layout.ROW_GROUP:
-            yield lines
-            lines = []
-    if lines:
-        yield lines
 
 
 def _read_back(

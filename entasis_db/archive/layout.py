@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import MAX_PREC, Decimal, localcontext
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -30,6 +29,7 @@ OBJECT_ROWS = 16 * ROW_GROUP
 """Rows of an object at most; one object at a time lies in a temporary file."""
 
 _TIME = pa.timestamp("us", "UTC")
+_LOCAL = pa.timestamp("us")
 _PRICE = pa.decimal128(38, 18)
 _STRIKE = pa.decimal128(24, 12)
 _GREEK = pa.decimal128(30, 18)
@@ -281,7 +281,7 @@ def between(layout: Layout, table: Any, from_time: datetime, to_time: datetime) 
 
 
 def as_csv(layout: Layout, table: Any) -> Any:
-    """Turn rows into the CSV that COPY reads, in the relation's own columns."""
+    """Turn rows into the CSV that COPY reads in UTC, in the relation's own columns."""
     columns = []
     for name in layout.stored:
         column = table.column(name).combine_chunks()
@@ -294,7 +294,9 @@ def as_csv(layout: Layout, table: Any) -> Any:
             tiny = pc.match_substring(text, "E")
             column = pc.if_else(tiny, text, short) if pc.any(tiny).as_py() else short
         else:
-            column = pc.cast(column, pa.string())
+            # without its zone: to write that takes ten times as long
+            plain = _LOCAL if pa.types.is_timestamp(column.type) else column.type
+            column = pc.cast(pc.cast(column, plain), pa.string())
         if text_name := layout.text_of(name):
             column = pc.coalesce(column, table.column(text_name).combine_chunks())
         columns.append(pc.fill_null(column, ""))
@@ -309,17 +311,11 @@ def _quoted(column: Any) -> Any:
     return pc.binary_join_element_wise('"', column, '"', "")
 
 
-def _offsets(column: Any) -> Any:
-    """Return where each text of a column begins, and where the last one ends."""
-    return memoryview(column.buffers()[1]).cast("i")[
-        column.offset : column.offset + len(column) + 1
-    ]
-
-
 def _content(column: Any) -> Any:
     """Return the bytes of all texts of a column, which lie side by side."""
-    offsets = _offsets(column)
-    return memoryview(column.buffers()[2] or b"")[offsets[0] : offsets[-1]]
+    offsets = memoryview(column.buffers()[1]).cast("i")
+    begin, end = offsets[column.offset], offsets[column.offset + len(column)]
+    return memoryview(column.buffers()[2] or b"")[begin:end]
 
 
 # ------------------------------------------------------------------ content
@@ -338,16 +334,13 @@ class Content:
     def add(self, layout: Layout, table: Any) -> None:
         """Count a table in."""
         for batch in table.to_batches():
-            texts = _texts(layout, batch)
-            content = memoryview(texts.buffers()[2] or b"")
-            digests = bytearray()
-            for begin, end in pairwise(_offsets(texts).tolist()):
+            digests = []
+            for text in _texts(layout, batch).to_pylist():
                 row = _MD5.copy()
-                row.update(content[begin:end])
-                digests += row.digest()
-            halves = _big_endian(digests)
+                row.update(text)
+                digests.append(row.digest())
             self.rows += batch.num_rows
-            self.checksum += sum(halves[::2]) * 2**64 + sum(halves[1::2])
+            self.checksum += _sum(_big_endian(b"".join(digests)))
 
 
 def _texts(layout: Layout, batch: Any) -> Any:
@@ -373,7 +366,25 @@ def _texts(layout: Layout, batch: Any) -> Any:
         parts.append(pc.fill_null(column, ""))
     first, second = (batch.column(name) for name in layout.texts)
     parts += [pc.cast(pc.utf8_length(first), pa.string()), first, second]
-    return pc.binary_join_element_wise(*parts, ",")
+    return pc.cast(pc.binary_join_element_wise(*parts, ","), pa.binary())
+
+
+def _sum(digests: Any) -> int:
+    """Add digests up, each taken as two signed halves of 64 bits."""
+    halves = pa.FixedSizeListArray.from_arrays(
+        pa.Array.from_buffers(pa.int64(), len(digests), [None, pa.py_buffer(digests)]), 2
+    )
+    total = 0
+    for which in (0, 1):
+        half = pc.list_element(halves, which)
+        # by halves again, whose sum 64 bits hold
+        high, low = pc.shift_right(half, 32), pc.bit_wise_and(half, 0xFFFFFFFF)
+        total = (total << 64) + (_total(high) << 32) + _total(low)
+    return total
+
+
+def _total(numbers: Any) -> int:
+    return int(pc.sum(numbers).as_py() or 0)
 
 
 def _microseconds(column: Any) -> Any:

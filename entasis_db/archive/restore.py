@@ -223,6 +223,7 @@ def _fill(
             within = bounds[0] <= archive.from_time and archive.to_time <= bounds[1]
             # what does not come to the manifest's checksum is not committed
             with connection.transaction():
+                connection.execute("SET LOCAL timezone = 'UTC'")
                 connection.execute("SET LOCAL client_encoding = 'UTF8'")
                 for key, sha256 in rows(
                     connection,
