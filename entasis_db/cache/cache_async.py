@@ -6,10 +6,10 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import psycopg
-import redis.asyncio
 from psycopg_pool import AsyncConnectionPool
 
 from entasis_db.cache.cache_base import CacheBase
+from entasis_db.cache.redis_store import AsyncRedis
 from entasis_db.cache.steps import Discard, Join, Lookup, Query, Sleep, Step, Store
 from entasis_db.queries.statement import AsyncReader, Statement
 
@@ -23,7 +23,7 @@ class AsyncCache(CacheBase, AsyncReader):
     """
 
     _pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]] | None = None
-    _redis: redis.asyncio.Redis | None = None
+    _redis: AsyncRedis | None = None
 
     async def open(self, timeout: timedelta = timedelta(seconds=5)) -> None:
         """Connect; wait for at most ``timeout`` until notifications are heard, as Cache does."""
@@ -48,7 +48,7 @@ class AsyncCache(CacheBase, AsyncReader):
         if self._store is not None:
             self._store.close()
         if self._redis is not None:
-            await self._redis.aclose()
+            await self._redis.close()
 
     async def fetch_async(self, statement: Statement[Row]) -> list[Row]:
         """Return every row of a query: what ``statement.fetch_async(cache)`` calls."""

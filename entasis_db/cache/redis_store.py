@@ -30,6 +30,7 @@ from redis.retry import Retry
 
 from entasis_db.cache.breaker import Breaker
 from entasis_db.cache.metrics import Counters
+from entasis_db.cache.redis_connections import AsyncConnections, Connections
 from entasis_db.cache.redis_keys import KeyNames
 from entasis_db.cache.steps import Discard, Lookup, Store
 
@@ -50,6 +51,18 @@ class _Script:
 
 
 _LOOKUP, _STORE = _Script("lookup.lua"), _Script("store.lua")
+
+
+class AsyncRedis:
+    """The client of an event loop."""
+
+    def __init__(self, client: redis.asyncio.Redis) -> None:
+        self.redis = client
+        self.connections = AsyncConnections(client.connection_pool)
+
+    async def close(self) -> None:
+        """Disconnect."""
+        await self.redis.aclose()
 
 
 class RedisStore:
@@ -73,14 +86,17 @@ class RedisStore:
             redis_connect_func=_note_run_id,
             **self._options,
         )
+        self._connections = Connections(self._client.connection_pool)
 
-    def async_client(self) -> redis.asyncio.Redis:
+    def async_client(self) -> AsyncRedis:
         """Make a client for the running event loop."""
-        return redis.asyncio.Redis.from_url(
-            self._url,
-            retry=AsyncRetry(NoBackoff(), 0),
-            redis_connect_func=_note_run_id_async,
-            **self._options,
+        return AsyncRedis(
+            redis.asyncio.Redis.from_url(
+                self._url,
+                retry=AsyncRetry(NoBackoff(), 0),
+                redis_connect_func=_note_run_id_async,
+                **self._options,
+            )
         )
 
     def close(self) -> None:
@@ -101,19 +117,19 @@ class RedisStore:
         try:
             if isinstance(step, Discard):
                 return self._checked(self._client.unlink(*step.values))
-            return self._checked(_run(self._client, step, names.everything))
+            return self._checked(_run(self._connections, step, names.everything))
         except FAILURES as error:
             return self.breaker.failed(error)
 
-    async def do_async(self, client: redis.asyncio.Redis, step: Lookup | Store | Discard) -> Any:
+    async def do_async(self, client: AsyncRedis, step: Lookup | Store | Discard) -> Any:
         """Do a step with the client of an event loop, as ``do`` does."""
         names = self.usable()
         if names is None:
             return None
         try:
             if isinstance(step, Discard):
-                return self._checked(await client.unlink(*step.values))
-            return self._checked(await _run_async(client, step, names.everything))
+                return self._checked(await client.redis.unlink(*step.values))
+            return self._checked(await _run_async(client.connections, step, names.everything))
         except FAILURES as error:
             return self.breaker.failed(error)
 
@@ -165,57 +181,65 @@ def _run_id(info: Any) -> bytes:
     return found[1]
 
 
-def _run(client: redis.Redis, step: Lookup | Store, everything: str) -> Any:
+def _run(connections: Connections, step: Lookup | Store, everything: str) -> Any:
     """Run a step's script. Raises one of FAILURES."""
-    pool: Any = client.connection_pool
-    connection = pool.get_connection()
+    connection = connections.take()
     try:
-        run_id = connection.entasis_run_id
-        if isinstance(step, Lookup):
-            # one command reads at one moment too, and a hit needs no script
-            connection.send_command("MGET", everything, step.topic, *step.values)
-            if (answer := _hits(run_id, step, connection.read_response())) is not None:
-                return answer
-        by_digest, with_text = _commands(step, everything, run_id)
-        connection.send_command(*by_digest)
-        try:
-            return _understood(step, connection.read_response())
-        except NoScriptError:
-            connection.send_command(*with_text)
-            return _understood(step, connection.read_response())
+        reply = _exchange(connection, step, everything)
     except ResponseError:
+        connections.give_back(connection)
         raise
     except BaseException:
-        connection.disconnect()  # an answer may still be on its way
+        connections.discard(connection)
         raise
-    finally:
-        pool.release(connection)
+    connections.give_back(connection)
+    return reply
 
 
-async def _run_async(client: redis.asyncio.Redis, step: Lookup | Store, everything: str) -> Any:
+def _exchange(connection: Any, step: Lookup | Store, everything: str) -> Any:
+    run_id = connection.entasis_run_id
+    if isinstance(step, Lookup):
+        # one command reads at one moment too, and a hit needs no script
+        connection.send_command("MGET", everything, step.topic, *step.values)
+        if (answer := _hits(run_id, step, connection.read_response())) is not None:
+            return answer
+    by_digest, with_text = _commands(step, everything, run_id)
+    connection.send_command(*by_digest)
+    try:
+        return _understood(step, connection.read_response())
+    except NoScriptError:
+        connection.send_command(*with_text)
+        return _understood(step, connection.read_response())
+
+
+async def _run_async(connections: AsyncConnections, step: Lookup | Store, everything: str) -> Any:
     """Run a step's script, as ``_run`` does."""
-    pool: Any = client.connection_pool
-    connection = await pool.get_connection()
+    connection = await connections.take()
     try:
-        run_id = connection.entasis_run_id
-        if isinstance(step, Lookup):
-            await connection.send_command("MGET", everything, step.topic, *step.values)
-            if (answer := _hits(run_id, step, await connection.read_response())) is not None:
-                return answer
-        by_digest, with_text = _commands(step, everything, run_id)
-        await connection.send_command(*by_digest)
-        try:
-            return _understood(step, await connection.read_response())
-        except NoScriptError:
-            await connection.send_command(*with_text)
-            return _understood(step, await connection.read_response())
+        reply = await _exchange_async(connection, step, everything)
     except ResponseError:
+        connections.give_back(connection)
         raise
     except BaseException:
-        await connection.disconnect(nowait=True)  # an answer may still be on its way
+        await connections.discard(connection)
         raise
-    finally:
-        await pool.release(connection)
+    connections.give_back(connection)
+    return reply
+
+
+async def _exchange_async(connection: Any, step: Lookup | Store, everything: str) -> Any:
+    run_id = connection.entasis_run_id
+    if isinstance(step, Lookup):
+        await connection.send_command("MGET", everything, step.topic, *step.values)
+        if (answer := _hits(run_id, step, await connection.read_response())) is not None:
+            return answer
+    by_digest, with_text = _commands(step, everything, run_id)
+    await connection.send_command(*by_digest)
+    try:
+        return _understood(step, await connection.read_response())
+    except NoScriptError:
+        await connection.send_command(*with_text)
+        return _understood(step, await connection.read_response())
 
 
 def _commands(step: Lookup | Store, everything: str, run_id: bytes) -> tuple[list[Any], list[Any]]:
