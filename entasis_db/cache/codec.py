@@ -50,10 +50,11 @@ def decode(data: bytes, kind: type) -> tuple[Any, ...]:
     """
     # decoded first, so that JSON's encoding need not be guessed
     columns = json.loads(data.decode())
-    if not isinstance(columns, list) or not all(isinstance(column, list) for column in columns):
-        raise ValueError("a value in Redis is no list of columns")
-    readers = [to_value for _, _, to_value in _fields(kind)]
-    values = [_converted(*pair) for pair in zip(columns, readers, strict=True)]
-    if len({len(column) for column in values}) != 1:
-        raise ValueError("a value in Redis has columns of different lengths")
+    if not isinstance(columns, list):
+        raise TypeError("a value in Redis is no list of columns")
+    values = []
+    for column, (_, _, to_value) in zip(columns, _fields(kind), strict=True):
+        if not isinstance(column, list) or len(column) != len(columns[0]):
+            raise ValueError("a value in Redis has no columns, or such of different lengths")
+        values.append(_converted(column, to_value))
     return tuple(map(kind, *values))

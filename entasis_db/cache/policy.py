@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from types import MappingProxyType
 
 from entasis_db.queries.intervals import INTERVALS, LENGTH, Interval
@@ -58,9 +59,10 @@ class CachePolicy:
         refresh = self.candles[interval]
         return refresh.closed if until >= over_at else refresh.open
 
-    def longest(self) -> timedelta:
-        """Return the longest of all lifetimes."""
-        return max(self._lifetimes())
+    @cached_property
+    def longest(self) -> float:
+        """The longest of all lifetimes, in seconds."""
+        return max(self._lifetimes()).total_seconds()
 
     def _lifetimes(self) -> list[timedelta]:
         spans = [self.latest, self.chains]

@@ -6,8 +6,7 @@ came of it. Cache and AsyncCache differ only in how they do that.
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from time import monotonic
+from time import monotonic, time
 from typing import Any
 
 from entasis_db.cache.codec import decode, encode
@@ -149,17 +148,17 @@ class _Fetching:
         """Take a value of Redis; say whether it could be read."""
         until, _, data = value.partition(b" ")
         try:
-            left = int(until) / 1000 - datetime.now(UTC).timestamp()
+            left = int(until) / 1000 - time()
             self.rows[key] = decode(data, self.statement.row)
         except _UNREADABLE:
             return False
         # no longer than a value of our own is kept, whatever Redis says
-        self.lifetimes[key] = min(max(0.0, left), self.reads.policy.longest().total_seconds())
+        self.lifetimes[key] = min(max(0.0, left), self.reads.policy.longest)
         return True
 
     def _fill(self) -> Generator[Step, Any, None]:
         """Store in Redis what was leased."""
-        now = datetime.now(UTC).timestamp()
+        now = time()
         values = {}
         for key in self.leased:
             until = b"%d " % round((now + self.lifetimes[key]) * 1000)
