@@ -110,8 +110,8 @@ class Statement(Generic[Row]):
         """Return the answer as a pyarrow Table of ``arrow_schema``, in the query's order.
 
         Numbers are exact, or with ``floats`` the nearest float64. Nothing of a row becomes a
-        Python object, which is at least twice as fast as ``fetch``. The query runs inside a COPY,
-        so not in psycopg's pipeline mode.
+        Python object: candles and quotes take less than half the time of ``fetch``. The query runs
+        inside a COPY, so not in psycopg's pipeline mode.
 
         It needs the extra ``entasis-db[arrow]``. Raises psycopg.Error as ``fetch`` does, and
         psycopg.DataError for a value that has no exact form in Arrow, as an infinite time.
