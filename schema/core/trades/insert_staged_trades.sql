@@ -32,6 +32,18 @@ BEGIN
     SELECT entasis.keep_from(k.keep) INTO kept_from FROM entasis.keep_periods AS k
     WHERE k.relation = 'market_data';
 
+    -- Nothing is left to judge of a load that is repeated as a whole. In any other, all rows are judged together.
+    IF NOT EXISTS (SELECT FROM pg_temp.entasis_staged_trades AS s WHERE s.timestamp < lowest)
+        AND entasis_internal.count_staged_repeats() = staged
+    THEN
+        SELECT 0, staged, 0, 0, count(*) FILTER (WHERE s.timestamp < kept_from)
+        INTO inserted, already_there, quarantined, past_retention, past_keep
+        FROM pg_temp.entasis_staged_trades AS s;
+        DELETE FROM pg_temp.entasis_staged_trades;
+        DELETE FROM pg_temp.entasis_staged_units;
+        RETURN;
+    END IF;
+
     WITH judged AS MATERIALIZED (
         SELECT s.*, j.fault, s.ctid AS place
         FROM pg_temp.entasis_staged_trades AS s

@@ -7,6 +7,8 @@ CREATE OR REPLACE FUNCTION entasis_internal.ids_elsewhere(
 ) RETURNS tstzmultirange
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
+-- its callers plan anew for each market
+SET plan_cache_mode = 'auto'
 AS $$
 DECLARE
     found record;
