@@ -52,12 +52,9 @@ BEGIN
                 s.symbol, s.exchange, s.timestamp, s.id, s.price, s.volume, s.side,
                 s.source_id, s.excluded,
                 s.price > 0 OR entasis_internal.has_signed_prices(s.symbol, s.exchange),
-                CASE
-                    WHEN s.timestamp < lowest AND entasis_internal.is_reopened(
-                        'market_data', s.symbol, s.exchange, s.timestamp
-                    ) THEN '-infinity'
-                    ELSE lowest
-                END,
+                CASE WHEN s.timestamp < lowest AND entasis_internal.is_reopened(
+                    'market_data', s.symbol, s.exchange, s.timestamp
+                ) THEN '-infinity' ELSE lowest END,
                 latest
             ) AS fault
         ) AS j
@@ -153,9 +150,7 @@ BEGIN
             OR (s.source_id IS NOT NULL AND d.source_id IS NULL)
             OR (s.excluded IS NOT NULL AND d.excluded IS NULL) AS fills
         FROM pg_temp.entasis_staged_trades AS s
-        INNER JOIN entasis.market_data AS d
-            ON s.symbol = d.symbol AND s.exchange = d.exchange
-            AND s.timestamp = d.timestamp AND s.id = d.id
+        INNER JOIN entasis.market_data AS d USING (symbol, exchange, timestamp, id)
         WHERE s.line = ANY (repeated)
     ) AS c;
 
@@ -171,9 +166,7 @@ BEGIN
         SELECT s.*, d.price AS stored_price, d.volume AS stored_volume, d.side AS stored_side,
             d.source_id AS stored_source_id
         FROM pg_temp.entasis_staged_trades AS s
-        INNER JOIN entasis.market_data AS d
-            ON s.symbol = d.symbol AND s.exchange = d.exchange
-            AND s.timestamp = d.timestamp AND s.id = d.id
+        INNER JOIN entasis.market_data AS d USING (symbol, exchange, timestamp, id)
         WHERE s.line = ANY (differing)
             AND (
                 s.price <> d.price OR s.volume <> d.volume OR s.side <> d.side
