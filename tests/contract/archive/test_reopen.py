@@ -102,6 +102,13 @@ def test_one_month_in_the_middle_of_dropped_ones_is_reopened(
     for time in (FEBRUARY - timedelta(days=1), MARCH):
         with pytest.raises(errors.CheckViolation):
             insert_trade(gone, time, 3)
+    # a trade that no candle counts, and candles of several, are no faults of an open range
+    gone.execute(
+        "UPDATE entasis.market_data SET excluded = 'adl' WHERE id = 9 AND timestamp = %s",
+        [FEBRUARY + timedelta(days=2)],
+    )
+    oracle.refresh(gone)
+    assert gone.execute("SELECT * FROM entasis.check_candles()").fetchall() == []
 
 
 @pytest.mark.native_speed
