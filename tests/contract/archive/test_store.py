@@ -14,7 +14,7 @@ from tests.contract.archive.support import fill, mark, prefix
 from tests.db import Connection
 from tests.s3 import S3Server
 
-pytestmark = [pytest.mark.copy, pytest.mark.newest_server]
+pytestmark = [pytest.mark.copy, pytest.mark.newest_server, pytest.mark.native_speed]
 
 
 def test_no_credential_is_told_or_kept(

@@ -17,7 +17,7 @@ from tests.db import Connection
 from tests.engines import Database
 from tests.make import NOON, D, insert_trades, month_of, trade
 
-pytestmark = pytest.mark.newest_server
+pytestmark = [pytest.mark.newest_server, pytest.mark.native_speed]
 
 # 10 contracts at 57,700.1 and 1 at 57,700.2, as Binance publishes them
 VOLUME, QUOTE_VOLUME = D(11), D("634701.2")

@@ -70,6 +70,7 @@ def test_sql_does_what_the_document_says(database: Database, document: Path) -> 
                         connection.execute(statement.encode())
 
 
+@pytest.mark.native_speed  # queries and the archive have tests of their own on every server
 @pytest.mark.parametrize("document", WITH_PYTHON, ids=named(WITH_PYTHON))
 def test_python_does_what_the_document_says(
     database: Database, document: Path, monkeypatch: pytest.MonkeyPatch

@@ -33,7 +33,7 @@ from tests.db import Connection, one, wipe
 from tests.engines import Database
 from tests.make import NOON, D, quote
 
-pytestmark = [pytest.mark.copy, pytest.mark.newest_server]
+pytestmark = [pytest.mark.copy, pytest.mark.newest_server, pytest.mark.native_speed]
 
 NUMBERS = pa.decimal256(60, 24)
 SCHEMA = pa.schema(

@@ -18,6 +18,8 @@ from tests.contract.portfolio.test_write import ADA, BOB, position
 from tests.db import Connection, one
 from tests.engines import Database
 
+pytestmark = pytest.mark.native_speed
+
 NOBODY = "SELECT entasis.acting_user_id()"
 
 

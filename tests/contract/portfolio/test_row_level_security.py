@@ -12,6 +12,8 @@ from tests.conftest import Login
 from tests.db import Connection
 from tests.make import NOON
 
+pytestmark = pytest.mark.native_speed
+
 ADA, BOB = uuid4(), uuid4()
 DAY = timedelta(days=1)
 

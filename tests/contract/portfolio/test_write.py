@@ -16,6 +16,8 @@ from tests.conftest import Login
 from tests.db import Connection, one
 from tests.engines import Database
 
+pytestmark = pytest.mark.native_speed
+
 ADA, BOB = UUID(int=1), UUID(int=2)
 NOON = datetime(2024, 3, 1, 12, tzinfo=UTC)
 

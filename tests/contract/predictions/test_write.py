@@ -22,6 +22,8 @@ from tests.conftest import Login
 from tests.db import Connection, one
 from tests.engines import Database
 
+pytestmark = pytest.mark.native_speed
+
 MADE = datetime(2024, 3, 1, 12, tzinfo=UTC)
 TARGET = MADE + timedelta(hours=1)
 WHOLE = Context(prec=400)

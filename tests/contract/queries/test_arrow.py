@@ -24,6 +24,8 @@ from tests.contract.queries.support import DAY, MARCH, MARKET
 from tests.contract.queries.test_queries import EXAMPLES, seeded
 from tests.engines import Database
 
+pytestmark = pytest.mark.native_speed
+
 __all__ = ["seeded"]
 
 Connection = psycopg.Connection[Any]

@@ -20,7 +20,7 @@ from tests.db import Connection, KilledError, wipe
 from tests.engines import Database
 from tests.make import NOON, D, trade
 
-pytestmark = [pytest.mark.copy, pytest.mark.newest_server]
+pytestmark = [pytest.mark.copy, pytest.mark.newest_server, pytest.mark.native_speed]
 
 SECOND = timedelta(seconds=1)
 
