@@ -41,6 +41,8 @@ BEGIN ATOMIC
             min(e.first_time) AS first_time,
             max(e.last_time) AS last_time
         FROM extremes AS e
+        -- a market may be on record and have neither: its days would not end
+        HAVING min(e.first_time) IS NOT NULL
     ) AS r
     CROSS JOIN
         LATERAL generate_series(

@@ -293,3 +293,10 @@ def test_placeholders_never_stay(trading: Connection) -> None:
             sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier("entasis", f"ohlcv_{level}"))
         ).fetchone() or (None,)
         assert count == 0
+
+
+def test_a_market_without_trades_has_nothing_to_rebuild(connection: Connection) -> None:
+    connection.execute("SELECT entasis.set_market('LISTED', 'x', '{\"kind\": \"spot\"}')")
+    connection.execute("SET statement_timeout = '30s'")  # rather fail than fill the disk
+    connection.execute("CALL entasis.rebuild_candles('-infinity', 'infinity')")
+    assert not any(oracle.stored_candles(connection).values())
