@@ -56,9 +56,7 @@ docker/.env:
 	@(umask 077 && sed "s/^POSTGRES_PASSWORD=$$/&$$($(PYTHON) -c 'import secrets; print(secrets.token_hex(24))')/" \
 	  docker/.env.example > $@)
 
-# One more than the processors: tests wait for servers, for locks, and for processes that were killed.
-WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(os.cpu_count() + 1, 5))')
-PYTEST = $(if $(EXAMPLES),ENTASIS_TEST_EXAMPLES=$(EXAMPLES)) $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile
+PYTEST = $(if $(EXAMPLES),ENTASIS_TEST_EXAMPLES=$(EXAMPLES)) $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
 # Whoever names tests waits for those alone: `make test ARGS=tests/contract/candles`.
 test: $(DEV) ## Run lint and every test but the long ones, on every server (EXAMPLES=40 ARGS=tests/...)
