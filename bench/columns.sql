@@ -47,6 +47,11 @@ BEGIN
             substring(pg_get_indexdef(i.indexrelid) FROM ' USING (.*)$') AS definition
         FROM pg_index AS i
         WHERE i.indrelid = source
+            -- a partial index goes with a column of its condition
+            AND NOT EXISTS (
+                SELECT FROM unnest(table_like.without) AS w (name)
+                WHERE pg_get_expr(i.indpred, i.indrelid) ~ ('\m' || w.name || '\M')
+            )
         ORDER BY i.indexrelid
     LOOP
         EXECUTE format(
