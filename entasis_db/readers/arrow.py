@@ -14,13 +14,12 @@ from entasis_db.ids import digest_id
 from entasis_db.model import TimeUnit, Trade
 from entasis_db.readers.arrow_tables import (
     MOST_DIGITS,
+    ArrowSource,
     check_decimals,
     from_floats,
     is_text,
     number_problem,
     open_file,
-    record_batches,
-    tables_of,
     time_problem,
 )
 from entasis_db.readers.ids import is_damaged
@@ -38,7 +37,7 @@ _MICROSECONDS = pa.timestamp("us", "UTC")
 _ZERO = Decimal(0)
 
 
-class ArrowReader:
+class ArrowReader(ArrowSource):
     """The trades of Arrow data, in tables.
 
     ``trades`` is a pyarrow Table, RecordBatch or RecordBatchReader, or whatever has
@@ -47,14 +46,6 @@ class ArrowReader:
 
     Raises LoadError for columns that are missing or of a type that is not exact.
     """
-
-    layout = "arrow"
-    total_bytes: int | None = None
-    """Size of the file; None for data in memory."""
-    total_rows: int | None = None
-    """Rows of the file, where it says so at its beginning."""
-    truncated_nanoseconds = 0
-    """How many rows of the tables so far had digits below the microsecond, which were cut off."""
 
     def __init__(
         self,
@@ -65,12 +56,9 @@ class ArrowReader:
         exchange: str | None = None,
         decimals: int | None = None,
     ) -> None:
-        self.source = source
-        self.rows_read = 0
-        self._batches = record_batches(trades)
+        super().__init__(trades, source)
         self._constants = {"symbol": symbol, "exchange": exchange}
         self._decimals = decimals
-        self._ended = False
         self.has_text_ids = is_text(self._batches.schema.field("id").type)
         """Whether its ids are text, of which they are digests: their space has to be ``digest``."""
         self._signed: set[tuple[str, str]] = set()
@@ -79,51 +67,31 @@ class ArrowReader:
         self.time_unit: TimeUnit = unit if unit in ("s", "ms") else "us"
         """The unit of the times, nanoseconds having been cut."""
 
-    @property
-    def bytes_read(self) -> int:
-        """About how far the reader is in the file."""
-        if self.total_bytes is None:
-            return 0
-        if self._ended:
-            return self.total_bytes
-        return self.total_bytes * self.rows_read // self.total_rows if self.total_rows else 0
-
     def tables(self, rows: int) -> Iterator[Any]:
         """Cut and join what comes into tables of so many rows: ``line``, from 1, and COLUMNS.
 
         Names are text, times UTC microseconds, ids int64, numbers decimals. LoadError where the
         data cannot be read on, or a value has no exact form.
         """
-        try:
-            for table in tables_of(self._batches, rows):
-                exact = self._exact(table)
-                self.truncated_nanoseconds += _finer_than_microseconds(table)
-                self.rows_read += len(table)
-                yield exact
-            self._ended = True
-        except (OSError, pa.ArrowException) as error:
-            raise LoadError(f"{self.source}: cannot be read to its end: {error}") from error
+        return self._pieces(rows, self._exact)
 
     def _exact(self, table: Any) -> Any:
         """Bring the columns to one form, and number the rows."""
-        first, last = self.rows_read + 1, self.rows_read + len(table)
-        columns: dict[str, Any] = {"line": pa.array(range(first, last + 1))}
+        first = self.rows_read + 1
+        columns: dict[str, Any] = {"line": pa.array(range(first, first + len(table)))}
         for name in COLUMNS:
             if name not in table.column_names:
                 columns[name] = pa.array([self._constants.get(name)] * len(table), pa.string())
                 continue
             if name == "id" and self.has_text_ids:
                 continue
-            try:
+            with self._in_column(name, table):
                 columns[name] = _exact_column(name, table.column(name), self._decimals or 0)
-            except pa.ArrowInvalid as error:
-                raise LoadError(
-                    f"{self.source}: column {name!r}, rows {first} to {last}: {error}. Nothing of "
-                    "them was loaded"
-                ) from error
         if self.has_text_ids:
             columns["id"], columns["source_id"] = _digests(table.column("id"))
-        return self._unsigned(pa.table(columns).select(["line", *COLUMNS]))
+        exact = self._unsigned(pa.table(columns).select(["line", *COLUMNS]))
+        self.truncated_nanoseconds += _finer_than_microseconds(table)
+        return exact
 
     def _unsigned(self, table: Any) -> Any:
         """Take sizes below zero for sold ones, and in their markets others for bought ones.
@@ -165,7 +133,7 @@ def read_arrow(
     reader = ArrowReader(
         batches, source=path.name, symbol=symbol, exchange=exchange, decimals=decimals
     )
-    reader.total_bytes, reader.total_rows = path.stat().st_size, rows
+    reader.opened(path, rows)
     return reader
 
 

@@ -12,13 +12,12 @@ import pyarrow.compute as pc
 from entasis_db.errors import LoadError
 from entasis_db.model import OptionQuote
 from entasis_db.readers.arrow_tables import (
+    ArrowSource,
     check_decimals,
     from_floats,
     is_text,
     number_problem,
     open_file,
-    record_batches,
-    tables_of,
     time_problem,
 )
 from entasis_db.readers.options import end_of_day
@@ -60,7 +59,7 @@ class Quotes(NamedTuple):
     refused: Sequence[Refused]
 
 
-class ArrowOptionReader:
+class ArrowOptionReader(ArrowSource):
     """The quotes of Arrow data.
 
     ``quotes`` is a pyarrow Table, RecordBatch or RecordBatchReader, or whatever has
@@ -72,14 +71,6 @@ class ArrowOptionReader:
     Raises LoadError for columns that are missing or of a type that is not exact.
     """
 
-    layout = "arrow"
-    total_bytes: int | None = None
-    """Size of the file; None for data in memory."""
-    total_rows: int | None = None
-    """Rows of the file, where it says so at its beginning."""
-    truncated_nanoseconds = 0
-    """How many times so far had digits below the microsecond, which were cut off."""
-
     def __init__(
         self,
         quotes: Any,
@@ -89,40 +80,21 @@ class ArrowOptionReader:
         zone: tzinfo = UTC,
         decimals: int | None = None,
     ) -> None:
-        self.source = source
-        self.rows_read = 0
-        self._batches = record_batches(quotes)
+        super().__init__(quotes, source)
         self._underlying = underlying
         self._zone = zone
         self._decimals = decimals
-        self._ended = False
         _check(self._batches.schema, underlying, decimals, source)
-
-    @property
-    def bytes_read(self) -> int:
-        """About how far the reader is in the file."""
-        if self.total_bytes is None:
-            return 0
-        if self._ended:
-            return self.total_bytes
-        return self.total_bytes * self.rows_read // self.total_rows if self.total_rows else 0
 
     def quotes(self, rows: int) -> Iterator[Quotes]:
         """Yield so many rows at a time, as far as they are quotes.
 
         LoadError where the data cannot be read on, or a value has no exact form.
         """
-        try:
-            for table in tables_of(self._batches, rows):
-                found = self._read(table)
-                self.rows_read += len(table)
-                yield found
-            self._ended = True
-        except (OSError, pa.ArrowException) as error:
-            raise LoadError(f"{self.source}: cannot be read to its end: {error}") from error
+        return self._pieces(rows, self._read)
 
     def _read(self, table: Any) -> Quotes:
-        first, last = self.rows_read + 1, self.rows_read + len(table)
+        first = self.rows_read + 1
         faults: _Faults = {}
         columns: list[list[Any]] = []
         for name in COLUMNS:
@@ -132,13 +104,8 @@ class ArrowOptionReader:
             column = table.column(name)
             if pa.types.is_dictionary(column.type):
                 column = column.cast(column.type.value_type)
-            try:
+            with self._in_column(name, table):
                 columns.append(self._values(name, column, faults))
-            except pa.ArrowInvalid as error:
-                raise LoadError(
-                    f"{self.source}: column {name!r}, rows {first} to {last}: {error}. Nothing of "
-                    "them was loaded"
-                ) from error
         rows, lines, refused = [], [], []
         for place, values in enumerate(zip(*columns, strict=True)):
             fault = faults.get(place)
@@ -217,7 +184,7 @@ def read_arrow_options(
     path = Path(path)
     batches, rows = open_file(path)
     reader = ArrowOptionReader(batches, source=path.name, zone=zone, decimals=decimals)
-    reader.total_bytes, reader.total_rows = path.stat().st_size, rows
+    reader.opened(path, rows)
     return reader
 
 

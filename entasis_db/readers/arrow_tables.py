@@ -1,8 +1,9 @@
 """What readers of Arrow data share: pieces of one size, and numbers that are exact."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,6 +17,63 @@ MOST_DIGITS = 38
 PRICE_DECIMALS = 18
 ROWS = 50_000
 """Rows of a piece of what comes in one piece."""
+
+
+Piece = TypeVar("Piece")
+
+
+class ArrowSource:
+    """Arrow data that is read in tables of one size, and how far that is."""
+
+    layout = "arrow"
+    total_bytes: int | None = None
+    """Size of the file; None for data in memory."""
+    total_rows: int | None = None
+    """Rows of the file, where it says so at its beginning."""
+    truncated_nanoseconds = 0
+    """How many times so far had digits below the microsecond, which were cut off."""
+
+    def __init__(self, data: Any, source: str) -> None:
+        self.source = source
+        self.rows_read = 0
+        self._batches = record_batches(data)
+        self._ended = False
+
+    def opened(self, path: Path, rows: int | None) -> None:
+        """Take note of the file that the data is from."""
+        self.total_bytes, self.total_rows = path.stat().st_size, rows
+
+    @property
+    def bytes_read(self) -> int:
+        """About how far the reader is in the file."""
+        if self.total_bytes is None:
+            return 0
+        if self._ended:
+            return self.total_bytes
+        return self.total_bytes * self.rows_read // self.total_rows if self.total_rows else 0
+
+    def _pieces(self, rows: int, read: Callable[[Any], Piece]) -> Iterator[Piece]:
+        """Read tables of so many rows; LoadError where the data cannot be read on."""
+        try:
+            for table in tables_of(self._batches, rows):
+                found = read(table)
+                self.rows_read += len(table)
+                yield found
+            self._ended = True
+        except (OSError, pa.ArrowException) as error:
+            raise LoadError(f"{self.source}: cannot be read to its end: {error}") from error
+
+    @contextmanager
+    def _in_column(self, name: str, table: Any) -> Iterator[None]:
+        """Raise LoadError, with the column and the rows, for a value that has no exact form."""
+        first, last = self.rows_read + 1, self.rows_read + len(table)
+        try:
+            yield
+        except pa.ArrowInvalid as error:
+            raise LoadError(
+                f"{self.source}: column {name!r}, rows {first} to {last}: {error}. Nothing of "
+                "them was loaded"
+            ) from error
 
 
 def open_file(path: Path) -> tuple[Any, int | None]:
