@@ -287,7 +287,7 @@ def _tables(connection: psycopg.Connection[Any], of: _Range, form: layout.Layout
         ):
             before = None
             for block in blocks:
-                group = pool.submit(layout.parsed, form, [block])
+                group = pool.submit(layout.parsed, form, block)
                 if before is not None:
                     yield before.result()
                 before = group

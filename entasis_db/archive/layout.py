@@ -8,7 +8,7 @@ import hashlib
 import sys
 from array import array
 from binascii import hexlify
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import MAX_PREC, Decimal, localcontext
@@ -199,15 +199,14 @@ def _compact(time: datetime) -> str:
 # ------------------------------------------------------------------ Parquet
 
 
-def parsed(layout: Layout, lines: Sequence[bytes | bytearray | memoryview]) -> Any:
-    """Read lines of COPY's CSV into an Arrow table.
+def parsed(layout: Layout, text: bytes | bytearray) -> Any:
+    """Read COPY's CSV into an Arrow table.
 
     Raises ArchiveError for a value that Parquet cannot hold exactly.
     """
-    text = b"".join(lines)
     try:
         return pcsv.read_csv(
-            pa.BufferReader(text),
+            pa.py_buffer(text),
             read_options=pcsv.ReadOptions(
                 column_names=list(layout.columns), block_size=len(text) + 1
             ),

@@ -129,7 +129,7 @@ def test_the_checksum_is_that_of_the_rows_and_parquet_holds_every_digit(
             ):
                 lines = list(copy)
             if lines:
-                writer.write(layout.parsed(form, lines))
+                writer.write(layout.parsed(form, b"".join(lines)))
             writer.close()
             content = layout.Content()
             for table in layout.row_groups(form, file):
@@ -162,7 +162,7 @@ def test_a_reader_of_one_market_and_one_day_reads_little(
         for n in range(rows)
     ]
     for begin in range(0, rows, layout.ROW_GROUP):
-        writer.write(layout.parsed(form, lines[begin : begin + layout.ROW_GROUP]))
+        writer.write(layout.parsed(form, b"".join(lines[begin : begin + layout.ROW_GROUP])))
     writer.close()
     day = (months_ago(6) + timedelta(days=10), months_ago(6) + timedelta(days=11))
     metadata = pq.ParquetFile(file).metadata
