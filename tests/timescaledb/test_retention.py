@@ -10,7 +10,7 @@ import pytest
 from entasis_db import queries
 from tests import oracle
 from tests.engines import Server, pause_jobs
-from tests.plans import explain
+from tests.plans import explain, explain_candles
 
 pytestmark = pytest.mark.hypertables
 
@@ -100,7 +100,7 @@ def test_trades_of_a_day_read_one_chunk_and_one_market(
 def test_minutes_of_a_day_read_one_chunk_and_one_market(
     compressed: psycopg.Connection[Any], mode: Any
 ) -> None:
-    plan = explain(compressed, queries.candles("S7", "x", "1m", *DAY), mode)
+    plan = explain_candles(compressed, queries.candles("S7", "x", "1m", *DAY), mode)
     held = chunks(compressed, "ohlcv_1m", *DAY)
     # a real-time aggregate looks beyond its watermark too
     last = chunks(compressed, "market_data", FIRST + timedelta(days=55), DAY[1] + timedelta(300))

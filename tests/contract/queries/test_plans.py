@@ -5,7 +5,6 @@ property of every plan, whatever its costs are: EXPLAIN's text is not compared.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -17,7 +16,7 @@ from entasis_db import queries
 from entasis_db.queries import Interval, Statement
 from tests import oracle
 from tests.engines import Server, pause_jobs
-from tests.plans import Mode, Plan, explain
+from tests.plans import Mode, Plan, explain, explain_candles
 
 MARKET = ("S001", "kraken")
 MARKETS = 100
@@ -174,17 +173,6 @@ def open_end(filled: psycopg.Connection[Any]) -> tuple[Names, Names]:
             }
         ),
     )
-
-
-def explain_candles(
-    connection: psycopg.Connection[Any], statement: Statement[Any], mode: Mode = "custom"
-) -> Plan:
-    """Explain candles, apart from how turnover follows: two look-ups of the market, once each."""
-    plan = explain(connection, statement, mode)
-    rates = [node for node in plan.nodes if node.relation == "markets"]
-    assert len(rates) <= 2
-    assert all(node.init and node.loops == 1 and node.index == "markets_pkey" for node in rates)
-    return replace(plan, nodes=tuple(node for node in plan.nodes if node not in rates))
 
 
 def is_aggregated(connection: psycopg.Connection[Any]) -> bool:
