@@ -64,6 +64,8 @@ def _measure(server: Server, progress: Progress, given: argparse.Namespace) -> i
         progress.close()
         if found := report.text(run.sections):
             print("\n" + found, flush=True)
+        if found := report.goals(run.sections):
+            print("\n" + found, flush=True)
         if not given.quick and (changes := recorded.text(run.sections, known)):
             print("\n" + changes, flush=True)
         if given.json is not None:

@@ -28,18 +28,21 @@ class Target:
 
     sign: Literal[">=", "<="]
     bound: float
+    trades: int = 0
+    """It is asked for with so many trades, or more."""
 
     def met_by(self, value: float) -> bool:
         """Say whether a value reaches it."""
         return value >= self.bound if self.sign == ">=" else value <= self.bound
 
     def __str__(self) -> str:
-        return f"{self.sign} {self.bound:g}"
+        enough = f" with {self.trades:,} trades" if self.trades else ""
+        return f"{self.sign} {self.bound:g}{enough}"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One figure: a ratio, unless it says bytes."""
+    """One figure: a ratio, unless it has another unit."""
 
     label: str
     """Names it within its line, in every run alike."""
@@ -48,7 +51,7 @@ class Row:
     highest: float | None = None
     rounds: int | None = None
     target: Target | None = None
-    unit: Literal["ratio", "bytes", "rows", "MiB"] = "ratio"
+    unit: Literal["ratio", "bytes", "rows", "MiB", "percent"] = "ratio"
     remark: str = ""
     samples: Mapping[str, Sequence[float]] = field(default_factory=dict)
     """Seconds of each arm. They go into the JSON, for whoever wants to look behind a ratio."""
@@ -57,8 +60,10 @@ class Row:
 
     @property
     def met(self) -> bool | None:
-        """Whether the target was met; None when there is none."""
-        return None if self.target is None else self.target.met_by(self.value)
+        """Whether the target was met; None without one, and with too few trades for it."""
+        if self.target is None or (self.size is not None and self.size < self.target.trades):
+            return None
+        return self.target.met_by(self.value)
 
     def as_json(self) -> dict[str, Any]:
         """Return it in JSON's types; docs/bench.md lists the fields."""

@@ -2,6 +2,7 @@
 
 import os
 import platform
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
@@ -18,6 +19,7 @@ from bench.server import Server
 from entasis_db import __version__
 
 _WIDTH = 100
+_MET, _MISSED, _UNASKED = "✓", "✗", "-"
 _INDENT = "   "
 
 
@@ -100,13 +102,36 @@ def text(sections: Iterable[Section]) -> str:
     return "\n\n".join(parts)
 
 
+def goals(sections: Iterable[Section]) -> str:
+    """Return every figure that has a target, side by side with it; '' when none has."""
+    rows = [
+        (section.line.name, row.label, _value(row), str(row.target), _mark(row))
+        for section in sections
+        for row in section.rows
+        if row.target is not None
+    ]
+    if not rows:
+        return ""
+    table = [("line", "figure", "value", "goal", "met"), *rows]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    counts = Counter(mark for *_, mark in rows)
+    head = f"## Goals: {counts[_MET]} met, {counts[_MISSED]} missed"
+    if counts[_UNASKED]:
+        head += f", {counts[_UNASKED]} that need more trades"
+    body = (
+        f"{_INDENT}{line:<{widths[0]}}  {label:<{widths[1]}}  {value:>{widths[2]}}"
+        f"  {goal:<{widths[3]}}  {mark}"
+        for line, label, value, goal, mark in table
+    )
+    return "\n".join([head, "", *body])
+
+
 def _section(section: Section) -> str:
-    width = max((len(row.label) for row in section.rows), default=0)
     return "\n".join(
         [
             f"{section.line.name}: {section.line.title}",
             *_wrapped(section.line.how),
-            *(f"{_INDENT}{row.label:<{width}}  {_figure(row)}" for row in section.rows),
+            *_rows(section.rows),
             *(_wrapped(f"Left out: {section.left_out}.") if section.left_out else ()),
             *(_wrapped(f"FAILED: {section.error}") if section.error else ()),
         ]
@@ -117,17 +142,54 @@ def _wrapped(paragraph: str) -> list[str]:
     return wrap(paragraph, _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT)
 
 
+def _rows(rows: Sequence[Row]) -> list[str]:
+    shares = [row for row in rows if row.unit == "percent"]
+    others = [row for row in rows if row.unit != "percent"]
+    width = max((len(row.label) for row in others), default=0)
+    return [
+        *_shares(shares),
+        *(f"{_INDENT}{row.label:<{width}}  {_figure(row)}" for row in others),
+    ]
+
+
+def _shares(rows: Sequence[Row]) -> list[str]:
+    """Return shares as a table: what stands before ': ' in a label is the column."""
+    columns: dict[str, dict[str, str]] = {}
+    for row in rows:
+        column, _, part = row.label.partition(": ")
+        columns.setdefault(column, {})[part] = f"{row.value:.1f}"
+    parts = list(dict.fromkeys(row.label.partition(": ")[2] for row in rows))
+    head = "percent of the batch"
+    width = max(map(len, [*parts, head]))
+    table = [(head, list(columns))] if rows else []
+    table += [(part, [found.get(part, "") for found in columns.values()]) for part in parts]
+    return [
+        f"{_INDENT}{part:<{width}}"
+        + "".join(f"  {cell:>{len(name)}}" for cell, name in zip(cells, columns, strict=True))
+        for part, cells in table
+    ]
+
+
+def _value(row: Row) -> str:
+    """Return the bare figure."""
+    if row.unit == "ratio":
+        return _number(row.value)
+    figure = f"{row.value:,.1f}" if abs(row.value) < 1000 else f"{row.value:,.0f}"
+    return f"{figure} {row.unit}" if row.unit != "rows" else figure
+
+
+def _mark(row: Row) -> str:
+    return {True: _MET, False: _MISSED, None: _UNASKED}[row.met]
+
+
 def _figure(row: Row) -> str:
-    if row.unit != "ratio":
-        figure = f"{row.value:,.1f}" if abs(row.value) < 1000 else f"{row.value:,.0f}"
-        return f"{figure} {row.unit}" if row.unit != "rows" else figure
-    parts = [f"{_number(row.value):>6}"]
+    parts = [f"{_value(row):>6}" if row.unit == "ratio" else _value(row)]
     if row.rounds == 1:
         parts.append("(one round)")
     elif row.lowest is not None and row.highest is not None:
         parts.append(f"({_number(row.lowest)} to {_number(row.highest)}, {row.rounds} rounds)")
     if row.target is not None:
-        parts.append(f"target {row.target} {'✓' if row.met else '✗'}")
+        parts.append(f"target {row.target} {_mark(row)}")
     if row.remark:
         parts.append(row.remark)
     return "  ".join(parts)

@@ -9,7 +9,7 @@ from random import Random
 from bench import data
 from bench.context import Bench
 from bench.line import Sizes, Subject
-from bench.loaders import SOURCE, Connection, in_batches
+from bench.loaders import SOURCE, THIN_TRADES, Connection, in_batches
 from bench.measure import LeftOut, Row, Samples, Target, alternate, only_row, ratio, timed
 from entasis_db import queries
 from entasis_db.engine import choose_engine
@@ -167,7 +167,7 @@ def _read(bench: Bench, connections: dict[str, Connection]) -> Samples:
 def _storage(bench: Bench, connections: dict[str, Connection]) -> Iterator[Row]:
     """Weigh a trade; chunks are compressed, and stay so."""
     for engine, connection in connections.items():
-        yield _weight(bench, f"{engine}, trades and candles", connection)
+        yield _weight(f"{engine}, trades and candles", connection)
     bench.progress("compressing")
     connection = connections["timescaledb"]
     connection.execute(
@@ -175,13 +175,18 @@ def _storage(bench: Bench, connections: dict[str, Connection]) -> Iterator[Row]:
         " FROM entasis_internal.chunks_to_compress('0') AS c"
     )
     connection.execute("VACUUM (ANALYZE)")
-    yield _weight(bench, "timescaledb, trades and candles, compressed", connection)
-    yield _weight(bench, "timescaledb, trades alone, compressed", connection, trades_only=True)
+    few, fewest = Target("<=", 16, THIN_TRADES), Target("<=", 8, THIN_TRADES)
+    yield _weight("timescaledb, trades and candles, compressed", connection, few)
+    yield _weight("timescaledb, trades, compressed", connection, fewest, trades_only=True)
 
 
-def _weight(bench: Bench, label: str, connection: Connection, *, trades_only: bool = False) -> Row:
+def _weight(
+    label: str, connection: Connection, target: Target | None = None, *, trades_only: bool = False
+) -> Row:
+    """Weigh a trade; those of the late batches are counted too."""
     (found,) = only_row(connection, _BYTES, trades_only)
-    return Row(f"per million trades: {label}", found * 1e6 / bench.size, unit="bytes")
+    (trades,) = only_row(connection, "SELECT count(*) FROM entasis.market_data")
+    return Row(f"a trade: {label}", found / trades, unit="bytes", target=target)
 
 
 def _rebuild(bench: Bench, connections: dict[str, Connection]) -> Samples:

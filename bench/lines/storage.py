@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from bench.context import Bench
 from bench.line import Sizes, Subject
-from bench.loaders import Connection
-from bench.measure import Row, only_row
+from bench.loaders import THIN_TRADES, Connection
+from bench.measure import Row, Target, only_row
 
 TITLE = "Storage of a trade: bytes of the table, its indexes and its candles"
 HOW = (
@@ -35,6 +35,8 @@ def run(bench: Bench) -> Iterator[Row]:
     yield Row(f"{what}: table", table / bench.size, unit="bytes")
     yield Row(f"{what}: indexes", indexes / bench.size, unit="bytes")
     yield Row(f"{what}: candles", candles / bench.size, unit="bytes")
+    whole = (table + indexes + candles) / bench.size
+    yield Row(f"{what}: all of these", whole, unit="bytes", target=Target("<=", 300, THIN_TRADES))
     yield Row(f"{what}: trades in a 1-minute candle", bench.size / minutes, unit="rows")
 
 

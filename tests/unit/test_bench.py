@@ -4,6 +4,7 @@ import json
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from itertools import pairwise
 from math import isfinite
 from pathlib import Path
@@ -15,12 +16,12 @@ import pytest
 
 import bench.lines
 from bench import __main__ as command
-from bench import loaders, recorded, registry
+from bench import loaders, recorded, registry, report
 from bench.context import QUICK, Bench, Templates
 from bench.line import Line, Sizes, Subject
 from bench.measure import LeftOut, MeasurementError, Row, Target, alternate, ratio
 from bench.progress import Progress
-from bench.run import Run
+from bench.run import Run, Section
 from bench.server import VOLATILE, Server, running
 from tests.engines import REPOSITORY
 
@@ -110,6 +111,13 @@ def test_a_target_is_met_at_its_bound(target: Target, value: float, met: bool) -
     row = Row("x", value, target=target)
     assert row.met is met
     assert row.as_json()["target"] == str(target)
+
+
+def test_a_target_waits_for_the_trades_it_is_meant_for() -> None:
+    row = Row("x", 0.5, target=Target(">=", 0.7, 1_000))
+    found = [replace(row, size=size).met for size in (999, 1_000)]
+    assert found == [None, False]
+    assert str(row.target) == ">= 0.7 with 1,000 trades"
 
 
 def test_arms_alternate_and_the_first_rounds_are_dropped() -> None:
@@ -279,6 +287,46 @@ def test_a_line_may_be_taken_once_at_the_smallest_size() -> None:
     run = _run(_line("once", Sizes.ONCE, lambda given: [Row("x", given.size)]))
     run.take()
     assert [row.value for row in run.sections[0].rows] == [1_000]
+
+
+# ------------------------------------------------------------------ the report
+
+
+def _section(*rows: Row) -> Section:
+    return Section(_line("one", Sizes.EACH, lambda _: rows), list(rows))
+
+
+def test_goals_stand_beside_the_figures() -> None:
+    section = _section(
+        Row("fast", 2.5, target=Target(">=", 2), size=100),
+        Row("heavy", 301, unit="bytes", target=Target("<=", 300), size=100),
+        Row("huge", 9, target=Target(">=", 100, 1_000), size=100),
+        Row("no goal", 1),
+    )
+    head, _, names, *rows = report.goals([section]).splitlines()
+    assert head == "## Goals: 1 met, 1 missed, 1 that need more trades"
+    assert names.split() == ["line", "figure", "value", "goal", "met"]
+    assert [row.split() for row in rows] == [
+        ["one", "fast", "2.50", ">=", "2", "✓"],
+        ["one", "heavy", "301.0", "bytes", "<=", "300", "✗"],
+        ["one", "huge", "9.00", ">=", "100", "with", "1,000", "trades", "-"],
+    ]
+    assert report.goals([_section(Row("no goal", 1))]) == ""
+
+
+def test_shares_are_a_table() -> None:
+    section = _section(
+        Row("lively: client", 60.04, unit="percent"),
+        Row("lively: server", 39.96, unit="percent"),
+        Row("thin: server", 71, unit="percent"),
+    )
+    lines = report.text([section]).splitlines()[-3:]
+    assert [line.split() for line in lines] == [
+        ["percent", "of", "the", "batch", "lively", "thin"],
+        ["client", "60.0"],
+        ["server", "40.0", "71.0"],
+    ]
+    assert lines[1].index("60.0") == lines[2].index("40.0")
 
 
 # ------------------------------------------------------------------ every line, with few trades
