@@ -17,7 +17,7 @@ from psycopg.conninfo import make_conninfo
 from tests import caches, oracle
 from tests.caches import RedisServer, redis_server
 from tests.db import wipe
-from tests.engines import CAPABILITIES, SAMPLES, Database, Server, Source
+from tests.engines import CAPABILITIES, SAMPLES, Database, Prepare, Server, Source
 from tests.s3 import S3Server, s3_server
 from tests.servers import sources
 
@@ -156,9 +156,15 @@ def start_once(source: Source) -> Server:
 
 
 @pytest.fixture
-def database(server: Server) -> Iterator[Database]:
+def prepare() -> Prepare | None:
+    """What the test's database begins with: nothing. Folders and files of tests override it."""
+    return None
+
+
+@pytest.fixture
+def database(server: Server, prepare: Prepare | None) -> Iterator[Database]:
     """A migrated database of the test's own."""
-    with server.database() as lent:
+    with server.database(prepare) as lent:
         yield lent
 
 

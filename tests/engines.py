@@ -103,6 +103,10 @@ class Database:
         return psycopg.connect(self.dsn, **{"autocommit": True, **options})
 
 
+Prepare = Callable[[psycopg.Connection[Any]], None]
+"""What gives a database the rows that several tests begin with."""
+
+
 class Server:
     """A running server, with a migrated template that databases are cloned from."""
 
@@ -113,6 +117,7 @@ class Server:
         self._stack = stack
         self._template = f"entasis_template_{secrets.token_hex(4)}"
         self._made: list[str] = []
+        self._prepared: dict[Prepare, str] = {}
         try:
             self._make_template()
         except BaseException:
@@ -122,21 +127,23 @@ class Server:
     def _make_template(self) -> None:
         self.create(self._template)
         migrate(self.dsn(self._template), engine=self.source.engine)
+        self.seal(self._template)
+
+    def seal(self, name: str) -> None:
+        """Let nobody connect to a database any more, so that it can be copied."""
         if self.source.can("hypertables"):
-            self._await_first_jobs()
+            self._await_first_jobs(name)
         # no scheduler of jobs may be at work in it while it is copied
         with self.admin() as connection:
             connection.execute(
-                sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(
-                    sql.Identifier(self._template)
-                )
+                sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(sql.Identifier(name))
             )
             connection.execute(
                 "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s",
-                [self._template],
+                [name],
             )
 
-    def _await_first_jobs(self) -> None:
+    def _await_first_jobs(self, name: str) -> None:
         """Wait until new jobs have ended: copied in the middle of a run, they pass for crashed.
 
         After a crash, TimescaleDB's scheduler leaves a job alone for five minutes. It need not be
@@ -148,7 +155,7 @@ class Server:
             WHERE j.proc_name IN ('refresh_job', 'compress_job')
                 AND (s.last_successful_finish < s.last_run_started_at) IS NOT FALSE
         """
-        with psycopg.connect(self.dsn(self._template), autocommit=True) as connection:
+        with psycopg.connect(self.dsn(name), autocommit=True) as connection:
             for _ in range(100):
                 if connection.execute(query).fetchone() == (0,):
                     break
@@ -186,9 +193,22 @@ class Server:
         yield from self._lend("template0")
 
     @contextmanager
-    def database(self) -> Iterator[Database]:
-        """Lend a migrated database without rows."""
-        yield from self._lend(self._template)
+    def database(self, prepare: Prepare | None = None) -> Iterator[Database]:
+        """Lend a migrated database without rows, or with those that ``prepare`` makes.
+
+        They are made once for each server, and copied.
+        """
+        yield from self._lend(self._prepare(prepare) if prepare else self._template)
+
+    def _prepare(self, prepare: Prepare) -> str:
+        if prepare not in self._prepared:
+            name = f"entasis_prepared_{secrets.token_hex(4)}"
+            self.create(name, self._template)
+            with psycopg.connect(self.dsn(name), autocommit=True) as connection:
+                prepare(connection)
+            self.seal(name)
+            self._prepared[prepare] = name
+        return self._prepared[prepare]
 
     def _lend(self, template: str) -> Iterator[Database]:
         name = f"entasis_test_{secrets.token_hex(4)}"

@@ -55,6 +55,7 @@ class WasmServer(Server):
         patch = self._stack.enter_context(pytest.MonkeyPatch.context())
         patch.setenv("ENTASIS_UNSUPPORTED_TIMESCALEDB", "yes")
         self._instances: dict[str, wasm.Instance] = {}
+        self._prepared = {}
         self._logins: dict[str, tuple[str, Sequence[str]]] = {}
         self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
         # Roles belong to the cluster: every database has them, an empty one too, by the same oids.
@@ -73,13 +74,14 @@ class WasmServer(Server):
             for unused in ("template0", "postgres"):
                 connection.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(unused)))
             connection.execute("UPDATE pg_database SET datistemplate = true")
-        self._dump("template0")
+        self.seal("template0")
         self._template = "migrated"
         self.create(self._template)
         migrate(self.dsn(self._template), engine=source.engine)
-        self._dump(self._template)
+        self.seal(self._template)
 
-    def _dump(self, name: str) -> None:
+    def seal(self, name: str) -> None:
+        """Write a database to a file, from which copies start."""
         self._instances[name].dump(self._folder / name)
         self.drop(name)
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import strategies as st
 
-from entasis_db.archive import Store, layout, open_store
+from entasis_db.archive import Store, layout
 from entasis_db.errors import StoreError
 from entasis_db.ingest import ingest_options, ingest_trades
 from entasis_db.model import OptionQuote, Trade
@@ -95,13 +95,6 @@ def fill(connection: Connection) -> None:
 
 def mark(connection: Connection, archived: bool = True) -> None:
     discard(connection, not archived)
-
-
-def filled_store(connection: Connection, url: str) -> Store:
-    """Fill the database, mark every relation as archived, and open where that goes."""
-    fill(connection)
-    mark(connection)
-    return open_store(url)
 
 
 def prefix(store: Store) -> str:

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from psycopg import errors
 
-from entasis_db.archive import archive, layout, open_store, restore
+from entasis_db.archive import Store, archive, layout, open_store, restore
 from entasis_db.cli import main
 from entasis_db.errors import ArchiveError
 from entasis_db.ingest import ingest_trades, load_options, load_trades
@@ -27,8 +27,6 @@ from tests.contract.archive.support import (
     RELATIONS,
     all_rows,
     everything,
-    fill,
-    filled_store,
     live,
     mark,
     normal,
@@ -50,50 +48,44 @@ pytestmark = [pytest.mark.copy, pytest.mark.newest_server]
 @pytest.mark.parametrize("to_folder", [False, True], ids=["s3", "folder"])
 @pytest.mark.parametrize("as_owner", [False, True], ids=["admin", "owner"])
 def test_there_and_back(
-    connection: Connection,
-    login: Login,
-    url: str,
-    tmp_path: Path,
-    to_folder: bool,
-    as_owner: bool,
+    filled: Connection, login: Login, url: str, tmp_path: Path, to_folder: bool, as_owner: bool
 ) -> None:
     store = open_store(f"{tmp_path.as_uri()}/archive" if to_folder else url)
-    fill(connection)
-    mark(connection)
-    before = normal(everything(connection))
+    mark(filled)
+    before = normal(everything(filled))
     roles = ("entasis_admin", "entasis_owner") if as_owner else ("entasis_admin",)
     admin = login(*roles)
-    expired = connection.execute(
+    expired = filled.execute(
         "SELECT relation, from_time, to_time FROM entasis_internal.expired_partitions()"
     ).fetchall()
 
     done = archive(admin, store)
     assert sorted((a.relation, a.from_time, a.to_time) for a in done) == sorted(expired)
     assert archive(admin, store) == []
-    assert normal(everything(connection)) == before
+    assert normal(everything(filled)) == before
     maintain(admin)
     for relation in RELATIONS:
-        assert health(connection, relation)["past_keep"] == 0
-        assert health(connection, relation)["gone_without_archive"] == []
-        assert len(live(connection, relation)) < len(before[relation])
-    assert normal(all_rows(connection, store, tmp_path)) == before
-    floors = connection.execute(_FLOORS).fetchall()
+        assert health(filled, relation)["past_keep"] == 0
+        assert health(filled, relation)["gone_without_archive"] == []
+        assert len(live(filled, relation)) < len(before[relation])
+    assert normal(all_rows(filled, store, tmp_path)) == before
+    floors = filled.execute(_FLOORS).fetchall()
 
     for relation in RELATIONS:
         restore(admin, store, relation, FIRST, NOW, attach=True)
-    assert normal(everything(connection)) == before
-    trades = oracle.stored_trades(connection)
-    assert oracle.differences(connection, trades) == []
-    assert connection.execute(_FLOORS).fetchall() == floors
+    assert normal(everything(filled)) == before
+    trades = oracle.stored_trades(filled)
+    assert oracle.differences(filled, trades) == []
+    assert filled.execute(_FLOORS).fetchall() == floors
 
     # held, and then dropped once more
     maintain(admin)
-    assert normal(everything(connection)) == before
-    connection.execute("UPDATE entasis.restores SET held_until = now()")
+    assert normal(everything(filled)) == before
+    filled.execute("UPDATE entasis.restores SET held_until = now()")
     maintain(admin)
-    assert all(health(connection, r)["past_keep"] == 0 for r in RELATIONS)
-    assert normal(all_rows(connection, store, tmp_path)) == before
-    assert one(connection, "SELECT count(*) FROM entasis.restores") == 0
+    assert all(health(filled, r)["past_keep"] == 0 for r in RELATIONS)
+    assert normal(all_rows(filled, store, tmp_path)) == before
+    assert one(filled, "SELECT count(*) FROM entasis.restores") == 0
 
 
 _FLOORS = "SELECT * FROM entasis.floors WHERE isfinite(floor) ORDER BY 1"
@@ -101,9 +93,8 @@ _FLOORS = "SELECT * FROM entasis.floors WHERE isfinite(floor) ORDER BY 1"
 
 @several
 def test_a_range_comes_back_beside_its_relation(
-    connection: Connection, login: Login, url: str
+    connection: Connection, store: Store, login: Login
 ) -> None:
-    store = filled_store(connection, url)
     expected = [row for row in live(connection, "market_data") if row[2] == months_ago(6)]
     admin = login("entasis_admin")
     archive(admin, store)
@@ -143,9 +134,8 @@ def test_a_range_comes_back_beside_its_relation(
 
 @pytest.mark.native_speed
 def test_what_came_back_is_read_only_and_stands_in_nobodys_way(
-    connection: Connection, database: Database, url: str
+    connection: Connection, store: Store, database: Database
 ) -> None:
-    store = filled_store(connection, url)
     archive(connection, store)
     maintain(connection)
     for relation in RELATIONS:
@@ -203,10 +193,9 @@ def test_what_came_back_is_read_only_and_stands_in_nobodys_way(
 
 
 def test_every_engine_archives_drops_and_restores_beside(
-    connection: Connection, database: Database, url: str, tmp_path: Path
+    connection: Connection, store: Store, database: Database, tmp_path: Path
 ) -> None:
     """Whatever its partitions are, and compressed where the engine does that."""
-    store = filled_store(connection, url)
     before = normal(everything(connection))
     if database.can("hypertables"):
         connection.execute(
@@ -311,7 +300,7 @@ def test_real_trades_and_quotes_there_and_back(
 
 @several
 def test_the_command_line(
-    database: Database, connection: Connection, url: str, monkeypatch: pytest.MonkeyPatch
+    database: Database, filled: Connection, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
 
     def run(*arguments: str) -> tuple[int, str]:
@@ -319,14 +308,13 @@ def test_the_command_line(
         return result.exit_code, result.output
 
     monkeypatch.delenv("ENTASIS_ARCHIVE_URL", raising=False)
-    fill(connection)
     code, said = run("archive")
     assert (code, "ENTASIS_ARCHIVE_URL" in said) == (2, True)
     monkeypatch.setenv("ENTASIS_ARCHIVE_URL", url)
     code, said = run("archive")
     assert (code, "SET archived = true" in said) == (0, True)
     assert run("archive", "list") == (0, "nothing is archived\n")
-    mark(connection)
+    mark(filled)
     code, said = run("archive")
     assert code == 0
     # on no terminal, one line a result
@@ -336,7 +324,7 @@ def test_the_command_line(
     assert run("maintain")[0] == 0
     code, said = run("archive", "list")
     assert (code, said.count("dropped")) == (0, 7)
-    ranges = connection.execute(
+    ranges = filled.execute(
         "SELECT from_time, to_time, row_count FROM entasis.archives"
         " WHERE relation = 'market_data' ORDER BY from_time"
     ).fetchall()

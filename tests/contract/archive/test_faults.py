@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from entasis_db.archive import archive, export, open_store, restore
+from entasis_db.archive import Store, archive, export, open_store, restore
 from entasis_db.errors import ArchiveError, StoreError
 from entasis_db.maintenance import maintain
 from tests.contract.archive.support import (
@@ -23,7 +23,6 @@ from tests.contract.archive.support import (
     assert_no_orphans,
     everything,
     fill,
-    filled_store,
     mark,
     mortal,
     normal,
@@ -42,9 +41,8 @@ pytestmark = [pytest.mark.copy, pytest.mark.newest_server]
 @pytest.mark.native_speed
 @pytest.mark.parametrize(("call", "fault"), FAULTS)
 def test_a_store_that_fails_costs_nothing(
-    connection: Connection, s3: S3Server, url: str, tmp_path: Path, call: str, fault: str
+    connection: Connection, store: Store, s3: S3Server, tmp_path: Path, call: str, fault: str
 ) -> None:
-    store = filled_store(connection, url)
     before = normal(everything(connection))
     with pytest.raises((StoreError, KilledError)):
         archive(connection, Faulty(store, call, fault, at=2))
@@ -59,9 +57,8 @@ def test_a_store_that_fails_costs_nothing(
 
 
 def test_what_killed_runs_leave_does_not_pile_up(
-    connection: Connection, s3: S3Server, url: str
+    connection: Connection, store: Store, s3: S3Server
 ) -> None:
-    store = filled_store(connection, url)
     for _ in range(3):
         with pytest.raises(KilledError):
             archive(connection, Faulty(store, "put", "kill after"))
@@ -69,9 +66,8 @@ def test_what_killed_runs_leave_does_not_pile_up(
 
 
 def test_an_archive_that_rotted_is_not_restored(
-    connection: Connection, s3: S3Server, url: str
+    connection: Connection, store: Store, s3: S3Server
 ) -> None:
-    store = filled_store(connection, url)
     archive(connection, store)
     maintain(connection)
     before = everything(connection)
@@ -88,9 +84,8 @@ def test_an_archive_that_rotted_is_not_restored(
 
 
 def test_an_object_with_other_rows_than_the_manifest_says_is_not_restored(
-    connection: Connection, url: str
+    connection: Connection, store: Store
 ) -> None:
-    store = filled_store(connection, url)
     archive(connection, store)
     maintain(connection)
     before = everything(connection)
@@ -101,9 +96,8 @@ def test_an_object_with_other_rows_than_the_manifest_says_is_not_restored(
 
 
 @several
-def test_two_runs_at_once_are_refused(connection: Connection, database: Database, url: str) -> None:
-    fill(connection)
-    mark(connection)
+def test_two_runs_at_once_are_refused(filled: Connection, database: Database, url: str) -> None:
+    mark(filled)
     refused: list[str] = []
 
     def other(_: object) -> None:
@@ -113,7 +107,7 @@ def test_two_runs_at_once_are_refused(connection: Connection, database: Database
             archive(second, open_store(url))
         refused.append(str(caught.value))
 
-    archive(connection, open_store(url), other)
+    archive(filled, open_store(url), other)
     assert refused
     with database.connect(autocommit=False) as careless:
         with pytest.raises(ValueError, match="autocommit"):
@@ -124,9 +118,8 @@ def test_two_runs_at_once_are_refused(connection: Connection, database: Database
 
 @several
 def test_rows_that_arrive_while_their_range_is_written_are_in_the_archive(
-    connection: Connection, database: Database, s3: S3Server, url: str, tmp_path: Path
+    connection: Connection, store: Store, database: Database, s3: S3Server, tmp_path: Path
 ) -> None:
-    store = filled_store(connection, url)
     late = iter(range(100, 200))
 
     def write(event: Any) -> None:
@@ -148,9 +141,8 @@ def test_rows_that_arrive_while_their_range_is_written_are_in_the_archive(
 
 @several
 def test_a_range_that_keeps_changing_is_left_for_the_next_run(
-    connection: Connection, database: Database, s3: S3Server, url: str
+    connection: Connection, store: Store, database: Database, s3: S3Server
 ) -> None:
-    store = filled_store(connection, url)
 
     def write(event: Any) -> None:
         if event.relation == "market_data" and "comparing" in event.step:
@@ -172,9 +164,8 @@ def test_a_range_that_keeps_changing_is_left_for_the_next_run(
 
 
 def test_a_value_without_an_exact_form_keeps_its_range_and_no_other(
-    connection: Connection, s3: S3Server, url: str
+    connection: Connection, store: Store, s3: S3Server
 ) -> None:
-    store = filled_store(connection, url)
     # which refuses such a value when it is written
     connection.execute(
         "ALTER TABLE entasis.market_data DROP CONSTRAINT market_data_created_at_archivable"
@@ -215,9 +206,8 @@ def test_a_partition_without_a_lower_bound_is_said_and_stays(
 
 @several
 def test_a_process_that_is_killed(
-    connection: Connection, database: Database, s3: S3Server, url: str, tmp_path: Path
+    connection: Connection, store: Store, database: Database, s3: S3Server, url: str, tmp_path: Path
 ) -> None:
-    store = filled_store(connection, url)
     before = normal(everything(connection))
     verified, kills = 0, 0
     while True:
@@ -249,9 +239,8 @@ def test_killed_anywhere_the_next_run_completes_it(
     server: Server, s3: S3Server, tmp_path: Path
 ) -> None:
     """Before each exchange with the server that an archive run, a drop and a restore have."""
-    with server.database() as lent, lent.connect() as connected:
+    with server.database(fill) as lent, lent.connect() as connected:
         store = open_store(s3.url(secrets.token_hex(4)))
-        fill(connected)
         connected.execute("UPDATE entasis.keep_periods SET archived = true")
         before = normal(everything(connected))
 

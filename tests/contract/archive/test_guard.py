@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from entasis_db.archive import archive, open_store, restore
+from entasis_db.archive import Store, archive, open_store, restore
 from entasis_db.errors import StoreError
 from entasis_db.maintenance import maintain
 from tests import oracle
@@ -22,8 +22,6 @@ from tests.contract.archive.support import (
     all_rows,
     assert_no_orphans,
     everything,
-    fill,
-    filled_store,
     live,
     mark,
     normal,
@@ -43,14 +41,13 @@ pytestmark = [pytest.mark.copy, pytest.mark.newest_server]
 @pytest.mark.parametrize("change", CHANGES)
 def test_what_changed_after_it_was_archived_is_archived_again_before_it_goes(
     connection: Connection,
+    store: Store,
     login: Login,
     s3: S3Server,
-    url: str,
     tmp_path: Path,
     change: str,
     as_owner: bool,
 ) -> None:
-    store = filled_store(connection, url)
     admin = login("entasis_admin", *(["entasis_owner"] if as_owner else []))
     archive(admin, store)
     old = s3.objects(prefix(store)).keys()
@@ -75,8 +72,7 @@ def test_what_changed_after_it_was_archived_is_archived_again_before_it_goes(
     assert normal(all_rows(connection, store, tmp_path)) == before
 
 
-def test_an_archive_run_finds_by_itself_what_changed(connection: Connection, url: str) -> None:
-    store = filled_store(connection, url)
+def test_an_archive_run_finds_by_itself_what_changed(connection: Connection, store: Store) -> None:
     archive(connection, store)
     connection.execute(CHANGES["corrected"].encode(), [months_ago(5)])
     (again,) = archive(connection, store)
@@ -85,9 +81,8 @@ def test_an_archive_run_finds_by_itself_what_changed(connection: Connection, url
 
 
 def test_the_old_archive_stays_until_the_new_one_is_verified(
-    connection: Connection, s3: S3Server, url: str
+    connection: Connection, store: Store, s3: S3Server
 ) -> None:
-    store = filled_store(connection, url)
     archive(connection, store)
     old = s3.objects(prefix(store)).keys()
     connection.execute(CHANGES["corrected"].encode(), [months_ago(5)])
@@ -98,30 +93,28 @@ def test_the_old_archive_stays_until_the_new_one_is_verified(
 
 
 @several
-def test_nothing_is_dropped_without_an_archive(connection: Connection, login: Login) -> None:
-    fill(connection)
-    mark(connection)
-    before = everything(connection)
+def test_nothing_is_dropped_without_an_archive(filled: Connection, login: Login) -> None:
+    mark(filled)
+    before = everything(filled)
     for roles in (("entasis_admin",), ("entasis_admin", "entasis_owner")):
         maintain(login(*roles))
-        assert everything(connection) == before
-    relation, name = connection.execute(
+        assert everything(filled) == before
+    relation, name = filled.execute(
         "SELECT relation, partition_name FROM entasis_internal.expired_partitions()"
     ).fetchall()[0]
     with pytest.raises(errors.ObjectNotInPrerequisiteState, match="no verified archive"):
-        connection.execute("SELECT entasis_internal.drop_partition(%s, %s)", [relation, name])
-    assert health(connection, "market_data")["waiting_for_archive"] == 3
+        filled.execute("SELECT entasis_internal.drop_partition(%s, %s)", [relation, name])
+    assert health(filled, "market_data")["waiting_for_archive"] == 3
 
 
 @several
 def test_rows_that_an_old_snapshot_does_not_show_are_not_dropped(
-    connection: Connection, database: Database, url: str
+    filled: Connection, database: Database, url: str
 ) -> None:
-    fill(connection)
-    mark(connection)
-    archive(connection, open_store(url))
+    mark(filled)
+    archive(filled, open_store(url))
     name = one(
-        connection,
+        filled,
         "SELECT partition_name FROM entasis.partitions WHERE relation = 'market_data'"
         " AND from_time <= %s AND to_time > %s",
         months_ago(14),
@@ -130,7 +123,7 @@ def test_rows_that_an_old_snapshot_does_not_show_are_not_dropped(
     with database.connect(autocommit=False) as old:
         old.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         old.execute("SELECT count(*) FROM entasis.market_data")
-        connection.execute(CHANGES["inserted"].encode(), [months_ago(14)])
+        filled.execute(CHANGES["inserted"].encode(), [months_ago(14)])
         with pytest.raises(errors.InvalidTransactionState, match="READ COMMITTED"):
             old.execute("SELECT entasis_internal.drop_partition('market_data', %s)", [name])
         old.rollback()
@@ -139,9 +132,8 @@ def test_rows_that_an_old_snapshot_does_not_show_are_not_dropped(
 @several
 @pytest.mark.parametrize("as_owner", [False, True], ids=["admin", "owner"])
 def test_a_writer_who_has_not_committed_yet_is_not_passed_over(
-    connection: Connection, database: Database, url: str, tmp_path: Path, as_owner: bool
+    connection: Connection, store: Store, database: Database, tmp_path: Path, as_owner: bool
 ) -> None:
-    store = filled_store(connection, url)
     archive(connection, store)
     with database.connect() as writer, database.connect() as worker, ThreadPoolExecutor(1) as pool:
         with writer.transaction():
@@ -165,9 +157,8 @@ def test_a_writer_who_has_not_committed_yet_is_not_passed_over(
 @pytest.mark.detach
 @several
 def test_what_arrives_while_its_partition_is_being_detached_is_not_lost(
-    connection: Connection, database: Database, url: str, tmp_path: Path
+    connection: Connection, store: Store, database: Database, tmp_path: Path
 ) -> None:
-    store = filled_store(connection, url)
     archive(connection, store)
     said: list[str] = []
 
@@ -188,9 +179,8 @@ def test_what_arrives_while_its_partition_is_being_detached_is_not_lost(
 
 
 def test_the_archive_of_what_was_dropped_is_never_replaced(
-    connection: Connection, url: str
+    connection: Connection, store: Store
 ) -> None:
-    store = filled_store(connection, url)
     archive(connection, store)
     maintain(connection)
     (back, *_) = restore(connection, store, "market_data", FIRST, NOW, attach=True)
@@ -205,17 +195,16 @@ def test_the_archive_of_what_was_dropped_is_never_replaced(
     assert one(connection, "SELECT to_regclass(%s)::text", f"entasis.{back.table}") is not None
 
 
-def test_a_partition_that_an_owner_dropped_shows(connection: Connection) -> None:
-    fill(connection)
-    mark(connection)
-    maintain(connection)
-    relation, oid, start, end = connection.execute(
+def test_a_partition_that_an_owner_dropped_shows(filled: Connection) -> None:
+    mark(filled)
+    maintain(filled)
+    relation, oid, start, end = filled.execute(
         "SELECT relation, partition_oid::regclass::text, from_time, to_time"
         " FROM entasis_internal.expired_partitions() WHERE relation = 'market_data'"
     ).fetchall()[0]
-    assert health(connection, relation)["gone_without_archive"] == []
-    connection.execute(f"DROP TABLE {oid}")
-    (gone,) = health(connection, relation)["gone_without_archive"]
+    assert health(filled, relation)["gone_without_archive"] == []
+    filled.execute(f"DROP TABLE {oid}")
+    (gone,) = health(filled, relation)["gone_without_archive"]
     assert (gone.lower, gone.upper) == (start, end)
 
 
@@ -237,22 +226,20 @@ def test_what_health_says_of_a_database_that_is_well(
 
 
 def test_without_the_mark_nothing_is_archived_and_maintenance_drops(
-    connection: Connection, url: str
+    filled: Connection, url: str
 ) -> None:
-    fill(connection)
-    assert archive(connection, open_store(url)) == []
-    maintain(connection)
-    assert health(connection, "market_data")["past_keep"] == 0
-    assert health(connection, "market_data")["gone_without_archive"] == []
+    assert archive(filled, open_store(url)) == []
+    maintain(filled)
+    assert health(filled, "market_data")["past_keep"] == 0
+    assert health(filled, "market_data")["gone_without_archive"] == []
 
 
 @several
 @pytest.mark.parametrize("role", ["entasis_reader", "entasis_writer"])
 def test_others_may_not(
-    connection: Connection, login: Login, url: str, role: str, tmp_path: Path
+    filled: Connection, login: Login, url: str, role: str, tmp_path: Path
 ) -> None:
-    fill(connection)
-    mark(connection)
+    mark(filled)
     with pytest.raises(errors.InsufficientPrivilege):
         archive(login(role), open_store(url))
     for statement in (
@@ -267,10 +254,9 @@ def test_others_may_not(
 
 
 @several
-def test_an_administrator_does_not_write_the_manifest(connection: Connection, login: Login) -> None:
+def test_an_administrator_does_not_write_the_manifest(filled: Connection, login: Login) -> None:
     admin = login("entasis_admin")
-    fill(connection)
-    mark(connection)
+    mark(filled)
     for statement in (
         "UPDATE entasis.archives SET row_count = 0",
         "DELETE FROM entasis.archive_objects",
@@ -279,7 +265,7 @@ def test_an_administrator_does_not_write_the_manifest(connection: Connection, lo
     ):
         with pytest.raises(errors.InsufficientPrivilege):
             admin.execute(statement.encode())
-    relation, start, end = connection.execute(
+    relation, start, end = filled.execute(
         "SELECT relation, from_time, to_time FROM entasis_internal.expired_partitions()"
     ).fetchall()[0]
     begun = one(

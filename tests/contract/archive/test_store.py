@@ -10,7 +10,7 @@ import pytest
 
 from entasis_db.archive import archive, open_store
 from entasis_db.errors import StoreError
-from tests.contract.archive.support import fill, mark, prefix
+from tests.contract.archive.support import mark, prefix
 from tests.db import Connection
 from tests.s3 import S3Server
 
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.copy, pytest.mark.newest_server, pytest.mark.native_sp
 
 
 def test_no_credential_is_told_or_kept(
-    connection: Connection, s3: S3Server, url: str, caplog: pytest.LogCaptureFixture
+    filled: Connection, s3: S3Server, url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     secret = "hunter2hunter2"
     for bad in (
@@ -36,10 +36,9 @@ def test_no_credential_is_told_or_kept(
             open_store(bad)
         assert secret not in str(caught.value)
     with caplog.at_level("DEBUG", logger="entasis_db"):
-        fill(connection)
-        mark(connection)
-        archive(connection, open_store(url))
-    kept = connection.execute(
+        mark(filled)
+        archive(filled, open_store(url))
+    kept = filled.execute(
         "SELECT a::text || o::text FROM entasis.archives AS a, entasis.archive_objects AS o"
         " UNION ALL SELECT l::text FROM entasis.maintenance_log AS l"
     ).fetchall()
@@ -49,15 +48,14 @@ def test_no_credential_is_told_or_kept(
 
 
 def test_wrong_credentials_and_a_missing_bucket_are_said(
-    connection: Connection, s3: S3Server, url: str, monkeypatch: pytest.MonkeyPatch
+    filled: Connection, s3: S3Server, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fill(connection)
-    mark(connection)
+    mark(filled)
     with pytest.raises(StoreError, match="NoSuchBucket"):
-        archive(connection, open_store(url.replace("s3://history", "s3://nowhere")))
+        archive(filled, open_store(url.replace("s3://history", "s3://nowhere")))
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
     with pytest.raises(StoreError, match=r"SignatureDoesNotMatch|403|AccessDenied") as caught:
-        archive(connection, open_store(url))
+        archive(filled, open_store(url))
     assert s3.access_key not in str(caught.value)
 
 

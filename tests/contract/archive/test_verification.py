@@ -2,9 +2,9 @@
 
 import pytest
 
-from entasis_db.archive import archive
+from entasis_db.archive import Store, archive
 from entasis_db.archive.database import meanwhile
-from tests.contract.archive.support import filled_store, several
+from tests.contract.archive.support import several
 from tests.db import Connection, KilledError, one
 from tests.make import months_ago
 
@@ -22,9 +22,9 @@ from tests.make import months_ago
     ],
 )
 def test_rows_that_differ_are_not_verified(
-    connection: Connection, url: str, change: str, verified: bool
+    connection: Connection, store: Store, change: str, verified: bool
 ) -> None:
-    archive(connection, filled_store(connection, url))
+    archive(connection, store)
     from_time, to_time, row_count, checksum = (
         connection.execute(
             "SELECT from_time, to_time, row_count, checksum FROM entasis.archives"

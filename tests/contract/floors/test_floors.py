@@ -18,13 +18,14 @@ from tests.contract.retention.support import (
     insert_trade,
     keep,
     keep_from,
+    load_old_rows,
     maintain,
     partitions,
     since,
     top,
 )
 from tests.db import Connection, ensure, refused
-from tests.engines import Database
+from tests.engines import Database, Prepare
 from tests.make import INSERT_QUOTE, INSERT_TRADE, MICROSECOND, month
 
 # --- What goes, and what stays -------------------------------------------------------------------
@@ -50,13 +51,24 @@ def test_the_floor_of_candles_is_one_of_trades(old: Connection) -> None:
 # --- Below the floor -----------------------------------------------------------------------------
 
 
+def drop_the_first_months(connection: Connection) -> None:
+    """Drop what ended before 2020-03, of trades and quotes."""
+    load_old_rows(connection)
+    keep_from(connection, month(2020, 3), "market_data", "option_data")
+    maintain(connection)
+    reached = floors(connection)
+    assert reached["market_data"] == reached["option_data"] > month(2020, 2)
+
+
 @pytest.fixture
-def floored(old: Connection) -> Connection:
+def prepare(request: pytest.FixtureRequest, prepare: Prepare | None) -> Prepare | None:
+    return drop_the_first_months if "floored" in request.fixturenames else prepare
+
+
+@pytest.fixture
+def floored(connection: Connection) -> Connection:
     """What ended before 2020-03 is dropped, of trades and quotes."""
-    keep_from(old, month(2020, 3), "market_data", "option_data")
-    maintain(old)
-    assert floors(old)["market_data"] == floors(old)["option_data"] > month(2020, 2)
-    return old
+    return connection
 
 
 def _remake_by_hand(connection: Connection, database: Database, relation: str) -> None:

@@ -17,11 +17,12 @@ from tests.contract.retention.support import (
     insert_quote,
     insert_trade,
     keep_from,
+    load_old_rows,
     maintain,
     partitions,
 )
 from tests.db import Connection, health, one
-from tests.engines import Database
+from tests.engines import Database, Prepare
 from tests.make import INSERT_QUOTE, INSERT_TRADE, MICROSECOND, month
 
 NEW = (
@@ -76,14 +77,24 @@ def assert_right(connection: Connection, symbol: str, candles: dict[str, oracle.
         assert mine == oracle.candles(trades, level)
 
 
+def drop_the_first_months(connection: Connection) -> None:
+    """Drop what ended before 2020-04, archived nowhere; its candles stay."""
+    load_old_rows(connection)
+    oracle.refresh(connection)
+    keep_from(connection, month(2020, 4), "market_data", "option_data")
+    maintain(connection)
+    assert floors(connection)["market_data"] > month(2020, 3) + timedelta(days=15)
+
+
 @pytest.fixture
-def floored(old: Connection) -> Connection:
+def prepare() -> Prepare:
+    return drop_the_first_months
+
+
+@pytest.fixture
+def floored(connection: Connection) -> Connection:
     """What ended before 2020-04 is gone, and was archived nowhere; its candles are there."""
-    oracle.refresh(old)
-    keep_from(old, month(2020, 4), "market_data", "option_data")
-    maintain(old)
-    assert floors(old)["market_data"] > month(2020, 3) + timedelta(days=15)
-    return old
+    return connection
 
 
 def test_a_new_market_is_filled_in_behind_the_floor(floored: Connection) -> None:

@@ -2,9 +2,15 @@
 
 import pytest
 
-from tests.contract.retention.support import RELATIONS, _load, keep
-from tests.db import Connection, discard, ensure
-from tests.make import month
+from tests.contract.retention.support import load_old_rows
+from tests.db import Connection, discard
+from tests.engines import Prepare
+
+
+@pytest.fixture
+def prepare(request: pytest.FixtureRequest) -> Prepare | None:
+    """The old rows, for the tests that ask for them."""
+    return load_old_rows if "old" in request.fixturenames else None
 
 
 @pytest.fixture
@@ -17,9 +23,4 @@ def admin(connection: Connection) -> Connection:
 @pytest.fixture
 def old(admin: Connection) -> Connection:
     """Trades and quotes of 2020-01 to 2020-04, and of today; nothing is dropped yet."""
-    keep(admin, **dict.fromkeys(RELATIONS))
-    for relation in ("market_data", "option_data"):
-        ensure(admin, relation, month(2020, 1), month(2020, 5))
-    with admin.transaction():  # a job may refresh candles at any time, and then the rest is late
-        _load(admin)
     return admin

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 
-from tests.db import Connection
+from tests.db import Connection, discard, ensure
 from tests.make import INSERT_QUOTE, INSERT_TRADE, MICROSECOND, month
 
 CANDLES = ("ohlcv_1m", "ohlcv_1h", "ohlcv_1d")
@@ -112,6 +112,16 @@ def _load(connection: Connection) -> None:
         " FROM unnest(%s::bigint[], %s::timestamptz[]) AS t (id, time)",
         columns[:2],
     )
+
+
+def load_old_rows(connection: Connection) -> None:
+    """Load trades and quotes of 2020-01 to 2020-04, and of today; nothing is dropped yet."""
+    discard(connection)
+    keep(connection, **dict.fromkeys(RELATIONS))
+    for relation in ("market_data", "option_data"):
+        ensure(connection, relation, month(2020, 1), month(2020, 5))
+    with connection.transaction():  # a job may refresh candles meanwhile, and the rest is late
+        _load(connection)
 
 
 def since(time: datetime) -> timedelta:

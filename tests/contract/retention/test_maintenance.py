@@ -66,9 +66,7 @@ def fill(connection: psycopg.Connection[Any]) -> None:
 
 @pytest.fixture
 def filled(server: Server) -> Iterator[Database]:
-    with server.database() as lent:
-        with lent.connect() as connected:
-            fill(connected)
+    with server.database(fill) as lent:
         yield lent
 
 
@@ -350,8 +348,7 @@ def test_killed_between_any_two_statements_the_next_run_completes_it(server: Ser
     # SET ROLE; raise the floor and note it; detach; lock, claim, drop and note it; once more
     # (where nothing is detached, one procedure does it all)
     for kill_at in range(1, 13 if server.source.can("detach") else 2):
-        with server.database() as lent, lent.connect() as connected:
-            fill(connected)
+        with server.database(fill) as lent, lent.connect() as connected:
             before = state(connected)
             killed(lent, kill_at)
             maintain(connected)
