@@ -88,8 +88,8 @@ format: $(DEV) ## Put the code into its form
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
-bench: $(DEV) ## Measure: ratios side by side in one run (LINES=ingest,refresh SIZES=200000 ARGS=--list)
-	@$(BIN)/python -m bench $(if $(LINES),--lines $(LINES)) $(if $(SIZES),--sizes $(SIZES)) $(ARGS)
+bench: $(DEV) ## Measure: ratios side by side in one run (LINES=ingest,refresh SIZES=200000 PROFILE=ingest ARGS=--list)
+	@$(BIN)/python -m bench $(if $(LINES),--lines $(LINES)) $(if $(PROFILE),--profile $(PROFILE)) $(if $(SIZES),--sizes $(SIZES)) $(ARGS)
 
 mutants: $(DEV) ## Plant small changes into the SQL of a subject, and see its tests fail (SUBJECT=floors ARGS=--most=20)
 	@$(BIN)/python -m tests.mutants $(SUBJECT) $(ARGS)

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -80,13 +81,14 @@ def _write(file: Path, found: dict[str, Any]) -> None:
 
 
 def _list() -> str:
-    """Name every line, by subject."""
-    lines = registry.lines()
-    width = max(len(line.name) for line in lines)
+    """Name every line, by subject, and every profile."""
+    named = [(line.subject.value, line.name, line.title) for line in registry.lines()]
+    named += [("Profiles", name, line.title) for name, line in registry.profiles().items()]
+    width = max(len(name) for _, name, _ in named)
     parts = []
-    for subject, group in groupby(lines, key=lambda line: line.subject):
-        rows = [f"  {line.name:<{width}}  {line.title}" for line in group]
-        parts.append("\n".join([subject.value, *rows]))
+    for subject, group in groupby(named, key=itemgetter(0)):
+        rows = [f"  {name:<{width}}  {title}" for _, name, title in group]
+        parts.append("\n".join([subject, *rows]))
     return "\n\n".join(parts)
 
 
@@ -101,13 +103,15 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     sizes = ", ".join(map(str, FULL.sizes))
     add = parser.add_argument
     add("--list", action="store_true", help="name the lines, one sentence each, and end")
-    add(
+    one_of = parser.add_mutually_exclusive_group().add_argument
+    one_of(
         "--lines",
         nargs="+",
         default=[],
         metavar="NAME",
         help="take only these lines, by name, separated by commas or spaces (default: all)",
     )
+    one_of("--profile", metavar="NAME", help="take one thing apart instead: ingest")
     add(
         "--sizes",
         nargs="+",
@@ -127,7 +131,11 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     if given.record and given.quick:
         parser.error("--record: the figures of --quick mean nothing")
     try:
-        given.lines = registry.choose(_split(given.lines))
+        given.lines = (
+            (registry.profile(given.profile),)
+            if given.profile
+            else registry.choose(_split(given.lines))
+        )
         given.sizes = tuple(map(_size, _split(given.sizes)))
     except ValueError as error:
         parser.error(str(error))

@@ -16,10 +16,11 @@ import pytest
 
 import bench.lines
 from bench import __main__ as command
-from bench import loaders, recorded, registry, report
+from bench import laps, loaders, recorded, registry, report
 from bench.context import QUICK, Bench, Templates
 from bench.line import Line, Sizes, Subject
 from bench.measure import LeftOut, MeasurementError, Row, Target, alternate, ratio
+from bench.profiles import ingest as profile
 from bench.progress import Progress
 from bench.run import Run, Section
 from bench.server import VOLATILE, Server, running
@@ -149,6 +150,8 @@ def test_thin_markets_are_as_thin_at_every_size(size: int) -> None:
         (["--lines", "ingest", "7"], "there is no line '7': `python -m bench --list`"),
         (["--sizes", "many"], "'many' is no size; give a number of 500 or more"),
         (["--sizes", "20000,499"], "'499' is no size"),
+        (["--profile", "ingset"], "there is no profile 'ingset': did you mean 'ingest'?"),
+        (["--profile", "ingest", "--lines", "ingest"], "not allowed with argument --profile"),
         (["--json", "/nowhere/found.json"], "/nowhere is not a folder; make it first"),
     ],
 )
@@ -164,8 +167,9 @@ def test_what_is_not_there_is_refused(
 def test_the_list_names_every_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["--list"]) == 0
     said = capsys.readouterr().out
-    for line in LINES:
-        assert f"  {line.name} " in said
+    assert "\n\nProfiles\n  ingest " in said
+    for line in (*LINES, *registry.profiles().values()):
+        assert f"  {line.name.removeprefix('profile-')} " in said
         assert line.title in said
 
 
@@ -339,7 +343,7 @@ def _check(rows: Sequence[Row]) -> None:
     for row in rows:
         assert isfinite(row.value)
         assert row.value > 0
-        assert (row.unit == "ratio") == (row.rounds is not None)
+        assert (row.unit in ("ratio", "percent")) == (row.rounds is not None)
 
 
 @pytest.mark.parametrize("line", LINES, ids=lambda line: line.name)
@@ -351,6 +355,27 @@ def test_it_runs(shared: Bench, line: Line) -> None:
             raise
         pytest.skip(str(reason))
     _check(rows)
+
+
+def test_a_profile_takes_a_batch_apart(shared: Bench) -> None:
+    thin, staged = profile.situations(shared)[-2:]
+    found = {one.column: profile.take(shared, one) for one in (thin, staged)}
+    for client, _, traced in found.values():
+        assert len(client.whole) == QUICK.short_rounds
+        for whole, parts in zip(client.whole, client.parts, strict=True):
+            assert parts.keys() <= set(laps.PARTS)
+            assert sum(parts.values()) == pytest.approx(whole)
+        assert any("INSERT ohlcv_1m" in name for name in traced.parts[-1])
+    direct, through_staging = (client.parts[-1] for client, _, _ in found.values())
+    assert {laps.ENCODING, laps.COPYING} <= direct.keys()
+    assert laps.INSERTING not in direct
+    assert laps.INSERTING in through_staging
+    rows = list(profile.shares(found))
+    _check(rows)
+    server = {row.label: row.value for row in rows}
+    upkeep = server["thin: server: trigger candles_after_insert"]
+    inside = [v for label, v in server.items() if label.startswith("thin: server: m")]
+    assert all(share <= upkeep for share in inside)
 
 
 def test_the_line_of_the_documentation_runs(shared: Bench) -> None:

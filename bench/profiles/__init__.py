@@ -1,0 +1,1 @@
+"""What one thing consists of, a file each; ``--profile NAME`` takes them, and no run of lines."""
