@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import InvalidOperation
 from functools import cached_property
 from itertools import count, groupby, islice
@@ -12,7 +12,7 @@ from typing import Any, Generic
 from entasis_db.ingest.checks import check_row, storable, unstageable
 from entasis_db.ingest.copy_text import fields_text
 from entasis_db.ingest.id_spaces import Market, MarketBatch
-from entasis_db.ingest.limits import INT64, time_bounds
+from entasis_db.ingest.limits import INT64, is_name, time_bounds
 from entasis_db.ingest.quarantine import Refusal
 from entasis_db.ingest.report import IngestReport
 from entasis_db.ingest.targets import Row, Target
@@ -49,6 +49,13 @@ class Batch(ABC):
     @abstractmethod
     def markets(self) -> Mapping[Market, MarketBatch]:
         """Return the markets of the rows, which are trades, and what each has."""
+
+    def unnumbered(self) -> Mapping[str, tuple[datetime, datetime]] | None:
+        """Return first and last time of the rows without an id, which are quotes, by underlying.
+
+        None: SQL shall number them.
+        """
+        return {}
 
     @abstractmethod
     def line_of(self, market: Market) -> int:
@@ -111,6 +118,33 @@ class RowBatch(Batch, Generic[Row]):
             market: UNKNOWN if market in scattered else _market_batch(trades)
             for market, trades in found.items()
         }
+
+    def unnumbered(self) -> Mapping[str, tuple[datetime, datetime]] | None:
+        """Return first and last time of the quotes without an id, by underlying.
+
+        None if only some have none, or some row is not what it should be: SQL shall number them.
+        """
+        rows: Sequence[Any] = self._rows
+        numbered = sum(row.id is not None for row in rows)
+        if numbered:
+            return {} if numbered == len(rows) else None
+        times: dict[str, list[datetime]] = {}
+        begin, end = time_bounds()
+        try:
+            for row in rows:
+                time = row.timestamp
+                if time.tzinfo is not UTC:
+                    # of one zone, Python compares what its clock shows, even when it is put back
+                    time = time.astimezone(UTC)
+                times.setdefault(row.underlying, []).append(time)
+            found = {underlying: (min(told), max(told)) for underlying, told in times.items()}
+        except (AttributeError, TypeError, OverflowError):
+            return None
+        sane = all(
+            is_name(underlying) and begin <= first and last <= end
+            for underlying, (first, last) in found.items()
+        )
+        return found if sane else None
 
     def line_of(self, market: Market) -> int:
         """Return the line of the first row of a market."""

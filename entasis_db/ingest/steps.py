@@ -20,6 +20,7 @@ from entasis_db.ingest.id_spaces import (
     check_id_spaces,
     record_markets_parameters,
 )
+from entasis_db.ingest.numbers import HAS_NUMBERED, has_numbered_parameters
 from entasis_db.ingest.quarantine import QUARANTINE, quarantine_rows
 from entasis_db.ingest.report import IngestReport
 
@@ -78,8 +79,9 @@ def write(
 
     A batch that the client finds clean goes by COPY straight into its table. When something in it
     looks wrong, or the server objects, it goes through a staging table, where SQL judges row by
-    row. So does a batch that may repeat ids which are stored at other times. Trades have an
-    ``id_space``, option quotes none.
+    row. So does a batch that may repeat ids which are stored at other times, and one of quotes
+    without a number that may be stored under another than 0. Trades have an ``id_space``, option
+    quotes none.
     """
     target = batch.target
     report = IngestReport(quarantined=len(batch.refusals)) + batch.prepared
@@ -94,6 +96,8 @@ def write(
         parameters = record_markets_parameters(batch.markets(), id_space, source, time_unit)
         recorded = yield Query(RECORD_MARKETS, parameters)
         doubtful = check_id_spaces(recorded, source, batch.line_of)
+    else:
+        doubtful = yield from _meets_numbers(batch)
     if not doubtful:
         try:
             # rows are checked while the server is busy with what was sent before
@@ -115,3 +119,15 @@ def write(
         yield Execute(STAGE_UNITS, parameters)
     (counts,) = yield Query(target.insert_staged, [source])
     return report + IngestReport(quarantined=len(refusals)) + IngestReport(*counts)
+
+
+def _meets_numbers(batch: Batch) -> Generator[Step, Any, bool]:
+    """Say whether quotes without a number may be stored under one that COPY does not meet.
+
+    The clean way stores them as number 0, and a stored 0 makes COPY fail.
+    """
+    unnumbered = batch.unnumbered()
+    if not unnumbered:
+        return unnumbered is None
+    ((found,),) = yield Query(HAS_NUMBERED, has_numbered_parameters(unnumbered))
+    return bool(found)

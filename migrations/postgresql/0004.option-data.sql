@@ -89,3 +89,7 @@ ALTER SEQUENCE entasis.option_data_id_seq OWNED BY entasis.option_data.id;
 
 CREATE INDEX IF NOT EXISTS idx_option_data_strike_type
 ON entasis.option_data (strike_price, option_type);
+
+-- Loads of quotes that have no number ask whether some stored at their times have one; most sources give none.
+CREATE INDEX IF NOT EXISTS idx_option_data_numbered
+ON entasis.option_data (underlying, timestamp) WHERE id <> 0;

@@ -23,7 +23,7 @@ BEGIN
         SELECT DISTINCT q.underlying, q.expiry_date, q.strike_price, q.option_type, q.timestamp
         FROM quotes AS q
     ),
-    numbered AS MATERIALIZED (
+    stored AS MATERIALIZED (
         SELECT
             d.underlying, d.expiry_date, d.strike_price, d.option_type, d.timestamp, d.id, row(
                 d.iv, d.delta, d.gamma, d.theta, d.vega, d.bid_price, d.ask_price, d.mark_price,
@@ -38,11 +38,23 @@ BEGIN
             >= (m.expiry_date, m.strike_price, m.option_type, m.timestamp)
             AND (d.expiry_date, d.strike_price, d.option_type, d.timestamp)
             <= (m.expiry_date, m.strike_price, m.option_type, m.timestamp)
+    ),
+    numbered AS MATERIALIZED (
+        SELECT d.* FROM stored AS d
         UNION ALL
-        SELECT
-            s.underlying, s.expiry_date, s.strike_price, s.option_type, s.timestamp, s.id, s.quoted
-        FROM staged AS s
-        WHERE s.id IS NOT NULL
+        -- of those with a number, what will be stored: the others of its key are conflicts, or the same
+        (
+            SELECT DISTINCT ON (
+                s.underlying, s.expiry_date, s.strike_price, s.option_type, s.timestamp, s.id
+            )
+                s.underlying, s.expiry_date, s.strike_price, s.option_type, s.timestamp, s.id, s.quoted
+            FROM staged AS s
+            LEFT JOIN stored AS d
+                USING (underlying, expiry_date, strike_price, option_type, timestamp, id)
+            WHERE s.id IS NOT NULL AND d.id IS NULL
+            ORDER BY
+                s.underlying, s.expiry_date, s.strike_price, s.option_type, s.timestamp, s.id, s.line
+        )
     ),
     found AS MATERIALIZED (
         SELECT q.place, q.first_line, q.underlying, q.expiry_date, q.strike_price, q.option_type,

@@ -97,6 +97,10 @@ $hypertable$;
 CREATE INDEX IF NOT EXISTS idx_option_data_strike_type
 ON entasis.option_data (strike_price, option_type);
 
+-- Loads of quotes that have no number ask whether some stored at their times have one; most sources give none.
+CREATE INDEX IF NOT EXISTS idx_option_data_numbered
+ON entasis.option_data (underlying, timestamp) WHERE id <> 0;
+
 ALTER TABLE entasis.option_data SET (
     timescaledb.enable_columnstore = true,
     timescaledb.segmentby = 'underlying, expiry_date',

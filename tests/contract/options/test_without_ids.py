@@ -8,12 +8,20 @@ from typing import Any
 
 import psycopg
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from entasis_db.ingest import IngestReport, ingest_options, load_options, retrying
+from entasis_db.ingest import (
+    IngestReport,
+    ingest_arrow_options,
+    ingest_options,
+    load_options,
+    retrying,
+)
+from entasis_db.live import TickWriter
 from entasis_db.model import OptionQuote
-from tests.contract.trades.support import quarantined
+from tests.contract.options.test_arrow import in_csv, table
+from tests.contract.trades.support import quarantined, took_the_slow_way, with_months
 from tests.contract.trades.test_concurrency import wait_until_blocked
 from tests.db import wipe
 from tests.engines import Database
@@ -42,36 +50,56 @@ def stored(connection: Connection) -> list[tuple[Any, ...]]:
 
 
 some_quotes = st.builds(
-    lambda strike, second, iv, gamma: unnumbered(
+    lambda strike, second, iv, gamma, number: unnumbered(
         strike_price=D(strike),
         timestamp=AT + timedelta(seconds=second),
         iv=iv,
         gamma=gamma,
-    ),
+    )._replace(id=number),
     st.sampled_from([100, 200]),
     st.integers(0, 1),
     st.sampled_from([None, D("0.5"), D("0.50"), D("0.7")]),
     st.sampled_from([None, D(1)]),
+    st.sampled_from([None, None, 0, 7]),
 )
 
+Stored = dict[tuple[Any, ...], dict[int, tuple[Any, ...]]]
 
+
+def store(model: Stored, batch: list[OptionQuote]) -> IngestReport:
+    """Store a batch in the model: what has a number by that, then the others by their values."""
+    inserted = refused = 0
+    for q in sorted(batch, key=lambda q: q.id is None):
+        group = model.setdefault((q.timestamp, q.strike_price), {})
+        values = (q.iv, q.gamma)
+        if q.id is None:
+            if values not in group.values():
+                group[max(group, default=-1) + 1] = values
+                inserted += 1
+        elif q.id not in group:
+            group[q.id] = values
+            inserted += 1
+        else:
+            refused += group[q.id] != values
+    return IngestReport(inserted, len(batch) - inserted - refused, refused)
+
+
+REFUSED = [unnumbered(iv=D("0.7"))._replace(id=7), unnumbered(iv=D("0.7"))]
+
+
+@example(batches=[[unnumbered()._replace(id=7)], REFUSED, REFUSED])
+@example(batches=[[unnumbered()._replace(id=7), *REFUSED]])
 @given(batches=st.lists(st.lists(some_quotes, min_size=1, max_size=5), min_size=1, max_size=4))
 def test_any_batches(months_connection: Connection, batches: Sequence[list[OptionQuote]]) -> None:
     wipe(months_connection)
-    model: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
+    model: Stored = {}
     for batch in batches:
-        inserted = 0
-        for q in batch:
-            group = model.setdefault((q.timestamp, q.strike_price), [])
-            if (q.iv, q.gamma) not in group:
-                group.append((q.iv, q.gamma))
-                inserted += 1
         report = ingest_options(months_connection, batch, source="o")
-        assert report == IngestReport(inserted, len(batch) - inserted)
+        assert report == store(model, batch)
     assert stored(months_connection) == [
         (*moment, *values, number)
         for moment in sorted(model)
-        for number, values in enumerate(model[moment])
+        for number, values in sorted(model[moment].items())
     ]
 
 
@@ -87,6 +115,74 @@ def test_those_with_an_id_are_counted_on_from(connection: Connection) -> None:
         (D("0.8"), 9),
         (None, 10),
     ]
+
+
+def tell(database: Database, way: str, path: Path, *quotes: OptionQuote) -> None:
+    """Store quotes without ids in some way."""
+    if way == "writer":
+        with TickWriter(database.dsn, source="o", id_space="trade") as writer:
+            for q in quotes:
+                writer.put(q)
+        return
+    with database.connect() as connection:
+        if way == "call":
+            ingest_options(connection, quotes, source="o")
+        elif way == "arrow":
+            ingest_arrow_options(connection, table(*quotes), source="o")
+        else:
+            load_options(connection, in_csv(path, quotes))
+
+
+@pytest.mark.several_connections
+@pytest.mark.parametrize("way", ["call", "file", "arrow", "writer"])
+def test_what_its_source_has_numbered_is_there_already(
+    database: Database, tmp_path: Path, way: str
+) -> None:
+    """Whatever its number, when it is told again without; other values are the next number."""
+    later = {"strike_price": D(2900), "timestamp": AT + timedelta(seconds=1)}
+    with database.connect() as connection:
+        ingest_options(connection, [quote(-3, timestamp=AT), quote(7, **later)], source="a")
+        same = [unnumbered(), unnumbered(**later)]
+        tell(database, way, tmp_path / "same.csv", *same)
+        assert [row[4] for row in stored(connection)] == [-3, 7]
+        tell(database, way, tmp_path / "other.csv", same[0], unnumbered(**later, iv=D("0.7")))
+        assert [row[4] for row in stored(connection)] == [-3, 7, 8]
+        assert quarantined(connection) == []
+
+
+def test_only_numbers_at_their_times_send_quotes_the_slow_way(connection: Connection) -> None:
+    with_months(connection)
+    second = timedelta(seconds=1)
+    numbered = [quote(7, timestamp=AT), quote(7, timestamp=AT + 4 * second)]
+    ingest_options(connection, [*numbered, quote(7, timestamp=AT, underlying="B")], source="a")
+    fast = [
+        [unnumbered(timestamp=AT + n * second) for n in (1, 2, 3)],
+        [unnumbered(timestamp=AT + 5 * second)],
+        [unnumbered(timestamp=AT - second), unnumbered(timestamp=AT - second, underlying="B")],
+        # others have the number 0
+        [unnumbered(timestamp=AT + n * second, strike_price=D(1)) for n in (1, 3)],
+        # the times of each underlying count
+        [
+            unnumbered(timestamp=AT + 2 * second, underlying="B"),
+            unnumbered(timestamp=AT - 2 * second),
+        ],
+    ]
+    for batch in fast:
+        assert ingest_options(connection, batch, source="b") == IngestReport(len(batch))
+    assert not took_the_slow_way(connection)
+    slow = [unnumbered(timestamp=AT + n * second, iv=None) for n in (-3, 0)]
+    assert ingest_options(connection, slow, source="b") == IngestReport(2)
+    assert took_the_slow_way(connection)
+
+
+def test_a_number_of_its_source_tells_a_quote_from_one_without(connection: Connection) -> None:
+    """A source may number equal quotes, and who gave the stored 0 is unknown."""
+    for report in (IngestReport(1), IngestReport(0, 1)):
+        assert ingest_options(connection, [unnumbered()], source="a") == report
+    for report in (IngestReport(1), IngestReport(0, 1)):
+        assert ingest_options(connection, [quote(7, timestamp=AT)], source="b") == report
+    assert ingest_options(connection, [unnumbered()], source="a") == IngestReport(0, 1)
+    assert [row[4] for row in stored(connection)] == [0, 7]
 
 
 @pytest.mark.native_speed
