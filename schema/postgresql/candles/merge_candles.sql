@@ -89,6 +89,8 @@ BEGIN
             FROM unnest(minutes) AS m
             GROUP BY m.symbol, m.exchange
         ) AS g
+        -- or else the newest is looked for again with every minute
+        OFFSET 0
     ) AS e ON n.symbol = e.symbol AND n.exchange = e.exchange;
 
     IF merged IS NOT NULL THEN

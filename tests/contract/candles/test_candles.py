@@ -11,13 +11,14 @@ from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 from psycopg import errors
 
+from entasis_db.ingest import ingest_trades
 from tests import oracle
 from tests.conftest import Login
 from tests.contract.candles.histories import Copy, Transaction, flat, histories, run, values
 from tests.contract.candles.support import TRADE_COLUMNS, ZONES, empty, trade
 from tests.db import Connection
 from tests.engines import Database
-from tests.make import MICROSECOND, insert_trades
+from tests.make import MICROSECOND, NOON, insert_trades
 
 # --- What a history consists of ------------------------------------------------------------------
 
@@ -350,3 +351,19 @@ def test_truncate_is_refused(trading: Connection) -> None:
             trading.execute(f"TRUNCATE entasis.{table}")
     assert len(oracle.stored_trades(trading)) == 1
     oracle.assert_candles_are_right(trading)
+
+
+@pytest.mark.candle_tables
+def test_the_newest_minute_is_looked_for_once_for_each_market(connection: Connection) -> None:
+    """Not again with every minute of a batch."""
+    ingest_trades(connection, [trade(NOON)], source="t", id_space="trade")
+    minutes = 50
+    batch = [trade(NOON + n * timedelta(minutes=1), n) for n in range(2, minutes)]
+    with connection.transaction():
+        ingest_trades(connection, batch, source="t", id_space="trade")
+        (looks,) = connection.execute(
+            "SELECT sum(idx_scan) FROM pg_stat_xact_user_tables WHERE relname ~ '^ohlcv_1m'"
+        ).fetchone() or (None,)
+    assert looks is not None
+    assert 1 <= looks < minutes
+    oracle.assert_candles_are_right(connection)
