@@ -7,6 +7,7 @@ CREATE OR REPLACE FUNCTION entasis_internal.refuse_repeated_ids() RETURNS trigge
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET enable_nestloop = off
+SET jit = off
 AS $$
 DECLARE
     market record;

@@ -9,6 +9,7 @@ LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = 'force_custom_plan'
 SET enable_nestloop = off
+SET jit = off
 AS $$
 DECLARE
     piece record;

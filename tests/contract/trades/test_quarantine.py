@@ -252,3 +252,20 @@ def test_quarantine_of_refusals_from_elsewhere(connection: psycopg.Connection[An
     for _ in range(2):
         assert quarantine(connection, "market_data", refusals, source="f") == 2
     assert quarantined(connection) == [("f", 3, "number"), ("f", 4, "id")]
+
+
+def test_the_rules_are_inlined_into_the_query_that_judges(
+    connection: psycopg.Connection[Any],
+) -> None:
+    """Called for each row, they take ten times as long: a third of a staged load."""
+    plan = connection.execute(
+        """
+        EXPLAIN (VERBOSE) SELECT entasis_internal.trade_fault(
+            d.symbol, d.exchange, d.timestamp, d.id, d.price, d.volume, d.side, d.source_id,
+            d.excluded, true, entasis_internal.has_signed_prices(d.symbol, d.exchange), now(),
+            entasis_internal.is_reopened('market_data', d.symbol, d.exchange, d.timestamp), now()
+        ) FROM entasis.market_data AS d
+        """
+    ).fetchall()
+    assert "is_reopened" in str(plan)
+    assert "_fault(" not in str(plan)

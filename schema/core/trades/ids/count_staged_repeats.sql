@@ -5,6 +5,7 @@ CREATE OR REPLACE FUNCTION entasis_internal.count_staged_repeats() RETURNS bigin
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 SET enable_nestloop = off
+SET jit = off
 SET enable_mergejoin = off
 AS $$
 DECLARE

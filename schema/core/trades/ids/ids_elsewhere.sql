@@ -1,14 +1,12 @@
--- The trades around the range say whether they the trades around the range have smaller and larger ids. Only where they
--- have not, a binary search over time finds where the ids begin or end, to a second: trades told in seconds or
--- milliseconds lie before earlier ones told in microseconds.
+-- The trades around the range usually have smaller and larger ids. Only where they have not, a binary search over time
+-- finds where the ids begin or end, to a second: trades told in seconds or milliseconds lie before earlier ones told in
+-- microseconds.
 CREATE OR REPLACE FUNCTION entasis_internal.ids_elsewhere(
     symbol_name text, exchange_name text,
     first_time timestamptz, last_time timestamptz, first_id bigint, last_id bigint
 ) RETURNS tstzmultirange
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
--- its callers plan anew for each market
-SET plan_cache_mode = 'auto'
 AS $$
 DECLARE
     found record;

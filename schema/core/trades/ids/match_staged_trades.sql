@@ -1,71 +1,106 @@
--- Without statistics of the staging table, a nested loop would be chosen for any number of rows.
+-- One statement for all markets, each time: planning one takes as long as reading hundreds of trades.
 CREATE OR REPLACE FUNCTION entasis_internal.match_staged_trades(source_name text) RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
-SET enable_nestloop = off
-SET plan_cache_mode = 'force_custom_plan'
 AS $$
 DECLARE
+    symbols text[];
+    exchanges text[];
+    from_times timestamptz[];
+    to_times timestamptz[];
+    displaced_symbols text[];
+    displaced_exchanges text[];
+    refused_symbols text[];
+    refused_exchanges text[];
+    has_unknown_order boolean;
     market record;
-    elsewhere tstzmultirange;
-    piece tstzrange;
-    refused bigint;
-    disordered boolean;
+    smallest CONSTANT bigint := -9223372036854775808;
+    largest CONSTANT bigint := 9223372036854775807;
 BEGIN
-    FOR market IN
-        SELECT s.symbol, s.exchange, u.time_unit, m.ids_rise, coalesce(m.time_units, '{}') AS units,
-            min(s.timestamp) AS first_time, max(s.timestamp) AS last_time,
-            min(s.id) AS first_id, max(s.id) AS last_id
-        FROM pg_temp.entasis_staged_trades AS s
-        LEFT JOIN entasis.markets AS m ON s.symbol = m.symbol AND s.exchange = m.exchange
-        LEFT JOIN pg_temp.entasis_staged_units AS u
-            ON s.symbol = u.symbol AND s.exchange = u.exchange
-        WHERE entasis_internal.is_exchange_id(m.id_space)
-        GROUP BY s.symbol, s.exchange, u.time_unit, m.ids_rise, m.time_units
-        ORDER BY s.symbol, s.exchange
-    LOOP
-        elsewhere := '{}';
-        IF market.ids_rise IS NOT FALSE THEN
-            elsewhere := entasis_internal.ids_elsewhere(
-                market.symbol, market.exchange, market.first_time, market.last_time,
-                market.first_id, market.last_id
-            );
-        END IF;
-        disordered := elsewhere <> '{}';
-
-        FOR piece IN
-            SELECT unnest(elsewhere + tstzmultirange(tstzrange(
-                market.first_time - interval '1 second', market.last_time + interval '1 second',
-                '[]'
-            )))
-        LOOP
-            refused := entasis_internal.match_stored_trades(
-                source_name, market.time_unit, market.units, market.symbol, market.exchange,
-                lower(piece), upper(piece)
-            );
-            disordered := disordered AND refused = 0;
-        END LOOP;
-
-        PERFORM entasis_internal.match_repeated_lines(
-            source_name, market.time_unit, market.units, market.symbol, market.exchange
-        );
-
-        -- of several units, one is out of order with the other
-        IF market.ids_rise IS NULL AND cardinality(market.units) < 2 THEN
-            SELECT disordered OR coalesce(bool_or(o.id <= o.id_before), false) INTO disordered
+    -- where trades with ids of the batch may be stored: a market may have several ranges
+    SELECT
+        array_agg(p.symbol), array_agg(p.exchange), array_agg(lower(p.piece)), array_agg(upper(p.piece)),
+        array_agg(p.symbol) FILTER (WHERE p.elsewhere <> '{}'),
+        array_agg(p.exchange) FILTER (WHERE p.elsewhere <> '{}'),
+        bool_or(p.has_unknown_order)
+    INTO symbols, exchanges, from_times, to_times, displaced_symbols, displaced_exchanges,
+        has_unknown_order
+    FROM (
+        SELECT e.*, unnest(e.elsewhere + tstzmultirange(tstzrange(
+            e.first_time - interval '1 second', e.last_time + interval '1 second', '[]'
+        ))) AS piece
+        FROM (
+            SELECT g.symbol, g.exchange, g.first_time, g.last_time,
+                -- of several units, one is out of order with the other
+                m.ids_rise IS NULL AND cardinality(coalesce(m.time_units, '{}')) < 2 AS has_unknown_order,
+                -- asked here first, in one plan for all markets
+                CASE WHEN before.id >= g.first_id OR after.id <= g.last_id
+                    THEN entasis_internal.ids_elsewhere(
+                        g.symbol, g.exchange, g.first_time, g.last_time, g.first_id, g.last_id
+                    )
+                    ELSE '{}'
+                END AS elsewhere
             FROM (
-                SELECT s.id, lag(s.id) OVER (ORDER BY s.timestamp, s.id) AS id_before
+                SELECT s.symbol, s.exchange, min(s.timestamp) AS first_time,
+                    max(s.timestamp) AS last_time, min(s.id) AS first_id, max(s.id) AS last_id
+                FROM pg_temp.entasis_staged_trades AS s
+                GROUP BY s.symbol, s.exchange
+            ) AS g
+            LEFT JOIN entasis.markets AS m ON g.symbol = m.symbol AND g.exchange = m.exchange
+            LEFT JOIN LATERAL (
+                SELECT t.id
+                FROM entasis_internal.previous_trade(g.symbol, g.exchange, g.first_time, smallest) AS t
+                WHERE m.ids_rise IS NOT FALSE
+            ) AS before ON true
+            LEFT JOIN LATERAL (
+                SELECT t.id
+                FROM entasis_internal.next_trade(g.symbol, g.exchange, g.last_time, largest) AS t
+                WHERE m.ids_rise IS NOT FALSE
+            ) AS after ON true
+            WHERE entasis_internal.is_exchange_id(m.id_space)
+            OFFSET 0
+        ) AS e
+    ) AS p;
+    IF symbols IS NULL THEN
+        RETURN;
+    END IF;
+
+    SELECT r.* INTO refused_symbols, refused_exchanges
+    FROM entasis_internal.match_stored_trades(
+        source_name, symbols, exchanges, from_times, to_times
+    ) AS r;
+    PERFORM entasis_internal.match_repeated_lines(source_name, symbols, exchanges);
+
+    IF has_unknown_order THEN
+        FOR market IN
+            SELECT o.symbol, o.exchange
+            FROM (
+                SELECT s.symbol, s.exchange, s.id <= lag(s.id) OVER (
+                    PARTITION BY s.symbol, s.exchange ORDER BY s.timestamp, s.id
+                ) AS falls
                 FROM (
-                    SELECT DISTINCT t.timestamp, t.id FROM pg_temp.entasis_staged_trades AS t
-                    WHERE t.symbol = market.symbol AND t.exchange = market.exchange
+                    SELECT DISTINCT t.symbol, t.exchange, t.timestamp, t.id
+                    FROM pg_temp.entasis_staged_trades AS t
                 ) AS s
-            ) AS o;
-            IF disordered THEN
-                PERFORM entasis_internal.record_disorder(market.symbol, market.exchange);
-            END IF;
-        END IF;
-    END LOOP;
+            ) AS o
+            LEFT JOIN entasis.markets AS m ON o.symbol = m.symbol AND o.exchange = m.exchange
+            WHERE entasis_internal.is_exchange_id(m.id_space)
+                AND m.ids_rise IS NULL AND cardinality(coalesce(m.time_units, '{}')) < 2
+            GROUP BY o.symbol, o.exchange
+            HAVING bool_or(o.falls) OR (
+                (o.symbol, o.exchange) IN (
+                    SELECT * FROM unnest(displaced_symbols, displaced_exchanges)
+                    EXCEPT
+                    SELECT * FROM unnest(refused_symbols, refused_exchanges)
+                )
+            )
+            -- all writers lock the markets in this order
+            ORDER BY o.symbol, o.exchange
+        LOOP
+            PERFORM entasis_internal.record_disorder(market.symbol, market.exchange);
+        END LOOP;
+    END IF;
 END
 $$;
 

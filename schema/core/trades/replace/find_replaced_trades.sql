@@ -7,6 +7,7 @@ LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 SET client_min_messages = 'warning'
 SET enable_nestloop = off
+SET jit = off
 SET plan_cache_mode = 'force_custom_plan'
 AS $$
 DECLARE

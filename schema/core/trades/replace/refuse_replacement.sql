@@ -17,13 +17,10 @@ BEGIN
         SELECT entasis_internal.trade_fault(
             s.symbol, s.exchange, s.timestamp, s.id, s.price, s.volume, s.side,
             s.source_id, s.excluded,
-            s.price > 0 OR entasis_internal.has_signed_prices(s.symbol, s.exchange),
-            CASE
-                WHEN s.timestamp < lowest AND entasis_internal.is_reopened(
-                    'market_data', s.symbol, s.exchange, s.timestamp
-                ) THEN '-infinity'
-                ELSE lowest
-            END,
+            false,
+            entasis_internal.has_signed_prices(s.symbol, s.exchange),
+            lowest,
+            entasis_internal.is_reopened('market_data', s.symbol, s.exchange, s.timestamp),
             -- allowance for differing clocks
             clock_timestamp() + interval '5 minutes'
         ) AS fault
