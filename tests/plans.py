@@ -1,4 +1,7 @@
-"""What a server does to answer a query, read from EXPLAIN: properties, never the plan's text."""
+"""What a server does to answer a query, read from EXPLAIN: properties, never the plan's text.
+
+EXPLAIN does not look into functions that are not inlined. What these read, counters tell.
+"""
 
 import re
 from collections.abc import Iterator
@@ -154,3 +157,73 @@ def explain_candles(
     assert len(rates) <= 2
     assert all(node.init and node.loops == 1 and node.index == "markets_pkey" for node in rates)
     return replace(plan, nodes=tuple(node for node in plan.nodes if node not in rates))
+
+
+@dataclass(frozen=True)
+class Reads:
+    """What a statement read, with all functions that it called, but for the catalogs."""
+
+    rows: dict[str, int]
+    """Rows and index entries looked at, by table; partitions and chunks by their own names.
+
+    A table that was searched and had none is here with 0. What an index passes inside itself,
+    because a later column of the key is another, is in ``blocks`` alone.
+    """
+    indexes: frozenset[str]
+    """Indexes that were searched, those of partitions by their partitioned index."""
+    seq_scans: frozenset[str]
+    """Tables with rows that were read from end to end."""
+    blocks: int
+    """Blocks of tables and indexes, those that the planner looks at too."""
+    locked: frozenset[str]
+    """Tables that a plan had, whether they were read or not."""
+
+
+_COUNTERS = """
+    SELECT
+        c.relname::text,
+        c.relkind::text,
+        coalesce(t.relname, c.relname)::text,
+        pg_stat_get_xact_numscans(c.oid),
+        pg_stat_get_xact_tuples_returned(c.oid),
+        pg_stat_get_xact_blocks_fetched(c.oid)
+    FROM pg_class AS c
+    INNER JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    LEFT JOIN pg_index AS i ON i.indexrelid = c.oid
+    LEFT JOIN pg_class AS t ON t.oid = i.indrelid
+    WHERE c.relkind IN ('r', 'i') AND n.nspname !~ '^(pg_|information_schema$|_timescaledb_c)'
+"""
+_LOCKED = """
+    SELECT DISTINCT c.relname::text FROM pg_locks AS l
+    INNER JOIN pg_class AS c ON c.oid = l.relation
+    WHERE l.pid = pg_backend_pid() AND c.relkind = 'r'
+"""
+
+
+def count_reads(
+    connection: psycopg.Connection[Any], statement: Statement[Any], mode: Mode = "custom"
+) -> Reads:
+    """Run a statement, and return what it read by the server's counters.
+
+    Statements inside PL/pgSQL are planned in the same mode, if their function does not set one.
+    """
+    roots = _roots(connection)
+    with connection.transaction(force_rollback=True):
+        connection.execute(f"SET LOCAL plan_cache_mode = force_{mode}_plan")
+        before = {row[0]: row[3:] for row in connection.execute(_COUNTERS)}
+        connection.execute(statement.sql.encode(), statement.params).fetchall()
+        after = connection.execute(_COUNTERS).fetchall()
+        locked = frozenset(name for (name,) in connection.execute(_LOCKED))
+    rows: dict[str, int] = {}
+    indexes, seq_scans, blocks = set(), set(), 0
+    for name, kind, table, *counts in after:
+        scans, returned, fetched = (b - a for a, b in zip(before[name], counts, strict=True))
+        blocks += fetched
+        if not scans:
+            continue
+        rows[table] = rows.get(table, 0) + returned
+        if kind == "i":
+            indexes.add(_same_name(roots.get(name, name)))
+        elif returned:
+            seq_scans.add(name)
+    return Reads(rows, frozenset(indexes), frozenset(seq_scans), blocks, locked)

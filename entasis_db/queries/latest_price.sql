@@ -1,4 +1,4 @@
--- The newest trade of one market that candles count. The function is inlined here, and is each engine's own.
+-- The newest trade of one market that candles count. The function is each engine's own.
 SELECT
     t.id,
     t.symbol,

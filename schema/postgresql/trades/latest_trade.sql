@@ -1,44 +1,93 @@
 -- The key begins with symbol and timestamp: looking backwards for a market that has been silent for weeks would pass
 -- all trades of its symbol on other exchanges. The newest candle says where to begin. At or above the floor each
 -- counted trade is in one, so that without a candle only trades below it are left. If the candle's trade is missing,
--- the scan goes on to older ones. Without settings, so that it is inlined into the caller's query.
+-- older ones are looked for.
+-- Candles and trades are read in ranges that begin with this month, each four times as long as the one before. Their
+-- bounds are parameters, so that a plan holds the partitions of one range, not all. PL/pgSQL keeps plans, and after
+-- five calls it has one for any range, whose other partitions are left out when it is run.
 CREATE OR REPLACE FUNCTION entasis_internal.latest_trade(symbol_name text, exchange_name text)
 RETURNS SETOF entasis.market_data
-LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
-BEGIN ATOMIC
-    SELECT
-        d.id,
-        d.symbol,
-        d.exchange,
-        d.timestamp,
-        d.price,
-        d.volume,
-        d.created_at,
-        d.side,
-        d.source_id,
-        d.excluded
-    FROM entasis.market_data AS d
-    WHERE
-        d.symbol = latest_trade.symbol_name
-        AND d.exchange = latest_trade.exchange_name
-        AND d.excluded IS NULL
-        AND d.timestamp <= coalesce(
-            (
-                SELECT c.closed_at
-                FROM entasis.ohlcv_1m AS c
-                WHERE
-                    c.symbol = latest_trade.symbol_name
-                    AND c.exchange = latest_trade.exchange_name
-                    AND c.bucket >= (SELECT entasis_internal.trades_kept_from())
-                ORDER BY c.bucket DESC
-                LIMIT 1
-            ),
+LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 1
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    kept_from CONSTANT timestamptz := entasis_internal.trades_kept_from();
+    -- no market_data is older
+    oldest CONSTANT timestamptz := greatest(kept_from, '2009-01-01 00:00:00+00');
+    month timestamp := date_trunc('month', now() AT TIME ZONE 'UTC');
+    reach interval := '3 months';
+    from_time timestamptz;
+    -- a clock that was set back makes trades of the future
+    to_time timestamptz := 'infinity';
+    last_time timestamptz;
+BEGIN
+    WHILE to_time > oldest LOOP
+        from_time := greatest(month AT TIME ZONE 'UTC', kept_from);
+        SELECT c.closed_at INTO last_time
+        FROM entasis.ohlcv_1m AS c
+        WHERE
+            c.symbol = latest_trade.symbol_name
+            AND c.exchange = latest_trade.exchange_name
+            AND c.bucket >= from_time
+            AND c.bucket < to_time
+        ORDER BY c.bucket DESC
+        LIMIT 1;
+        IF FOUND THEN
+            RETURN QUERY
+            SELECT
+                d.id,
+                d.symbol,
+                d.exchange,
+                d.timestamp,
+                d.price,
+                d.volume,
+                d.created_at,
+                d.side,
+                d.source_id,
+                d.excluded
+            FROM entasis.market_data AS d
+            WHERE
+                d.symbol = latest_trade.symbol_name
+                AND d.exchange = latest_trade.exchange_name
+                AND d.timestamp >= from_time
+                AND d.timestamp <= last_time
+                AND d.excluded IS NULL
+            ORDER BY d.timestamp DESC, d.id DESC
+            LIMIT 1;
+            IF FOUND THEN
+                RETURN;
+            END IF;
+        END IF;
+        to_time := from_time;
+        month := month - reach;
+        reach := 4 * reach;
+    END LOOP;
+
+    IF kept_from > '-infinity' THEN
+        RETURN QUERY
+        SELECT
+            d.id,
+            d.symbol,
+            d.exchange,
+            d.timestamp,
+            d.price,
+            d.volume,
+            d.created_at,
+            d.side,
+            d.source_id,
+            d.excluded
+        FROM entasis.market_data AS d
+        WHERE
+            d.symbol = latest_trade.symbol_name
+            AND d.exchange = latest_trade.exchange_name
             -- the floor may lie inside a minute
-            (SELECT entasis_internal.trades_kept_from() + interval '1 minute')
-        )
-    ORDER BY d.timestamp DESC, d.id DESC
-    LIMIT 1;
-END;
+            AND d.timestamp < kept_from + interval '1 minute'
+            AND d.excluded IS NULL
+        ORDER BY d.timestamp DESC, d.id DESC
+        LIMIT 1;
+    END IF;
+END
+$$;
 
 COMMENT ON FUNCTION entasis_internal.latest_trade IS
 'The newest trade of a market that candles count, by (timestamp, id). No row: none is stored.';

@@ -15,8 +15,9 @@ import pytest
 from entasis_db import queries
 from entasis_db.queries import Interval, Statement
 from tests import oracle
-from tests.engines import Server, pause_jobs
-from tests.plans import Mode, Plan, explain, explain_candles
+from tests.db import ensure
+from tests.engines import Database, Server, pause_jobs
+from tests.plans import Mode, Plan, count_reads, explain, explain_candles
 
 MARKET = ("S001", "kraken")
 MARKETS = 100
@@ -273,34 +274,38 @@ def test_filled_candles_look_back_no_further_than_the_last_trade(
     assert plan.seq_scans() <= open_end[0]
 
 
+FLOORS = {"floors"}, {"floors_pkey"}
+"""Where latest prices look for the floor: a table of some rows."""
+
+
 @pytest.mark.parametrize("mode", ["custom", "generic"])
 def test_the_latest_price_is_the_end_of_the_key(
     filled: psycopg.Connection[Any], mode: Mode
 ) -> None:
-    plan = explain(filled, queries.latest_price(*MARKET), mode)
+    read = count_reads(filled, queries.latest_price(*MARKET), mode)
     # months still to come are empty and come first; what is older than the newest trade is not read
     held = partitions(filled, "market_data", *YEAR)
-    assert plan.relations() & set(held) == {held[-1]}
+    assert set(read.rows) & set(held) == {held[-1]}
     # where candles are exact, the newest says when its last trade was
     hinted = not is_aggregated(filled)
-    assert plan.indexes() == ({KEY, "ohlcv_1m_key"} if hinted else {KEY})
-    assert plan.seq_scans() == set()
-    assert plan.sorts() == []
-    assert plan.rows_read() == 1 + hinted
+    assert read.indexes - FLOORS[1] == ({KEY, "ohlcv_1m_key"} if hinted else {KEY})
+    assert read.seq_scans <= FLOORS[0]
+    # from the end of the index: nothing is left that would have to be sorted
+    assert sum(n for table, n in read.rows.items() if table not in FLOORS[0]) == 1 + hinted
 
 
 def test_latest_prices_reads_an_entry_for_each_market_and_partition(
     filled: psycopg.Connection[Any],
 ) -> None:
-    plan = explain(filled, queries.latest_prices())
+    read = count_reads(filled, queries.latest_prices())
     hinted = not is_aggregated(filled)
-    assert plan.indexes() - {"markets_pkey"} == ({KEY, "ohlcv_1m_key"} if hinted else {KEY})
+    indexes = read.indexes - FLOORS[1] - {"markets_pkey"}
+    assert indexes == ({KEY, "ohlcv_1m_key"} if hinted else {KEY})
     # the list of markets is read whole
-    assert plan.seq_scans() <= {"markets"}
-    # each market is on the list, and has one newest trade and at most one newest candle
-    assert plan.rows_read() <= (2 + hinted) * MARKETS
-    # what is sorted is the answer, never trades
-    assert sum(node.rows for node in plan.sorts()) <= MARKETS
+    assert read.seq_scans <= {"markets"} | FLOORS[0]
+    # each market is on the list, and has one newest trade and at most one newest candle: too few
+    # for any trade to be sorted
+    assert sum(n for t, n in read.rows.items() if t not in FLOORS[0]) <= (2 + hinted) * MARKETS
 
 
 @pytest.mark.parametrize("mode", ["custom", "generic"])
@@ -455,7 +460,35 @@ def test_an_unknown_future_costs_no_more_than_its_empty_partitions(
     filled: psycopg.Connection[Any], statement: Statement[Any]
 ) -> None:
     # partitions made ahead of need are opened, and hold nothing
-    plan = explain(filled, statement)
+    read = count_reads(filled, statement)
     held = {p for level in ("market_data", "ohlcv_1m") for p in partitions(filled, level, *YEAR)}
-    ahead = plan.relations() - held - {"markets"}
-    assert sum(n.rows for n in plan.nodes if n.relation in ahead) == 0
+    ahead = read.rows.keys() - held - {"markets"} - FLOORS[0]
+    assert sum(read.rows[table] for table in ahead) == 0
+
+
+@pytest.mark.several_connections
+@pytest.mark.parametrize("name", ["latest_price", "latest_prices"])
+def test_the_first_latest_price_is_planned_without_the_past(
+    database: Database, connection: psycopg.Connection[Any], name: str
+) -> None:
+    """A session has no plans yet: its first call has the partitions of this month and later."""
+    now = datetime.now(UTC)
+    connection.execute("UPDATE entasis.keep_periods SET keep = NULL")
+    for age in (400 * DAY, 200 * DAY, 100 * DAY, 0 * DAY):
+        ensure(connection, "market_data", now - age, now - age + DAY / 24)
+        connection.execute(
+            "INSERT INTO entasis.market_data (symbol, exchange, timestamp, price, volume)"
+            " VALUES ('BTC', 'x', %s, 1, 1)",
+            [now - age],
+        )
+    oracle.refresh(connection)
+    # chunks and months both
+    past = set(partitions(connection, "market_data", now - 500 * DAY, now - 40 * DAY))
+    assert len(past) == 3
+    statement = (
+        queries.latest_price("BTC", "x") if name == "latest_price" else queries.latest_prices()
+    )
+    with database.connect() as first:
+        read = count_reads(first, statement)
+        assert read.locked & past == set()
+        assert read.locked & set(partitions(connection, "market_data", now, now + DAY / 24))
