@@ -111,6 +111,18 @@ def test_a_listed_market_without_trades_has_none(connection: Connection) -> None
     assert_latest_prices_are_right(connection, ("BTC", "y"), ("BTC", "z"))
 
 
+def test_of_a_moment_the_largest_id_that_counts_is_the_latest(connection: Connection) -> None:
+    ensure(connection, "market_data", month(2024, 1), month(2024, 2))
+    _insert_of_a_moment(connection, "BTC", "x", month(2024, 1))
+    assert_latest_prices_are_right(connection)
+
+
+def _insert_of_a_moment(connection: Connection, symbol: str, exchange: str, time: datetime) -> None:
+    for number, word in ((8, None), (9, None), (10, "block")):
+        row = [symbol, exchange, time, number, number, word]
+        connection.execute(INSERT.encode(), row)
+
+
 def test_dropped_trades_are_no_prices_though_their_candles_stay(old: Connection) -> None:
     """Below the floor, only what was written into a reopened range is left."""
     gone = ("GONE", "one")
@@ -129,9 +141,10 @@ def test_dropped_trades_are_no_prices_though_their_candles_stay(old: Connection)
     for number in (1, 2):
         time = start + timedelta(days=number)
         old.execute(INSERT.encode(), ["GONE", "two", time, number, 7, None])
+    _insert_of_a_moment(old, "GONE", "two", start + timedelta(days=2, hours=1))
     old.execute(INSERT.encode(), ["GONE", "three", month(2020, 5) - MICROSECOND, 1, 8, None])
     assert_latest_prices_are_right(old, gone)
-    old.execute("DELETE FROM entasis.market_data WHERE exchange = 'two' AND id = 2")
+    old.execute("DELETE FROM entasis.market_data WHERE exchange = 'two' AND id > 1")
     assert_latest_prices_are_right(old, gone)
 
 
@@ -185,13 +198,17 @@ def test_a_candle_whose_trades_are_missing_hides_no_older_trade(connection: Conn
 
 @pytest.mark.candle_tables
 def test_a_floor_inside_a_minute_hides_no_trade_above_it(connection: Connection) -> None:
-    """The candle of that minute is not believed."""
+    """The candle of that minute is not believed, nor are those below it."""
     start = month(2024, 1)
     ensure(connection, "market_data", start, month(2024, 2))
     for symbol, seconds in (("A", (10, 40)), ("B", (10,)), ("C", (40, 60)), ("D", (59.999999,))):
         for number, second in enumerate(seconds):
             time = start + timedelta(days=3, seconds=second)
             connection.execute(INSERT.encode(), [symbol, "x", time, number, 1, None])
+    connection.execute(INSERT.encode(), ["E", "x", start, 1, 1, None])
+    with connection.transaction():
+        connection.execute("SET LOCAL session_replication_role = replica")
+        connection.execute(INSERT.encode(), ["E", "x", start + timedelta(days=1), 2, 2, None])
     connection.execute(
         "UPDATE entasis.floors SET floor = %s WHERE relation = 'market_data'",
         [start + timedelta(days=3, seconds=30)],

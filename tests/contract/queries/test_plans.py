@@ -482,9 +482,12 @@ def test_the_first_latest_price_is_planned_without_the_past(
             [now - age],
         )
     oracle.refresh(connection)
-    # chunks and months both
-    past = set(partitions(connection, "market_data", now - 500 * DAY, now - 40 * DAY))
-    assert len(past) == 3
+    past = {
+        name
+        for level in ("market_data", "ohlcv_1m")
+        for name in partitions(connection, level, now - 500 * DAY, now - 60 * DAY)
+    }
+    assert len(past) == 6
     statement = (
         queries.latest_price("BTC", "x") if name == "latest_price" else queries.latest_prices()
     )
