@@ -38,7 +38,7 @@ def record(found: dict[str, Any], file: Path = FILE) -> None:
     before = _read(file) or {}
     lines = {line["name"]: line for line in before.get("lines", [])}
     about = {name: found[name] for name in ("entasis_db", "began", "client")} | {
-        "server": {name: found["server"][name] for name in ("version", "settings")},
+        "server": {name: found["server"][name] for name in ("version", "timescaledb", "settings")},
         "machine": {name: found["machine"][name] for name in ("cores", "system")},
     }
     for line in found["lines"]:

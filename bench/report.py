@@ -5,6 +5,7 @@ import platform
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from importlib.metadata import version
 from itertools import groupby
 from textwrap import wrap
 from typing import Any
@@ -19,6 +20,7 @@ from bench.server import Server
 from entasis_db import __version__
 
 _WIDTH = 100
+_PEERS = ("asyncpg", "duckdb", "polars", "pyarrow")
 _MET, _MISSED, _UNASKED = "✓", "✗", "-"
 _INDENT = "   "
 
@@ -33,6 +35,7 @@ def facts(server: Server, sizes: Sequence[int], effort: Effort = FULL) -> dict[s
             "python": platform.python_version(),
             "psycopg": psycopg.__version__,
             "psycopg_implementation": psycopg.pq.__impl__,
+            **{name: version(name) for name in _PEERS},
         },
         "machine": {
             "cores": os.cpu_count(),
@@ -50,9 +53,11 @@ def heading(known: dict[str, Any]) -> str:
     """Return what stands above the figures."""
     server, client, machine = known["server"], known["client"], known["machine"]
     settings = ", ".join(f"{name} {value}" for name, value in server["settings"].items())
+    timescaledb = server["timescaledb"]
+    with_it = f" with TimescaleDB {timescaledb}" if timescaledb else ""
     place = f", on {server['filesystem']}" if server["filesystem"] else ""
     paragraphs = [
-        f"Entasis DB {known['entasis_db']}, PostgreSQL {server['version']}"
+        f"Entasis DB {known['entasis_db']}, PostgreSQL {server['version']}{with_it}"
         f" ({server['origin']}{place}), Python {client['python']},"
         f" psycopg {client['psycopg']} ({client['psycopg_implementation']}).",
         f"Settings: {settings}.",

@@ -16,6 +16,8 @@ from psycopg.conninfo import make_conninfo
 
 from bench import data
 from entasis_db.embedded import Cluster, embedded_cluster
+from entasis_db.engine import choose_engine
+from entasis_db.errors import MigrationError
 from entasis_db.migrate import migrate
 
 # Everything else is as PostgreSQL comes.
@@ -45,6 +47,15 @@ _SHOWN = (
     "max_parallel_workers_per_gather",
     "jit",
 )
+_TRIES = 4
+# TimescaleDB's launcher looks into every database now and then, and so keeps it from being copied.
+_END_SCHEDULER = """
+    SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+    WHERE datname = %s AND backend_type LIKE 'TimescaleDB%%'
+"""
+_TIMESCALEDB = """
+    SELECT max(default_version) FROM pg_available_extensions WHERE name = 'timescaledb'
+"""
 _SMALL = 100 * 2**20
 
 
@@ -79,6 +90,17 @@ class Server:
             )
         return name
 
+    def offers_timescaledb(self) -> bool:
+        """Say whether engine timescaledb can be migrated here."""
+        name = self.clone("template0", "probe")
+        try:
+            with self.connect(name) as connection:
+                return choose_engine(connection, None, lambda _: None) == "timescaledb"
+        except MigrationError:
+            return False
+        finally:
+            self.drop(name)
+
     def seal(self, name: str) -> None:
         """Keep everybody out of a template: no scheduler of jobs is at work while it is copied."""
         self._execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false"), name)
@@ -105,6 +127,7 @@ class Server:
         """Describe the server and its settings, as it reports them."""
         with psycopg.connect(self._dsn, autocommit=True) as connection:
             version = _value(connection, "SHOW server_version")
+            timescaledb = _value(connection, _TIMESCALEDB)
             settings: dict[str, str] = dict(
                 connection.execute(
                     "SELECT name, current_setting(name) FROM pg_settings WHERE name = ANY(%s)",
@@ -113,6 +136,7 @@ class Server:
             )
         return {
             "version": version,
+            "timescaledb": timescaledb,
             "origin": self.origin,
             "filesystem": None if self._folder is None else _filesystem(self._folder),
             "settings": {name: settings[name] for name in _SHOWN if name in settings},
@@ -128,7 +152,16 @@ class Server:
         # noted first: an interrupted CREATE may have come to its end on the server
         self._made.append(name)
         statement = "CREATE DATABASE {} TEMPLATE {} STRATEGY " + self._strategy(template)
-        self._execute(sql.SQL(statement), name, template)
+        for tries in reversed(range(_TRIES)):
+            try:
+                with psycopg.connect(self._dsn, autocommit=True) as connection:
+                    connection.execute(_END_SCHEDULER, [template])
+                self._execute(sql.SQL(statement), name, template)
+            except psycopg.errors.ObjectInUse:
+                if not tries:
+                    raise
+            else:
+                break
         return name
 
     def _strategy(self, template: str) -> LiteralString:

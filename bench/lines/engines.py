@@ -12,8 +12,6 @@ from bench.line import Sizes, Subject
 from bench.loaders import SOURCE, THIN_TRADES, Connection, in_batches
 from bench.measure import LeftOut, Row, Samples, Target, alternate, only_row, ratio, timed
 from entasis_db import queries
-from entasis_db.engine import choose_engine
-from entasis_db.errors import MigrationError
 from entasis_db.ingest import ingest_trades
 from tests.engines import pause_jobs
 
@@ -39,7 +37,7 @@ _BYTES = """
 
 def run(bench: Bench) -> Iterator[Row]:
     """Load both, then read, weigh, compress and rebuild."""
-    if not _offered(bench):
+    if not bench.server.offers_timescaledb():
         raise LeftOut(
             "this server does not offer TimescaleDB's Community edition: set DATABASE_URL to a"
             " superuser's on one that does"
@@ -77,17 +75,6 @@ def _loaded(bench: Bench, connections: dict[str, Connection]) -> Iterator[Row]:
     compressed = _read(bench, connections)
     yield ratio("read a day of minutes, chunks compressed", compressed, *_ENGINES)
     yield ratio("rebuild the candles of a day", _rebuild(bench, connections), *_ENGINES)
-
-
-def _offered(bench: Bench) -> bool:
-    with (
-        bench.database("template0", "probe") as name,
-        bench.server.connect(name) as connection,
-    ):
-        try:
-            return choose_engine(connection, None, lambda _: None) == "timescaledb"
-        except MigrationError:
-            return False
 
 
 def _quiet(connection: Connection) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from statistics import median
 
@@ -13,6 +13,7 @@ from bench.loaders import Connection, Trades, lively_trades, thin_trades
 from bench.measure import LeftOut, MeasurementError, Row
 from entasis_db.ingest import IngestReport
 from entasis_db.model import Trade
+from tests.engines import pause_jobs
 
 _LEAST = 0.5
 """Percent in some column, below which a function or a statement is left out."""
@@ -27,7 +28,8 @@ HOW = (
     " calls (track_functions); statements inside functions, by auto_explain in a"
     " database of their own, with their triggers, in percent of that one's batch. What is below"
     f" {_LEAST} in every column is left out. Batches follow one another, five before the first that"
-    " counts; staged ones repeat one trade of the batch before. Medians of the batches."
+    " counts; staged ones repeat one trade of the batch before. Medians of the batches. `ts` is"
+    " engine timescaledb, where the server offers it: its candles are refreshed later, by jobs."
 )
 SUBJECT = Subject.LOADING
 SIZES = Sizes.ONCE
@@ -51,6 +53,8 @@ class Situation:
     column: str
     trades: Trades
     staged: bool = False
+    template: str | None = None
+    """Of the databases; by default one of engine postgresql."""
 
 
 @dataclass
@@ -74,7 +78,13 @@ Arms = tuple[Arm, Arm, Arm]
 
 def run(bench: Bench) -> Iterator[Row]:
     """Take every situation; then lay the parts side by side."""
-    yield from shares({one.column: take(bench, one) for one in situations(bench)})
+    taken = situations(bench)
+    if bench.server.offers_timescaledb():
+        bench.progress("migrating a database of engine timescaledb")
+        template = bench.server.migrated("timescaledb")
+        bench.server.seal(template)
+        taken += [replace(one, column=f"ts {one.column}", template=template) for one in taken]
+    yield from shares({one.column: take(bench, one) for one in taken})
 
 
 def situations(bench: Bench) -> list[Situation]:
@@ -137,8 +147,12 @@ def take(bench: Bench, situation: Situation) -> Arms:
     with ExitStack() as stack:
 
         def connect(label: str) -> Connection:
-            name = stack.enter_context(bench.database(bench.templates.migrated, label))
-            return stack.enter_context(bench.server.connect(name))
+            template = situation.template or bench.templates.migrated
+            name = stack.enter_context(bench.database(template, label))
+            connection = stack.enter_context(bench.server.connect(name))
+            if situation.template is not None:
+                pause_jobs(connection)
+            return connection
 
         ours, bare, traced = (connect(label) for label in ("ours", "bare", "traced"))
         notes = _notes(stack, traced)

@@ -434,7 +434,12 @@ def a_run(value: float, lowest: float, highest: float, cores: int = 2) -> dict[s
     found.sections[0].rows.append(row)
     known = {
         **dict.fromkeys(("entasis_db", "began", "client"), "1"),
-        "server": {"version": "18", "settings": {"fsync": "on"}, "origin": "here"},
+        "server": {
+            "version": "18",
+            "timescaledb": None,
+            "settings": {"fsync": "on"},
+            "origin": "here",
+        },
         "machine": {"cores": cores, "system": "Linux", "load_before": 0.1},
     }
     return {"sections": found.sections, "known": known, "json": {**known, **found.as_json()}}
