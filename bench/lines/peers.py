@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 import duckdb
 import polars as pl
 
-from bench import data
+from bench import data, minutes
 from bench.context import Bench
 from bench.files import write_parquet
 from bench.line import Sizes, Subject
 from bench.loaders import Connection
-from bench.measure import MeasurementError, Row, Target, alternate, ratio, timed
+from bench.measure import Row, Target, alternate, ratio, timed
 from entasis_db import queries
 
 _MILLION = 1_000_000
@@ -36,23 +36,6 @@ SIZES = Sizes.EACH
 _DAY = timedelta(days=1)
 _HOUR = timedelta(hours=1)
 _OF_DAY = attrgetter("bucket", "open", "high", "low", "close", "volume", "trades")
-_HOUR_OF_CANDLES = """
-    SELECT symbol, exchange, bucket, open, high, low, close, volume, trades
-    FROM entasis.ohlcv_1m
-    WHERE bucket >= %(begin)s AND bucket < %(end)s
-    ORDER BY symbol, exchange, bucket
-"""
-# the time zone is UTC, and without one DuckDB needs no further library to give it to Python
-_HOUR_OF_TRADES = """
-    SELECT
-        symbol, exchange, date_trunc('minute', timestamp)::timestamp AS bucket,
-        arg_min(price, (timestamp, id)), max(price), min(price), arg_max(price, (timestamp, id)),
-        sum(volume), count(*)
-    FROM read_parquet($file)
-    WHERE timestamp >= $begin AND timestamp < $end
-    GROUP BY ALL
-    ORDER BY symbol, exchange, bucket
-"""
 T = TypeVar("T")
 
 
@@ -61,7 +44,7 @@ def run(bench: Bench) -> Iterator[Row]:
     with (
         tempfile.TemporaryDirectory(prefix="entasis-bench-") as folder,
         bench.server.connect(bench.loaded) as connection,
-        duckdb.connect() as lake,
+        minutes.lake() as lake,
     ):
         file = Path(folder) / "trades.parquet"
         bench.progress(f"writing {bench.size:,} trades as Parquet")
@@ -74,7 +57,7 @@ def _day(bench: Bench, connection: Connection, file: Path) -> Iterator[Row]:
     bench.progress("a day of minutes, by Polars")
     market, day = data.BUSY_MARKET, data.BUSY_DAY
     question = queries.candles(market.symbol, market.exchange, "1m", day, day + _DAY)
-    count = _same(list(map(_OF_DAY, question.fetch(connection))), _polars_day(file).rows())
+    count = minutes.same(list(map(_OF_DAY, question.fetch(connection))), _polars_day(file).rows())
     yield _compare(
         bench,
         f"a day of minutes ({count:,} rows) / Polars",
@@ -83,7 +66,7 @@ def _day(bench: Bench, connection: Connection, file: Path) -> Iterator[Row]:
         Target(">=", 3, _MILLION),
     )
     table = question.polars(connection).select(_polars_day(file).columns)
-    _same(table.rows(), _polars_day(file).rows())
+    minutes.same(table.rows(), _polars_day(file).rows())
     yield _compare(
         bench,
         f"the same as Arrow ({count:,} rows) / Polars",
@@ -94,51 +77,23 @@ def _day(bench: Bench, connection: Connection, file: Path) -> Iterator[Row]:
 
 
 def _polars_day(file: Path) -> pl.DataFrame:
-    market, day = data.BUSY_MARKET, data.BUSY_DAY
-    at, price = pl.col("timestamp"), pl.col("price")
-    minutes = (
-        pl.scan_parquet(file)
-        .filter(
-            (pl.col("symbol") == market.symbol)
-            & (pl.col("exchange") == market.exchange)
-            & (at >= day)
-            & (at < day + _DAY)
-        )
-        .sort("timestamp", "id")
-        .group_by(at.dt.truncate("1m").alias("bucket"), maintain_order=True)
-        .agg(
-            price.first().alias("open"),
-            price.max().alias("high"),
-            price.min().alias("low"),
-            price.last().alias("close"),
-            pl.col("volume").sum(),
-            pl.len().alias("trades"),
-        )
-    )
-    return minutes.collect()
+    return minutes.by_polars(file, data.BUSY_DAY, data.BUSY_DAY + _DAY, data.BUSY_MARKET)
 
 
 def _hour(bench: Bench, connection: Connection, lake: duckdb.DuckDBPyConnection, file: Path) -> Row:
     bench.progress("an hour of minutes, by DuckDB")
-    lake.execute("SET timezone = 'UTC'")
     begin = data.BUSY_DAY + _DAY / 2
-    hour = {"begin": begin, "end": begin + _HOUR}
+    end = begin + _HOUR
 
     def ours() -> list[Any]:
-        return connection.execute(_HOUR_OF_CANDLES, hour).fetchall()
+        return minutes.kept(connection, begin, end)
 
     def theirs() -> list[Any]:
-        return lake.execute(_HOUR_OF_TRADES, {**hour, "file": str(file)}).fetchall()
+        return minutes.by_duckdb(lake, file, begin, end)
 
-    count = _same([(*r[:2], r[2].replace(tzinfo=None), *r[3:]) for r in ours()], theirs())
+    count = minutes.same(minutes.without_zone(ours()), theirs())
     what = f"an hour of minutes of {len(data.MARKETS)} markets ({count:,} rows) / DuckDB"
     return _compare(bench, what, ours, theirs, Target(">=", 100, 10 * _MILLION))
-
-
-def _same(ours: list[Any], theirs: list[Any]) -> int:
-    if ours != theirs or not ours:
-        raise MeasurementError("the database and Parquet do not give the same candles")
-    return len(ours)
 
 
 def _compare(
