@@ -114,6 +114,8 @@ def test_a_listed_market_without_trades_has_none(connection: Connection) -> None
 def test_of_a_moment_the_largest_id_that_counts_is_the_latest(connection: Connection) -> None:
     ensure(connection, "market_data", month(2024, 1), month(2024, 2))
     _insert_of_a_moment(connection, "BTC", "x", month(2024, 1))
+    connection.execute(INSERT.encode(), ["BTC", "w", month(2024, 1), 11, 11, None])
+    connection.execute(INSERT.encode(), ["BTC", "y", month(2024, 1), 11, 11, None])
     assert_latest_prices_are_right(connection)
 
 
