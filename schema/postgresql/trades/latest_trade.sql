@@ -1,10 +1,10 @@
 -- The key begins with symbol and timestamp: looking backwards for a market that has been silent for weeks would pass
--- all trades of its symbol on other exchanges. The newest candle says where to begin. At or above the floor each
+-- all trades of its symbol on other exchanges. The newest candle says when the last trade was. At or above the floor each
 -- counted trade is in one, so that without a candle only trades below it are left. If the candle's trade is missing,
 -- older ones are looked for.
--- Candles and trades are read in ranges that begin with this month, each four times as long as the one before. Their
--- bounds are parameters, so that a plan holds the partitions of one range, not all. PL/pgSQL keeps plans, and after
--- five calls it has one for any range, whose other partitions are left out when it is run.
+-- Candles are read in ranges that begin with this month, each four times as long as the one before. Their bounds are
+-- parameters, so that a plan holds the partitions of one range, not all. PL/pgSQL keeps plans, and after five calls it
+-- has one for any range, whose other partitions are left out when it is run.
 CREATE OR REPLACE FUNCTION entasis_internal.latest_trade(symbol_name text, exchange_name text)
 RETURNS SETOF entasis.market_data
 LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 1
@@ -17,7 +17,7 @@ DECLARE
     month timestamp := date_trunc('month', now() AT TIME ZONE 'UTC');
     reach interval := '3 months';
     from_time timestamptz;
-    -- a clock that was set back makes trades of the future
+    -- trades may be ahead of the clock
     to_time timestamptz := 'infinity';
     last_time timestamptz;
 BEGIN
@@ -32,56 +32,32 @@ BEGIN
             AND c.bucket < to_time
         ORDER BY c.bucket DESC
         LIMIT 1;
-        IF FOUND THEN
-            RETURN QUERY
-            SELECT
-                d.id,
-                d.symbol,
-                d.exchange,
-                d.timestamp,
-                d.price,
-                d.volume,
-                d.created_at,
-                d.side,
-                d.source_id,
-                d.excluded
-            FROM entasis.market_data AS d
-            WHERE
-                d.symbol = latest_trade.symbol_name
-                AND d.exchange = latest_trade.exchange_name
-                AND d.timestamp >= from_time
-                AND d.timestamp <= last_time
-                AND d.excluded IS NULL
-            ORDER BY d.timestamp DESC, d.id DESC
-            LIMIT 1;
-            IF FOUND THEN
-                RETURN;
-            END IF;
-        END IF;
+        EXIT WHEN FOUND;
         to_time := from_time;
         month := month - reach;
         reach := 4 * reach;
     END LOOP;
 
-    IF kept_from > '-infinity' THEN
+    RETURN QUERY
+    SELECT d.*
+    FROM entasis.market_data AS d
+    WHERE
+        d.symbol = latest_trade.symbol_name
+        AND d.exchange = latest_trade.exchange_name
+        AND d.timestamp = last_time
+        AND d.excluded IS NULL
+    ORDER BY d.id DESC
+    LIMIT 1;
+    IF NOT FOUND THEN
+        -- the floor may lie inside a minute
+        last_time := coalesce(last_time, kept_from + interval '1 minute');
         RETURN QUERY
-        SELECT
-            d.id,
-            d.symbol,
-            d.exchange,
-            d.timestamp,
-            d.price,
-            d.volume,
-            d.created_at,
-            d.side,
-            d.source_id,
-            d.excluded
+        SELECT d.*
         FROM entasis.market_data AS d
         WHERE
             d.symbol = latest_trade.symbol_name
             AND d.exchange = latest_trade.exchange_name
-            -- the floor may lie inside a minute
-            AND d.timestamp < kept_from + interval '1 minute'
+            AND d.timestamp < last_time
             AND d.excluded IS NULL
         ORDER BY d.timestamp DESC, d.id DESC
         LIMIT 1;

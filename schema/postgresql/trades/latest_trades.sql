@@ -1,4 +1,4 @@
--- As latest_trade(), of all markets at once: a range is read for those of which no trade was found in newer ones.
+-- As latest_trade(), of all markets at once: a range is read for those that have no candle in newer ones.
 CREATE OR REPLACE FUNCTION entasis_internal.latest_trades()
 RETURNS SETOF entasis.market_data
 LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 100
@@ -13,6 +13,8 @@ DECLARE
     to_time timestamptz := 'infinity';
     symbols varchar[];
     exchanges varchar[];
+    missing_symbols varchar[];
+    missing_exchanges varchar[];
     trades entasis.market_data[];
 BEGIN
     SELECT
@@ -25,9 +27,11 @@ BEGIN
         from_time := greatest(month AT TIME ZONE 'UTC', kept_from);
         SELECT
             array_agg(t.trade) FILTER (WHERE t.symbol IS NOT NULL),
-            array_agg(m.symbol) FILTER (WHERE t.symbol IS NULL),
-            array_agg(m.exchange) FILTER (WHERE t.symbol IS NULL)
-        INTO trades, symbols, exchanges
+            array_agg(m.symbol) FILTER (WHERE l.closed_at IS NOT NULL AND t.symbol IS NULL),
+            array_agg(m.exchange) FILTER (WHERE l.closed_at IS NOT NULL AND t.symbol IS NULL),
+            array_agg(m.symbol) FILTER (WHERE l.closed_at IS NULL),
+            array_agg(m.exchange) FILTER (WHERE l.closed_at IS NULL)
+        INTO trades, missing_symbols, missing_exchanges, symbols, exchanges
         FROM unnest(symbols, exchanges) AS m (symbol, exchange)
         LEFT JOIN LATERAL (
             SELECT c.closed_at
@@ -48,20 +52,28 @@ BEGIN
             WHERE
                 d.symbol = m.symbol
                 AND d.exchange = m.exchange
+                AND d.timestamp = l.closed_at
+                -- known when this is planned
                 AND d.timestamp >= from_time
                 AND d.timestamp < to_time
-                AND d.timestamp <= l.closed_at
                 AND d.excluded IS NULL
-            ORDER BY d.timestamp DESC, d.id DESC
+            ORDER BY d.id DESC
             LIMIT 1
         ) AS t ON true;
         RETURN QUERY SELECT t.* FROM unnest(trades) AS t;
+        -- where a candle's trade is missing, older ones are looked for
+        RETURN QUERY
+        SELECT t.*
+        FROM unnest(missing_symbols, missing_exchanges) AS m (symbol, exchange)
+        CROSS JOIN LATERAL entasis_internal.latest_trade(m.symbol, m.exchange) AS t;
         to_time := from_time;
         month := month - reach;
         reach := 4 * reach;
     END LOOP;
 
-    IF symbols IS NOT NULL AND kept_from > '-infinity' THEN
+    IF symbols IS NOT NULL THEN
+        -- the floor may lie inside a minute
+        to_time := kept_from + interval '1 minute';
         RETURN QUERY
         SELECT t.*
         FROM unnest(symbols, exchanges) AS m (symbol, exchange)
@@ -71,8 +83,7 @@ BEGIN
             WHERE
                 d.symbol = m.symbol
                 AND d.exchange = m.exchange
-                -- the floor may lie inside a minute
-                AND d.timestamp < kept_from + interval '1 minute'
+                AND d.timestamp < to_time
                 AND d.excluded IS NULL
             ORDER BY d.timestamp DESC, d.id DESC
             LIMIT 1

@@ -14,7 +14,7 @@ DECLARE
     month timestamp := date_trunc('month', now() AT TIME ZONE 'UTC');
     reach interval := '3 months';
     from_time timestamptz;
-    -- a clock that was set back makes trades of the future
+    -- trades may be ahead of the clock
     to_time timestamptz := 'infinity';
 BEGIN
     -- no market_data is older
