@@ -89,7 +89,7 @@ def run(bench: Bench) -> Iterator[Row]:
 
 def situations(bench: Bench) -> list[Situation]:
     """Return what is told apart: each is a column of the report."""
-    number = (_WARM_UP + bench.effort.short_rounds) * bench.batch
+    number = (_warm_up(bench) + bench.effort.short_rounds) * bench.batch
     lively, thin = lively_trades(number), thin_trades(number)
     return [
         Situation("lively", lively),
@@ -97,6 +97,11 @@ def situations(bench: Bench) -> list[Situation]:
         Situation("thin", thin),
         Situation("thin, staged", thin, staged=True),
     ]
+
+
+def _warm_up(bench: Bench) -> int:
+    """Return how many batches come before the first that counts."""
+    return min(_WARM_UP, bench.effort.short_rounds)
 
 
 def shares(found: dict[str, Arms]) -> Iterator[Row]:
@@ -165,13 +170,13 @@ def take(bench: Bench, situation: Situation) -> Arms:
             staged = situation.staged and number > 0
             given = [*batch, draw(batches[number - 1])] if staged else batch
             written, functions = _ours(ours, given, staged=staged)
-            if number >= _WARM_UP:
+            if number >= _warm_up(bench):
                 arms[0].add(written.whole, written.seconds)
                 arms[1].add(written.whole, {COPY_ALONE: alone, **functions})
             if notes is not None:
                 notes.clear()
                 _, written = laps.write(traced, laps.texts(given))
-                if number >= _WARM_UP:
+                if number >= _warm_up(bench):
                     arms[2].add(written.whole, {f"statement: {n}": s for n, s in notes.items()})
     return arms
 
