@@ -60,11 +60,11 @@ PYTEST = $(if $(EXAMPLES),ENTASIS_TEST_EXAMPLES=$(EXAMPLES)) $(BIN)/python -m py
 
 # Whoever names tests waits for those alone: `make test ARGS=tests/contract/candles`.
 test: $(DEV) ## Run lint and every test but the long ones, on every server (EXAMPLES=40 ARGS=tests/...)
-	@$(if $(ARGS),,$(MAKE) --no-print-directory lint)
+	@$(if $(ARGS),,$(MAKE) --no-print-directory --jobs=2 lint)
 	@$(PYTEST) $(ARGS)
 
 test-all: $(DEV) ## The same and the long ones, which have servers of their own (SHORT=1: fewer rounds)
-	@$(if $(ARGS),,$(MAKE) --no-print-directory lint)
+	@$(if $(ARGS),,$(MAKE) --no-print-directory --jobs=2 lint)
 	@$(if $(SHORT),ENTASIS_TEST_SHORT=1) $(PYTEST) -m "" $(ARGS)
 
 lint: lint-sql lint-style lint-format lint-types ## Check style and types: sqlfluff, ruff, mypy

@@ -28,7 +28,7 @@ def compressed(server: Server) -> Iterator[psycopg.Connection[Any]]:
             INSERT INTO entasis.market_data (symbol, exchange, timestamp, id, price, volume)
             SELECT 'S' || m, 'x', t, 1, m, 1
             FROM generate_series(1, 60) AS m, generate_series(
-                %(from)s, %(from)s + interval '56 days' - interval '1 hour', interval '3 hours'
+                %(from)s, %(from)s + interval '56 days' - interval '1 hour', interval '6 hours'
             ) AS t
             """,
             {"from": FIRST},
@@ -39,7 +39,7 @@ def compressed(server: Server) -> Iterator[psycopg.Connection[Any]]:
             (underlying, strike_price, expiry_date, option_type, timestamp, id, iv)
             SELECT u, k, '2024-06-28 08:00Z', 'call', t, 1, 0.5
             FROM unnest(ARRAY['BTC', 'ETH']) AS u, generate_series(1, 50) AS k, generate_series(
-                %(from)s, %(from)s + interval '56 days' - interval '1 hour', interval '3 hours'
+                %(from)s, %(from)s + interval '56 days' - interval '1 hour', interval '6 hours'
             ) AS t
             """,
             {"from": FIRST},

@@ -60,7 +60,7 @@ def test_only_the_batches_around_them_are_unpacked(quiet: Connection) -> None:
     quiet.execute(
         "INSERT INTO entasis.market_data (symbol, exchange, timestamp, id, price, volume)"
         " SELECT s, 'x', %s + n * interval '1 s', n, 1, 1"
-        " FROM generate_series(1, 20000) AS n, unnest(ARRAY['BTC', 'ETH']) AS s",
+        " FROM generate_series(1, 10000) AS n, unnest(ARRAY['BTC', 'ETH']) AS s",
         [NOON],
     )
     compress(quiet)

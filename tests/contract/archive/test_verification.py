@@ -8,6 +8,8 @@ from tests.contract.archive.support import several
 from tests.db import Connection, KilledError, one
 from tests.make import months_ago
 
+pytestmark = pytest.mark.newest_server
+
 
 @pytest.mark.native_speed
 @pytest.mark.parametrize(

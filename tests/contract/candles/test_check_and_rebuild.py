@@ -15,6 +15,8 @@ from tests.db import Connection
 from tests.engines import Database
 from tests.make import MICROSECOND, insert_trades
 
+pytestmark = pytest.mark.newest_server
+
 # check_candles and rebuild_candles: the tables of engine postgresql, damaged on purpose
 
 DAY = datetime(2025, 2, 3, tzinfo=UTC)

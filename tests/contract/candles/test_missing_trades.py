@@ -13,6 +13,8 @@ from tests.db import Connection, health, one
 from tests.engines import Database
 from tests.make import insert_trades
 
+pytestmark = pytest.mark.newest_server
+
 DAY = datetime(2025, 2, 3, tzinfo=UTC)
 WEEK = DAY, DAY + timedelta(days=7)
 MONTH = datetime(2025, 2, 1, tzinfo=UTC), datetime(2025, 3, 1, tzinfo=UTC)

@@ -28,6 +28,8 @@ from tests.db import Connection, ensure, refused
 from tests.engines import Database, Prepare
 from tests.make import INSERT_QUOTE, INSERT_TRADE, MICROSECOND, month
 
+pytestmark = pytest.mark.newest_server
+
 # --- What goes, and what stays -------------------------------------------------------------------
 
 

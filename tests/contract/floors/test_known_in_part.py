@@ -12,6 +12,8 @@ from tests.contract.retention.support import CANDLES, floors, keep, keep_from, m
 from tests.db import Connection, ensure
 from tests.make import insert_trades, month, trade
 
+pytestmark = pytest.mark.newest_server
+
 MARKET = ("BTC", "one")
 
 

@@ -25,6 +25,8 @@ from tests.db import Connection, health, one
 from tests.engines import Database, Prepare
 from tests.make import INSERT_QUOTE, INSERT_TRADE, MICROSECOND, month
 
+pytestmark = pytest.mark.newest_server
+
 NEW = (
     "INSERT INTO entasis.market_data (id, symbol, exchange, timestamp, price, volume)"
     " VALUES (%s, 'NEW', 'one', %s, %s, 1)"

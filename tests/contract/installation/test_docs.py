@@ -15,6 +15,8 @@ from entasis_db import queries
 from tests import reference
 from tests.engines import REPOSITORY, Database
 
+pytestmark = pytest.mark.newest_server
+
 DOCUMENTS = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md")])
 # an opening fence with what it says, the block, the closing fence
 BLOCK = re.compile(r"^```(\w*) ?(.*?)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -82,7 +84,6 @@ def test_python_does_what_the_document_says(
 
 @pytest.mark.copy
 @pytest.mark.several_connections
-@pytest.mark.newest_server
 @pytest.mark.parametrize("document", WITH_COMMANDS, ids=named(WITH_COMMANDS))
 def test_commands_do_what_the_document_says(
     database: Database, document: Path, tmp_path: Path
@@ -119,7 +120,6 @@ def test_commands_do_what_the_document_says(
 
 @pytest.mark.copy
 @pytest.mark.several_connections
-@pytest.mark.newest_server
 @pytest.mark.parametrize("document", WITH_PSQL, ids=named(WITH_PSQL))
 def test_psql_does_what_the_document_says(
     database: Database, document: Path, tmp_path: Path

@@ -23,7 +23,7 @@ from tests.engines import Database
 TRADES = "0003.market-data"
 FIRST = "0001.foundation"
 
-pytestmark = pytest.mark.native_speed
+pytestmark = [pytest.mark.native_speed, pytest.mark.newest_server]
 
 Editing = Callable[[Callable[[Path], None]], None]
 

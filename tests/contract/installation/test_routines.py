@@ -1,9 +1,13 @@
 """How routines are written: one of a name, and no parameter that a column could be taken for."""
 
+import pytest
+
 from entasis_db.resources import schema_order
 from tests.db import Connection
 from tests.engines import Database
 from tests.routines import Routine, routines
+
+pytestmark = pytest.mark.newest_server
 
 
 def of_schema(database: Database) -> dict[str, Routine]:

@@ -19,7 +19,7 @@ from tests.contract.trades.support import quarantined
 from tests.engines import Database
 from tests.make import EXPIRY, D, quote
 
-pytestmark = pytest.mark.copy
+pytestmark = [pytest.mark.copy, pytest.mark.newest_server]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from tests.contract.portfolio.test_write import ADA, BOB, position
 from tests.db import Connection, one
 from tests.engines import Database
 
-pytestmark = pytest.mark.native_speed
+pytestmark = [pytest.mark.native_speed, pytest.mark.newest_server]
 
 NOBODY = "SELECT entasis.acting_user_id()"
 

@@ -12,7 +12,7 @@ from tests.conftest import Login
 from tests.db import Connection
 from tests.make import NOON
 
-pytestmark = pytest.mark.native_speed
+pytestmark = [pytest.mark.native_speed, pytest.mark.newest_server]
 
 ADA, BOB = uuid4(), uuid4()
 DAY = timedelta(days=1)

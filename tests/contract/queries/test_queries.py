@@ -44,6 +44,8 @@ from tests.engines import Database, Server
 from tests.make import insert, insert_quotes
 from tests.plans import numbered
 
+pytestmark = pytest.mark.newest_server
+
 FOLDER = Path(inspect.getfile(queries)).parent
 
 # one for each way in which a function runs a query of its own

@@ -26,6 +26,8 @@ from tests.db import Connection, discard, health, one
 from tests.engines import Database
 from tests.make import INSERT_TRADE, month
 
+pytestmark = pytest.mark.newest_server
+
 UNPARTITIONED = ("predictions", "portfolio_status", "quarantine", "past_retention")
 
 

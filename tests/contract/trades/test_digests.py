@@ -19,7 +19,7 @@ from tests.contract.trades.support import counts, ingest, nanoseconds, quarantin
 from tests.db import Connection, one
 from tests.make import NOON, D, trade
 
-pytestmark = [pytest.mark.copy, pytest.mark.native_speed]
+pytestmark = [pytest.mark.copy, pytest.mark.native_speed, pytest.mark.newest_server]
 
 HEADER = "exchange,symbol,timestamp_ns,sequence,trade_id,price,volume\n"
 TEXTS = [str(UUID(int=n**9 + 7)) for n in range(1, 6)]

@@ -19,7 +19,7 @@ from tests import oracle
 from tests.contract.trades.support import by_key, ingest, moment, quarantined, with_months
 from tests.make import NOON, D, quote, trade
 
-pytestmark = [pytest.mark.copy, pytest.mark.native_speed]
+pytestmark = [pytest.mark.copy, pytest.mark.native_speed, pytest.mark.newest_server]
 
 HEADER = "exchange,symbol,timestamp_ns,sequence,trade_id,price,volume\n"
 

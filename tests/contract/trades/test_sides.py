@@ -25,7 +25,7 @@ from tests.db import one
 from tests.engines import Database
 from tests.make import NOON, D, trade
 
-pytestmark = pytest.mark.copy
+pytestmark = [pytest.mark.copy, pytest.mark.newest_server]
 
 THERE = IngestReport(already_there=1)
 REFUSED = IngestReport(quarantined=1)
