@@ -18,8 +18,11 @@ BEGIN
         -- candles still count what was deleted since the last refresh
         CALL entasis_internal.refresh_levels(from_time, to_time, 'changed');
         PERFORM entasis_internal.refuse_missing_trades(from_time, to_time);
+        PERFORM entasis_internal.forget_lost_ranges(from_time, to_time);
         CALL entasis_internal.refresh_levels(from_time, to_time, 'all with trades');
     ELSE
+        PERFORM entasis_internal.record_partitions();
+        PERFORM entasis_internal.forget_lost_ranges(from_time, to_time);
         CALL entasis_internal.refresh_levels(from_time, to_time, 'all');
     END IF;
     SELECT pg_catalog.count(*), pg_catalog.count(DISTINCT (

@@ -18,6 +18,9 @@ BEGIN
     -- with it, refreshes of 2.28.3 leave wrong candles; it is off by default
     PERFORM pg_catalog.set_config('timescaledb.enable_merge_on_cagg_refresh', 'off', false);
     CALL entasis_internal.acquire_refresh_lock();
+    -- what was dropped by hand since the last refresh
+    PERFORM entasis_internal.record_partitions();
+    COMMIT;
     FOR w IN
         SELECT * FROM entasis_internal.refresh_windows(
             refresh_levels.from_time,

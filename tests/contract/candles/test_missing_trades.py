@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from psycopg import errors
 
+from entasis_db.model import Trade
 from tests import oracle
 from tests.contract.candles.support import trade
 from tests.db import Connection, health, one
@@ -86,8 +87,7 @@ def partition_of_day(connection: Connection) -> str:
 def test_a_partition_dropped_by_hand_takes_no_candle_with_it(
     hundred: Connection, database: Database
 ) -> None:
-    if database.can("hypertables"):
-        hundred.execute("CALL entasis_internal.refresh_job(0, '{}')")
+    note_chunks(hundred, database)
     assert health(hundred, "market_data")["gone_without_archive"] == []
     hundred.execute(f"DROP TABLE {partition_of_day(hundred)}".encode())
     oracle.refresh(hundred)
@@ -99,6 +99,70 @@ def test_a_partition_dropped_by_hand_takes_no_candle_with_it(
     # who knows that they are gone for good
     rebuild(hundred, *WEEK, True)
     assert [c for c in oracle.stored_candles(hundred)["1d"] if c[2] == DAY] == []
+    oracle.assert_candles_are_right(hundred)
+
+
+def note_chunks(connection: Connection, database: Database) -> None:
+    """Do what TimescaleDB's scheduler does each minute."""
+    if database.can("hypertables"):
+        connection.execute("CALL entasis_internal.refresh_job(0, '{}')")
+
+
+def late(connection: Connection, *trades: Trade) -> None:
+    """Insert trades as a loader does, who makes the months that they need."""
+    connection.execute("SELECT entasis.ensure_partitions('market_data', %s, %s)", MONTH)
+    insert_trades(connection, *trades)
+    oracle.refresh(connection)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "DROP TABLE",
+        pytest.param("drop_chunks", marks=[pytest.mark.hypertables, pytest.mark.native_speed]),
+    ],
+)
+def test_a_late_trade_where_a_partition_was_dropped_takes_nothing_from_candles(
+    hundred: Connection, database: Database, how: str
+) -> None:
+    told = [trade(DAY + timedelta(minutes=7 * n), n) for n in range(100)]
+    note_chunks(hundred, database)
+    before = oracle.stored_candles(hundred)
+    if how == "drop_chunks":
+        hundred.execute(
+            "SELECT drop_chunks('entasis.market_data', %s::timestamptz)",
+            [DAY + timedelta(days=14)],
+        )
+    else:
+        hundred.execute(f"DROP TABLE {partition_of_day(hundred)}".encode())
+    other = [trade(DAY + timedelta(seconds=n), n)._replace(symbol="NEW") for n in range(2)]
+    # of the same minute as a known trade, cheaper, larger, and one of a market that was never known
+    late(hundred, trade(DAY + timedelta(seconds=9), 900, price="1", volume="50"), other[0])
+    after = oracle.stored_candles(hundred)
+    for level, candles in before.items():
+        for key, candle in candles.items():
+            assert after[level][key].trades >= candle.trades
+            assert after[level][key].closed_at >= candle.closed_at
+            assert after[level][key].volume >= candle.volume
+    # the late trade is merged, or else counts as one of its minute
+    lost = 101 if database.can("candle_tables") else 100
+    assert sum(missing(hundred).values()) == lost
+    # others have lost nothing
+    late(hundred, other[1])
+    counted = oracle.stored_candles(hundred)["1d"]["NEW", "one", DAY]
+    assert (counted.trades, counted.volume) == (2, Decimal(2))
+    if not database.can("candle_tables"):
+        # told again, and told better
+        late(hundred, *told, trade(DAY + timedelta(hours=3))._replace(symbol="ETH"))
+        assert missing(hundred) == {}
+        oracle.assert_candles_are_right(hundred)
+        hundred.execute("DELETE FROM entasis.market_data WHERE id = 50")
+        oracle.refresh(hundred)
+        assert missing(hundred) == {"ohlcv_1m": 1}
+    rebuild(hundred, *WEEK, True)
+    oracle.assert_candles_are_right(hundred)
+    hundred.execute("DELETE FROM entasis.market_data WHERE id = 1 AND symbol = 'NEW'")
+    oracle.refresh(hundred)
     oracle.assert_candles_are_right(hundred)
 
 
