@@ -44,7 +44,7 @@ TRADES = """
     FROM generate_series(1, 100) AS m
     CROSS JOIN LATERAL generate_series(
         '2024-01-01 00:00+00'::timestamptz, '2024-04-30 23:00+00',
-        CASE WHEN m <= 3 THEN interval '30 minutes' ELSE interval '1 day' END
+        CASE WHEN m <= 3 THEN interval '20 minutes' ELSE interval '1 day' END
     ) AS t
     ORDER BY t, m
 """
@@ -197,7 +197,7 @@ def test_trades_come_in_the_order_of_the_key_from_the_partitions_of_the_range(
     # with a limit, the first one was enough
     assert_proper(plan, set(held if limit is None else held[:1]), {KEY})
     assert plan.sorts() == []
-    assert plan.rows_read() == (limit or 4 * 48)
+    assert plan.rows_read() == (limit or 4 * 72)
 
 
 STORED: dict[Interval, str] = {
