@@ -1,6 +1,6 @@
 """A table of Arrow as a batch: a clean one becomes COPY's text without becoming Python objects."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property, reduce
@@ -103,13 +103,16 @@ class ArrowBatch(Batch):
 
     def clean_text(self) -> Iterator[str | memoryview]:
         """Write the rows in the order of the key; DoubtfulRowError at one that may be refused."""
-        yield _copy_text(_clean(self._in_key_order))
+        yield _copy_text(_clean(self._in_key_order), COLUMNS)
 
-    def staged_text(self) -> tuple[list[str], list[Refusal]]:
+    def staged_text(self, refusals: list[Refusal]) -> Iterator[str | memoryview]:
         """Write the rows with their lines, apart from those that no type can hold."""
-        lines, *fields = (self._table.column(name).to_pylist() for name in ("line", *COLUMNS))
-        rows = [Trade(*values) for values in zip(*fields, strict=True)]
-        return RowBatch(TRADES, rows, lines).staged_text()
+        try:
+            yield _copy_text(_clean(self._table), ("line", *COLUMNS))
+        except DoubtfulRowError:
+            lines, *fields = (self._table.column(name).to_pylist() for name in ("line", *COLUMNS))
+            rows = [Trade(*values) for values in zip(*fields, strict=True)]
+            yield from RowBatch(TRADES, rows, lines).staged_text(refusals)
 
 
 def _incomplete(table: Any) -> Iterator[Refusal]:
@@ -161,8 +164,8 @@ def _clean(table: Any) -> Any:
     return table
 
 
-def _copy_text(table: Any) -> memoryview:
-    fields = {name: table.column(name) for name in COLUMNS}
+def _copy_text(table: Any, columns: Sequence[str]) -> memoryview:
+    fields = {name: table.column(name) for name in columns}
     # without its zone, because Arrow would ask the machine for it
     moments = fields["timestamp"].cast(pa.int64()).cast(pa.timestamp("us")).cast(pa.string())
     fields["timestamp"] = pc.binary_join_element_wise(moments, "+00", "")

@@ -73,10 +73,11 @@ class Batch(ABC):
         """
 
     @abstractmethod
-    def staged_text(self) -> tuple[list[str], list[Refusal]]:
-        """Write all rows with their lines for the staging table, and what cannot stand even there.
+    def staged_text(self, refusals: list[Refusal]) -> Iterator[str | memoryview]:
+        """Write all rows with their lines for the staging table, in pieces.
 
-        Raises TypeError and ValueError for what is a mistake in the caller's program.
+        What cannot stand even there is appended to ``refusals``. Raises TypeError and ValueError
+        for what is a mistake in the caller's program.
         """
 
 
@@ -178,11 +179,10 @@ class RowBatch(Batch, Generic[Row]):
             # a time without a zone, or a strike that is NaN: whoever looks at that row says so
             return self._rows
 
-    def staged_text(self) -> tuple[list[str], list[Refusal]]:
+    def staged_text(self, refusals: list[Refusal]) -> Iterator[str | memoryview]:
         """Write the rows with their lines, apart from those that no type can hold."""
         write = self.target.writer()
-        chunks = []
-        refusals = []
+        chunk: list[str] = []
         lines = self._lines if self._lines is not None else count(1)
         for line, row in zip(lines, self._rows, strict=False):
             # whoever numbers quotes there is SQL
@@ -197,9 +197,11 @@ class RowBatch(Batch, Generic[Row]):
                     refusals.append(Refusal(line, *fault, payload))
                     continue
                 text = fields_text(row)
-            chunks.append(f"{line}\t{text}")
-        # few large pieces: each one is a call into the driver
-        return ["".join(chunks[n : n + _CHUNK]) for n in range(0, len(chunks), _CHUNK)], refusals
+            chunk.append(f"{line}\t{text}")
+            if len(chunk) == _CHUNK:
+                yield "".join(chunk)
+                chunk.clear()
+        yield "".join(chunk)
 
 
 def _market_batch(trades: Sequence[Trade]) -> MarketBatch:

@@ -164,11 +164,11 @@ class _Staging:
         for part in parts:
             self._refuse(part.batch.refusals)
             if len(part.batch):
-                text, refusals = part.batch.staged_text()
-                self._refuse(refusals)
+                refusals: list[Refusal] = []
                 with cursor.copy(TRADES.copy_staged) as copy:
-                    for piece in text:
+                    for piece in part.batch.staged_text(refusals):
                         copy.write(piece)
+                self._refuse(refusals)
                 self._note_markets(part)
             if part.fault is not None:
                 raise LoadError(f"{part.fault}; nothing was replaced") from part.fault

@@ -21,7 +21,7 @@ from entasis_db.ingest.id_spaces import (
     record_markets_parameters,
 )
 from entasis_db.ingest.numbers import HAS_NUMBERED, has_numbered_parameters
-from entasis_db.ingest.quarantine import QUARANTINE, quarantine_rows
+from entasis_db.ingest.quarantine import QUARANTINE, Refusal, quarantine_rows
 from entasis_db.ingest.report import IngestReport
 
 # in microseconds, because psycopg cannot read times in every DateStyle that a caller may have
@@ -110,11 +110,12 @@ def write(
             if keep_from is not None:
                 past_keep = batch.count_before(_EPOCH + timedelta(microseconds=keep_from))
             return report + IngestReport(inserted, past_keep=past_keep)
-    text, refusals = batch.staged_text()
+    refusals: list[Refusal] = []
+    yield Query(target.stage)
+    # written while the server is busy with what was sent before, as above
+    yield Copy(target.copy_staged, batch.staged_text(refusals))
     if refusals:
         yield ForEach(QUARANTINE, quarantine_rows(target.relation, refusals, source))
-    yield Query(target.stage)
-    yield Copy(target.copy_staged, text)
     if parameters is not None:
         yield Execute(STAGE_UNITS, parameters)
     (counts,) = yield Query(target.insert_staged, [source])

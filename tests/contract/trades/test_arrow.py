@@ -114,7 +114,7 @@ def test_a_clean_batch_is_copied_as_a_whole(
 ) -> None:
     with_months(connection)
     rows = [trade(n, symbol="BA"[n % 2], price=D(n + 1).scaleb(-12)) for n in range(100)]
-    monkeypatch.setattr(ArrowBatch, "staged_text", lambda _: pytest.fail("row by row"))
+    monkeypatch.setattr(ArrowBatch, "staged_text", lambda *_: pytest.fail("row by row"))
     sliced = pa.concat_tables([table(*rows[:30]).slice(10), table(*rows[30:])])
     assert load(connection, sliced, batch_rows=33) == ArrowReport(90)
     oracle.assert_candles_are_right(connection, by_key(*rows[10:]))
@@ -126,7 +126,7 @@ def test_clean_sides_are_copied_as_a_whole(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with_months(connection)
-    monkeypatch.setattr(ArrowBatch, "staged_text", lambda _: pytest.fail("row by row"))
+    monkeypatch.setattr(ArrowBatch, "staged_text", lambda *_: pytest.fail("row by row"))
     rows = [trade(1, side="buy"), trade(2), trade(3, side="sell")]
     assert load(connection, table(*rows)) == ArrowReport(3)
     sides = {key[3]: side for key, side in oracle.stored_sides(connection).items()}

@@ -92,7 +92,7 @@ def test_a_clean_table_of_text_ids_is_copied(
     from entasis_db.ingest.arrow_batch import ArrowBatch
 
     with_months(connection)
-    monkeypatch.setattr(ArrowBatch, "staged_text", lambda _: pytest.fail("row by row"))
+    monkeypatch.setattr(ArrowBatch, "staged_text", lambda *_: pytest.fail("row by row"))
     columns = {name: [getattr(trade(n), name) for n in (1, 2)] for name in Trade._fields[1:7]}
     data = pa.table({"id": TEXTS[:2], "excluded": [None, "block"], **columns})
     assert ingest_arrow(connection, data, source="a", id_space="digest").inserted == 2
