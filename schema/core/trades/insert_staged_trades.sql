@@ -19,6 +19,7 @@ DECLARE
     lowest timestamptz;
     kept_from timestamptz;
     month timestamptz;
+    stored tid[];
     repeated bigint[];
     fillable bigint[];
     differing bigint[];
@@ -56,34 +57,9 @@ BEGIN
         );
     END LOOP;
 
-    PERFORM entasis_internal.match_staged_trades(source_name);
+    stored := entasis_internal.match_staged_trades(source_name);
     PERFORM entasis_internal.refuse_torn_moments(source_name);
-    -- see refuse_repeated_ids()
-    PERFORM set_config('entasis.trade_ids', 'compared', true);
-
-    -- Inserts the first row of each key. Rows that were not inserted are compared with the stored ones by the
-    -- next statement, whose snapshot includes what other sessions committed in the meantime.
-    WITH ranked AS (
-        SELECT s.*, row_number() OVER (
-            PARTITION BY s.symbol, s.timestamp, s.exchange, s.id ORDER BY s.line
-        ) AS rank
-        FROM pg_temp.entasis_staged_trades AS s
-    ),
-    put AS (
-        INSERT INTO entasis.market_data (
-            symbol, exchange, timestamp, id, price, volume, side, source_id, excluded
-        )
-        SELECT r.symbol, r.exchange, r.timestamp, r.id, r.price, r.volume, r.side, r.source_id, r.excluded
-        FROM ranked AS r WHERE r.rank = 1
-        -- all writers lock the keys in this order
-        ORDER BY r.symbol, r.timestamp, r.exchange, r.id
-        ON CONFLICT (symbol, timestamp, exchange, id) DO NOTHING
-        RETURNING symbol, timestamp, exchange, id
-    )
-    SELECT (SELECT count(*) FROM put), array_agg(r.line) FILTER (WHERE p.id IS NULL OR r.rank > 1)
-    INTO inserted, repeated
-    FROM ranked AS r
-    LEFT JOIN put AS p USING (symbol, timestamp, exchange, id);
+    SELECT i.* INTO inserted, repeated FROM entasis_internal.insert_matched_trades(stored) AS i;
 
     SELECT
         array_agg(c.line) FILTER (WHERE c.fills AND NOT c.differs),

@@ -1,6 +1,7 @@
 -- A load that is repeated finds every trade as it is staged. The trades of each market in the range of its staged ones are
--- read once, in the order of the key; without MATERIALIZED they would be read once for each staged row. A temporary table
--- has no statistics: a nested loop would be chosen for any number of rows.
+-- read once, in the order of the key: without MATERIALIZED they would be read once for each staged row, and by the index of
+-- the exchange, which has the trades of all its markets, if the condition on the exchange fitted it. A temporary table has
+-- no statistics: a nested loop would be chosen for any number of rows.
 CREATE OR REPLACE FUNCTION entasis_internal.count_staged_repeats() RETURNS bigint
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -35,7 +36,7 @@ BEGIN
         CROSS JOIN LATERAL (
             SELECT t.timestamp, t.id, t.price, t.volume, t.side, t.source_id, t.excluded
             FROM entasis.market_data AS t
-            WHERE t.symbol = g.symbol AND t.exchange = g.exchange
+            WHERE t.symbol = g.symbol AND t.exchange || '' = g.exchange
                 AND t.timestamp >= g.first_time AND t.timestamp <= g.last_time
             OFFSET 0
         ) AS d

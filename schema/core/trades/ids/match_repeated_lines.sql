@@ -1,7 +1,7 @@
 -- Hardly any batch has such lines: a look for their ids comes first.
 CREATE OR REPLACE FUNCTION entasis_internal.match_repeated_lines(
     source_name text, symbols text[], exchanges text[]
-) RETURNS void
+) RETURNS boolean
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
@@ -12,10 +12,10 @@ AS $$
 BEGIN
     PERFORM FROM pg_temp.entasis_staged_trades AS s
     GROUP BY s.symbol, s.exchange, s.id
-    HAVING min(s.timestamp) <> max(s.timestamp)
+    HAVING count(*) > 1
     LIMIT 1;
     IF NOT FOUND THEN
-        RETURN;
+        RETURN false;
     END IF;
 
     WITH pairs AS MATERIALIZED (
@@ -66,8 +66,9 @@ BEGIN
         - 'stored_volume' - 'stored_side'
     FROM pairs AS p WHERE NOT p.is_same
     ON CONFLICT DO NOTHING;
+    RETURN true;
 END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.match_repeated_lines IS
-'Does for match_staged_trades() what concerns ids that stand in several lines of one market, of these markets: the first line is the trade. The others are that trade or go to quarantine.';
+'Does for match_staged_trades() what concerns ids that stand in several lines of one market, of these markets: the first line is the trade. The others are that trade or go to quarantine. Returns whether there were any, those with the same time included.';

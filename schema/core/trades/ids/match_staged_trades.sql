@@ -1,5 +1,5 @@
 -- One statement for all markets, each time: planning one takes as long as reading hundreds of trades.
-CREATE OR REPLACE FUNCTION entasis_internal.match_staged_trades(source_name text) RETURNS void
+CREATE OR REPLACE FUNCTION entasis_internal.match_staged_trades(source_name text) RETURNS tid[]
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
@@ -14,24 +14,31 @@ DECLARE
     refused_symbols text[];
     refused_exchanges text[];
     has_unknown_order boolean;
+    has_other_ids boolean;
+    stored tid[];
+    is_changed boolean;
     market record;
     smallest CONSTANT bigint := -9223372036854775808;
     largest CONSTANT bigint := 9223372036854775807;
 BEGIN
     -- where trades with ids of the batch may be stored: a market may have several ranges
     SELECT
-        array_agg(p.symbol), array_agg(p.exchange), array_agg(lower(p.piece)), array_agg(upper(p.piece)),
+        array_agg(p.symbol) FILTER (WHERE p.by_id), array_agg(p.exchange) FILTER (WHERE p.by_id),
+        array_agg(lower(p.piece)) FILTER (WHERE p.by_id),
+        array_agg(upper(p.piece)) FILTER (WHERE p.by_id),
         array_agg(p.symbol) FILTER (WHERE p.elsewhere <> '{}'),
         array_agg(p.exchange) FILTER (WHERE p.elsewhere <> '{}'),
-        bool_or(p.has_unknown_order)
+        bool_or(p.by_id AND p.has_unknown_order),
+        bool_or(NOT p.by_id)
     INTO symbols, exchanges, from_times, to_times, displaced_symbols, displaced_exchanges,
-        has_unknown_order
+        has_unknown_order, has_other_ids
     FROM (
         SELECT e.*, unnest(e.elsewhere + tstzmultirange(tstzrange(
             e.first_time - interval '1 second', e.last_time + interval '1 second', '[]'
         ))) AS piece
         FROM (
             SELECT g.symbol, g.exchange, g.first_time, g.last_time,
+                entasis_internal.is_exchange_id(m.id_space) AS by_id,
                 -- of several units, one is out of order with the other
                 m.ids_rise IS NULL AND cardinality(coalesce(m.time_units, '{}')) < 2 AS has_unknown_order,
                 -- asked here first, in one plan for all markets
@@ -51,26 +58,27 @@ BEGIN
             LEFT JOIN LATERAL (
                 SELECT t.id
                 FROM entasis_internal.previous_trade(g.symbol, g.exchange, g.first_time, smallest) AS t
-                WHERE m.ids_rise IS NOT FALSE
+                WHERE m.ids_rise IS NOT FALSE AND entasis_internal.is_exchange_id(m.id_space)
             ) AS before ON true
             LEFT JOIN LATERAL (
                 SELECT t.id
                 FROM entasis_internal.next_trade(g.symbol, g.exchange, g.last_time, largest) AS t
-                WHERE m.ids_rise IS NOT FALSE
+                WHERE m.ids_rise IS NOT FALSE AND entasis_internal.is_exchange_id(m.id_space)
             ) AS after ON true
-            WHERE entasis_internal.is_exchange_id(m.id_space)
             OFFSET 0
         ) AS e
     ) AS p;
     IF symbols IS NULL THEN
-        RETURN;
+        RETURN NULL;
     END IF;
 
-    SELECT r.* INTO refused_symbols, refused_exchanges
+    SELECT r.* INTO refused_symbols, refused_exchanges, stored, is_changed
     FROM entasis_internal.match_stored_trades(
         source_name, symbols, exchanges, from_times, to_times
     ) AS r;
-    PERFORM entasis_internal.match_repeated_lines(source_name, symbols, exchanges);
+    IF entasis_internal.match_repeated_lines(source_name, symbols, exchanges) THEN
+        is_changed := true;
+    END IF;
 
     IF has_unknown_order THEN
         FOR market IN
@@ -101,8 +109,12 @@ BEGIN
             PERFORM entasis_internal.record_disorder(market.symbol, market.exchange);
         END LOOP;
     END IF;
+    IF is_changed OR has_other_ids THEN
+        RETURN NULL;
+    END IF;
+    RETURN stored;
 END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.match_staged_trades IS
-'Finds the trades of pg_temp.entasis_staged_trades whose id is stored or staged at another time, in markets whose ids are the exchange''s. A trade of the same moment, price, volume and side gets the time that is stored, so that it is there already; any other goes to quarantine.';
+'Finds the trades of pg_temp.entasis_staged_trades whose id is stored or staged at another time, in markets whose ids are the exchange''s. A trade of the same moment, price, volume and side gets the time that is stored, so that it is there already; any other goes to quarantine. Returns the ctids of the trades that are stored under their very key, when no key is staged twice; NULL: it is not known which these are.';
