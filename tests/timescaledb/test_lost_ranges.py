@@ -153,3 +153,27 @@ def test_candles_are_kept_where_shorter_ones_were_dropped(quiet: Connection) -> 
     quiet.execute("DELETE FROM entasis.market_data WHERE id = 1000")
     refresh(quiet)
     oracle.assert_candles_are_right(quiet)
+
+
+@pytest.mark.native_speed
+def test_below_the_floor_maintenance_decides(quiet: Connection) -> None:
+    weeks = [THURSDAY, THURSDAY + 7 * DAY, THURSDAY + 14 * DAY]
+    for n, day in enumerate(weeks[:2]):
+        tell(quiet, day, 0, KNOWN, 10 * n)
+    refresh(quiet)
+    drop_chunk(quiet, "market_data", weeks[0])
+    refresh(quiet)
+    quiet.execute("SELECT entasis_internal.raise_floor('market_data', %s)", [weeks[2]])
+    drop_chunk(quiet, "market_data", weeks[1])
+    refresh(quiet)
+    assert len(marked(quiet)) == 1
+    # what is open again is computed from its trades, which are all there
+    quiet.execute(
+        "INSERT INTO entasis.reopened (relation, from_time, to_time, keep_until, opened_at)"
+        " VALUES ('market_data', %s, %s, 'infinity', now())",
+        [weeks[0], weeks[2]],
+    )
+    for n, day in enumerate(weeks[:2]):
+        tell(quiet, day, 0, [(5, "9", "1")], 1000 + n)
+    refresh(quiet)
+    assert [candle.trades for candle in oracle.stored_candles(quiet)["1m"].values()] == [1, 1]

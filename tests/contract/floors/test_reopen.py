@@ -1,6 +1,7 @@
 """Ranges below the floor are opened again, and nothing else is touched by it."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -145,6 +146,44 @@ def test_candles_of_a_reopened_range_are_checked(floored: Connection, database: 
     found = check_candles(floored, FEBRUARY, FEBRUARY + timedelta(days=1))
     assert [(one.relation, one.missing_trades) for one in found] == [("ohlcv_1m", 1)]
     floored.execute("CALL entasis.rebuild_candles('2020-01-01Z', '2020-06-01Z')")
+
+
+def test_of_what_is_not_open_no_candle_is_compared(floored: Connection) -> None:
+    """Candles of other markets count trades that are gone, and must not be told as wrong."""
+    reopen(floored, "market_data", FEBRUARY, MARCH, "NEW", "one")
+    reopen(floored, "market_data", FEBRUARY, MARCH, "NEW", "two")
+    reopen(floored, "option_data", FEBRUARY, MARCH)
+    # of which reopen() has not come to its end
+    floored.execute(
+        "INSERT INTO entasis.reopened (relation, from_time, to_time, keep_until)"
+        " VALUES ('market_data', %s, %s, 'infinity')",
+        [month(2020, 1), MARCH],
+    )
+    for number, seconds in enumerate((0, 20, 40)):
+        floored.execute(NEW, [number, FEBRUARY + timedelta(seconds=seconds), 5 + number])
+    floored.execute(NEW.replace("'one'", "'two'").encode(), [1, FEBRUARY, 9])
+    assert len(stored(floored)["1d"]) > 2
+    assert check_candles(floored) == []
+
+
+def test_a_range_without_a_partition_is_closed_when_its_time_is_over(
+    floored: Connection, database: Database
+) -> None:
+    months = [month(2020, 1), FEBRUARY, MARCH, MARCH + timedelta(days=5)]
+    for start, end in pairwise(months):
+        reopen(floored, "market_data", start, end, "NEW", "one")
+    if database.can("candle_tables"):
+        floored.execute("DROP TABLE entasis.market_data_y2020m02")
+    still = [row for row in reopened(floored) if row[2] != FEBRUARY]
+    assert len(still) == 2
+    maintain(floored)
+    assert len(reopened(floored)) == 3
+    floored.execute(
+        "UPDATE entasis.reopened SET keep_until = now() - interval '1 second' WHERE from_time = %s",
+        [FEBRUARY],
+    )
+    maintain(floored)
+    assert reopened(floored) == still
 
 
 def test_what_lies_outside_of_a_reopened_range_stays_closed(floored: Connection) -> None:
