@@ -25,6 +25,7 @@ def soak(source: Source) -> Iterator[Soak]:
 class TestHistories:
     pytestmark = on_a_cluster
 
+    @pytest.mark.long
     def test_a_history_holds(self, soak: Soak) -> None:
         # written to, archived, dropped, reopened, killed: whatever is drawn for it
         assert soak.play(soak.draw(seed=7, length=16)) is None

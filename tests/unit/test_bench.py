@@ -347,6 +347,7 @@ def _check(rows: Sequence[Row]) -> None:
 
 
 @pytest.mark.parametrize("line", LINES, ids=lambda line: line.name)
+@pytest.mark.long
 def test_it_runs(shared: Bench, line: Line) -> None:
     try:
         rows = list(line.run(shared))

@@ -206,6 +206,7 @@ def test_a_partition_without_a_lower_bound_is_said_and_stays(
 
 
 @several
+@pytest.mark.long
 def test_a_process_that_is_killed(
     connection: Connection,
     store: Store,
@@ -243,6 +244,7 @@ def test_a_process_that_is_killed(
 
 
 @several
+@pytest.mark.long
 def test_killed_anywhere_the_next_run_completes_it(
     server: Server, s3: S3Server, tmp_path: Path, short: bool
 ) -> None:

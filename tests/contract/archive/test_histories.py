@@ -206,6 +206,7 @@ def set_keep(connection: Connection, raw: int, more: int) -> None:
 
 @several
 @given(keep=st.integers(1, 6), played=st.lists(steps, min_size=3, max_size=12))
+@pytest.mark.long
 def test_every_row_that_was_accepted_is_there_exactly_once(
     server: Server,
     s3: S3Server,

@@ -156,6 +156,7 @@ def every_second(cases: dict[str, Any], shift: int) -> dict[str, Any]:
     ORDERS,
     ids=lambda value: value if isinstance(value, str) else value.name.lower(),
 )
+@pytest.mark.long
 def test_every_pair_of_writes(
     trading: Connection, database: Database, short: bool, level: IsolationLevel, order: str
 ) -> None:
@@ -234,6 +235,7 @@ def _pausable(connection: Connection) -> None:
 
 @pytest.mark.candle_tables
 @pytest.mark.parametrize("level", LEVELS[:2], ids=lambda level: level.name.lower())
+@pytest.mark.long
 def test_every_write_beside_a_paused_one(
     trading: Connection, database: Database, short: bool, level: IsolationLevel
 ) -> None:

@@ -260,6 +260,7 @@ with psycopg.connect(sys.argv[1], autocommit=True) as connection:
 
 
 @pytest.mark.several_connections
+@pytest.mark.long
 def test_killed_at_any_moment_and_run_again_is_the_same_as_run_once(
     database: Database, tmp_path: Path
 ) -> None:

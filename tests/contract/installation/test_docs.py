@@ -85,6 +85,7 @@ def test_python_does_what_the_document_says(
 @pytest.mark.copy
 @pytest.mark.several_connections
 @pytest.mark.parametrize("document", WITH_COMMANDS, ids=named(WITH_COMMANDS))
+@pytest.mark.long
 def test_commands_do_what_the_document_says(
     database: Database, document: Path, tmp_path: Path
 ) -> None:

@@ -82,6 +82,7 @@ def test_an_edited_migration_is_noticed(tmp_path: Path) -> None:
 
 @pytest.mark.native_speed
 @pytest.mark.newest_server
+@pytest.mark.long
 def test_the_wheel_migrates_an_empty_server(empty_database: Database, tmp_path: Path) -> None:
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "--no-deps", "--wheel-dir", tmp_path, REPOSITORY], check=True)

@@ -212,6 +212,7 @@ def durable(source: Source) -> Iterator[Cluster]:
 
 @pytest.mark.own_cluster
 @BOTH
+@pytest.mark.long
 def test_the_server_is_killed_in_the_middle(
     durable: Cluster, run: Run, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -344,6 +344,7 @@ def killed(database: Database, kill_at: int) -> None:
 
 
 @pytest.mark.newest_server
+@pytest.mark.long
 def test_killed_between_any_two_statements_the_next_run_completes_it(server: Server) -> None:
     # SET ROLE; raise the floor and note it; detach; lock, claim, drop and note it; once more
     # (where nothing is detached, one procedure does it all)

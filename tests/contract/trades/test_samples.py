@@ -221,6 +221,7 @@ def test_the_stream_has_one_row_in_quarantine_however_often_it_is_loaded(
     ).fetchone() == (9_999,)
 
 
+@pytest.mark.long
 def test_loading_again_changes_nothing(
     sampled: Samples, samples: Path, sampled_connection: psycopg.Connection[Any]
 ) -> None:
@@ -233,6 +234,7 @@ def test_loading_again_changes_nothing(
 
 
 @pytest.mark.several_connections
+@pytest.mark.long
 def test_shuffled_batches_over_four_connections_come_to_the_same(
     sampled: Samples, samples: Path, server: Server
 ) -> None:

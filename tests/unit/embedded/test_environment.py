@@ -95,6 +95,7 @@ def programs(place: Path, service_root: Path) -> Path:
 
 
 @pytest.mark.parametrize("shell", ["sh", "bash"])
+@pytest.mark.long
 def test_a_shell_and_its_clients_reach_the_server(
     place: Path, programs: Path, service_root: Path, shell: str
 ) -> None:

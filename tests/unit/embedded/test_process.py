@@ -161,6 +161,7 @@ def test_the_server_outlives_its_client(make: Make, sign: signal.Signals) -> Non
 
 @only_proc
 @pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.long
 def test_a_client_killed_at_any_moment_of_its_start(
     make: Make, sign: signal.Signals, short: bool
 ) -> None:
