@@ -238,6 +238,9 @@ def test_a_silent_market_reads_as_little_as_a_busy_one(connection: Connection) -
     for exchange in ("busy", "silent"):
         assert _blocks(connection, queries.latest_price("BTC", exchange)) < 30
     assert _blocks(connection, queries.latest_prices()) < 60
+    # a candle and a trade of each
+    rows = count_reads(connection, queries.latest_prices()).rows
+    assert (rows["ohlcv_1m_y2024m01"], rows["market_data_y2024m01"]) == (2, 2)
 
 
 def _blocks(connection: Connection, statement: queries.Statement[Trade]) -> int:
