@@ -50,6 +50,23 @@ def test_the_floor_of_candles_is_one_of_trades(old: Connection) -> None:
         ensure(old, "market_data", month(2020, 1), month(2020, 2))
 
 
+def test_a_floor_that_does_not_rise_was_not_raised(connection: Connection) -> None:
+    raised = []
+    for time in (month(2020, 2), month(2020, 2), month(2020, 1)):
+        connection.execute("SELECT entasis_internal.raise_floor('market_data', %s)", [time])
+        raised += connection.execute(
+            "SELECT floor, raised_at FROM entasis.floors WHERE relation = 'market_data'"
+        ).fetchall()
+    assert raised[0][1] is not None
+    assert raised == [raised[0]] * 3
+
+
+@pytest.mark.parametrize("bounds", [(None, "2020-02-01"), ("2020-02-01", None), (None, None)])
+def test_a_range_has_two_bounds(shared_connection: Connection, bounds: tuple[str, str]) -> None:
+    with pytest.raises(errors.NullValueNotAllowed):
+        shared_connection.execute("SELECT entasis_internal.check_range_bounds(%s, %s)", bounds)
+
+
 # --- Below the floor -----------------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ import pytest
 from entasis_db import queries
 from tests import oracle
 from tests.contract.retention.support import CANDLES, floors, keep, keep_from, maintain
-from tests.db import Connection, ensure
+from tests.db import Connection, ensure, one
 from tests.make import insert_trades, month, trade
 
 pytestmark = pytest.mark.newest_server
@@ -146,3 +146,52 @@ def test_gaps_are_not_filled_below_the_floor_nor_over_it(weeks: Connection, leve
         datetime(2020, 2, 4, tzinfo=UTC),
         datetime(2020, 2, 5, tzinfo=UTC),
     ]
+
+
+def test_what_is_open_again_is_known_of_its_markets(connection: Connection) -> None:
+    """Weeks begin on Monday, and the floor lies in one."""
+    monday, floor = datetime(2020, 1, 6, tzinfo=UTC), datetime(2020, 2, 1, tzinfo=UTC)
+    day, week = timedelta(days=1), timedelta(days=7)
+    connection.execute("SELECT entasis_internal.raise_floor('ohlcv_1d', %s)", [floor])
+
+    def is_open(start: datetime, end: datetime, symbol: str | None = None, **how: Any) -> None:
+        connection.execute(
+            "INSERT INTO entasis.reopened"
+            " (relation, symbol, exchange, from_time, to_time, keep_until, opened_at)"
+            " VALUES (%s, %s, %s, %s, %s, 'infinity', %s)",
+            [
+                how.get("relation", "market_data"),
+                *(symbol, symbol and "one", start, end, how.get("opened_at", monday)),
+            ],
+        )
+
+    def known(
+        symbol: str, start: datetime, *end: datetime, level: str = "1w", at: str = "one"
+    ) -> Any:
+        return one(
+            connection,
+            "SELECT entasis_internal.is_known_below_floor(%s, %s, %s, %s, %s)",
+            *(level, symbol, at, start, end[0] if end else None),
+        )
+
+    is_open(monday, monday + week, "BTC")
+    is_open(monday + week, monday + 2 * week, opened_at=None)
+    is_open(monday + week, monday + 2 * week, relation="option_data")
+    assert known("BTC", monday)
+    assert not known("ETH", monday)
+    assert not known("BTC", monday, at="two")
+    assert not known("BTC", monday - day)
+    assert not known("BTC", monday + day)
+    assert not known("BTC", monday + week)
+    assert not known("BTC", monday, monday + 2 * week)
+    days = [n for n in range(-1, 9) if known("BTC", monday + n * day, level="1d")]
+    assert days == list(range(7))
+    # for all markets, and in two pieces for one
+    connection.execute("UPDATE entasis.reopened SET opened_at = now() WHERE opened_at IS NULL")
+    assert known("ETH", monday + week)
+    assert not known("ETH", monday)
+    assert known("BTC", monday, monday + 2 * week)
+    # above the floor there is nothing to open
+    is_open(floor - day, floor, "BTC")
+    assert known("BTC", floor - day, floor + day)
+    assert not known("BTC", floor - 2 * day, floor + day)
