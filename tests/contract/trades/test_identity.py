@@ -224,6 +224,44 @@ def test_ids_that_do_not_rise_are_found_out_and_stored(emptied_connection: Conne
     ).fetchall() == [("x", False)]
 
 
+def test_markets_of_one_batch_do_not_answer_for_each_other(emptied_connection: Connection) -> None:
+    """All have the same ids, and nobody knows whether they rise; the two A differ in exchange."""
+
+    def told(symbol: str, exchange: str, number: int, seconds: float, price: str = "7") -> Trade:
+        moment = NOON + timedelta(seconds=seconds)
+        row = of_market(number, moment, price)
+        return row._replace(symbol=symbol, exchange=exchange)
+
+    def load(batch: list[Trade], unit: TimeUnit) -> IngestReport:
+        units = {("D", "x"): unit}
+        return ingest_trades(
+            emptied_connection, batch, source=unit, id_space="trade", time_unit=units
+        )
+
+    first = [told("A", "x", n, n) for n in (1, 2, 3)]
+    first += [told("A", "y", 1, 1), told("C", "x", 1, 1), told("D", "x", 1, 0.001)]
+    assert load(first, "ms") == IngestReport(6)
+    emptied_connection.execute("UPDATE entasis.markets SET ids_rise = false WHERE symbol = 'D'")
+    # one is stored, and the other one only of the other market
+    assert load([first[3], told("A", "y", 3, 3)], "ms") == IngestReport(1, 1)
+    batch = [
+        told("A", "x", 1, 900_000, "8"),  # is stored long before, with another price
+        told("A", "x", 4, 900_001),  # new
+        told("A", "y", 4, 10),  # new
+        told("C", "x", 0, 900_000),  # new, and a smaller id than before
+        told("D", "x", 1, 0.0015),  # is stored, in milliseconds
+        told("E", "x", 5, 1),  # new
+        told("E", "x", 5, 2),  # is the line before, with another time
+    ]
+    assert load(batch, "us") == IngestReport(4, 1, 2)
+    assert quarantined(emptied_connection) == [("us", 1, "conflict"), ("us", 7, "conflict")]
+    new = [told("A", "y", 3, 3), batch[1], batch[2], batch[3], batch[5]]
+    oracle.assert_candles_are_right(emptied_connection, by_key(*first, *new))
+    assert emptied_connection.execute(
+        "SELECT symbol FROM entasis.markets WHERE ids_rise = false ORDER BY symbol"
+    ).fetchall() == [("C",), ("D",)]
+
+
 # --- against a model -----------------------------------------------------------------------------
 
 
