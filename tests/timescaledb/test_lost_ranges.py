@@ -121,7 +121,7 @@ def test_only_the_days_that_are_rebuilt_are_given_up(quiet: Connection) -> None:
     before = oracle.stored_candles(quiet)["1d"]
     assert [candle.trades for candle in before.values()] == [3, 3, 4]
     noon = timedelta(hours=12)
-    quiet.execute("CALL entasis.rebuild_candles(%s, %s, true)", [days[1] - noon, days[1] + noon])
+    quiet.execute("CALL entasis.rebuild_candles(%s, %s, true)", [days[1] - noon, days[1] + DAY])
     assert marked(quiet) == [
         (
             "market_data",

@@ -65,6 +65,8 @@ def test_a_floor_that_does_not_rise_was_not_raised(connection: Connection) -> No
 def test_a_range_has_two_bounds(shared_connection: Connection, bounds: tuple[str, str]) -> None:
     with pytest.raises(errors.NullValueNotAllowed):
         shared_connection.execute("SELECT entasis_internal.check_range_bounds(%s, %s)", bounds)
+    with pytest.raises(errors.InvalidParameterValue):
+        shared_connection.execute("SELECT entasis_internal.check_range_bounds('today', 'today')")
 
 
 # --- Below the floor -----------------------------------------------------------------------------

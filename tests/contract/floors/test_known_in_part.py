@@ -178,7 +178,7 @@ def test_what_is_open_again_is_known_of_its_markets(connection: Connection) -> N
     is_open(monday + week, monday + 2 * week, opened_at=None)
     is_open(monday + week, monday + 2 * week, relation="option_data")
     assert known("BTC", monday)
-    assert not known("ETH", monday)
+    assert known("ETH", monday) is False
     assert not known("BTC", monday, at="two")
     assert not known("BTC", monday - day)
     assert not known("BTC", monday + day)
