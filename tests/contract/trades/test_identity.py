@@ -247,15 +247,16 @@ def test_markets_of_one_batch_do_not_answer_for_each_other(emptied_connection: C
     batch = [
         told("A", "x", 1, 900_000, "8"),  # is stored long before, with another price
         told("A", "x", 4, 900_001),  # new
+        told("A", "y", 2, 2.5),  # new, and stored of the other market, at another time
         told("A", "y", 4, 10),  # new
         told("C", "x", 0, 900_000),  # new, and a smaller id than before
         told("D", "x", 1, 0.0015),  # is stored, in milliseconds
         told("E", "x", 5, 1),  # new
         told("E", "x", 5, 2),  # is the line before, with another time
     ]
-    assert load(batch, "us") == IngestReport(4, 1, 2)
-    assert quarantined(emptied_connection) == [("us", 1, "conflict"), ("us", 7, "conflict")]
-    new = [told("A", "y", 3, 3), batch[1], batch[2], batch[3], batch[5]]
+    assert load(batch, "us") == IngestReport(5, 1, 2)
+    assert quarantined(emptied_connection) == [("us", 1, "conflict"), ("us", 8, "conflict")]
+    new = [told("A", "y", 3, 3), *batch[1:5], batch[6]]
     oracle.assert_candles_are_right(emptied_connection, by_key(*first, *new))
     assert emptied_connection.execute(
         "SELECT symbol FROM entasis.markets WHERE ids_rise = false ORDER BY symbol"
