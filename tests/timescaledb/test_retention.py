@@ -28,7 +28,7 @@ def compressed(server: Server) -> Iterator[psycopg.Connection[Any]]:
             INSERT INTO entasis.market_data (symbol, exchange, timestamp, id, price, volume)
             SELECT 'S' || m, 'x', t, 1, m, 1
             FROM generate_series(1, 60) AS m, generate_series(
-                %(from)s, %(from)s + interval '56 days' - interval '1 hour', interval '6 hours'
+                %(from)s, %(from)s + interval '56 days' - interval '1 hour', interval '3 hours'
             ) AS t
             """,
             {"from": FIRST},
@@ -49,6 +49,11 @@ def compressed(server: Server) -> Iterator[psycopg.Connection[Any]]:
             "SELECT public.compress_chunk(p.partition_oid::regclass) FROM (VALUES"
             " ('market_data'), ('option_data'), ('ohlcv_1m')) AS w (relation),"
             " entasis_internal.partitions_of(w.relation) AS p"
+        )
+        # on one page, a market would be looked for in all of it
+        connection.execute(
+            "INSERT INTO entasis.markets (symbol, exchange, source)"
+            " SELECT 'T' || m, 'x', 'test' FROM generate_series(1, 1000) AS m"
         )
         connection.execute("VACUUM ANALYZE")
         yield connection
