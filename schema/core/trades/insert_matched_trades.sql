@@ -10,19 +10,19 @@ BEGIN
     -- see refuse_repeated_ids()
     PERFORM set_config('entasis.trade_ids', 'compared', true);
 
-    IF stored IS NOT NULL THEN
+    IF insert_matched_trades.stored IS NOT NULL THEN
         BEGIN
             INSERT INTO entasis.market_data (
                 symbol, exchange, timestamp, id, price, volume, side, source_id, excluded
             )
             SELECT s.symbol, s.exchange, s.timestamp, s.id, s.price, s.volume, s.side, s.source_id, s.excluded
             FROM pg_temp.entasis_staged_trades AS s
-            WHERE s.ctid <> ALL (stored)
+            WHERE s.ctid <> ALL (insert_matched_trades.stored)
             -- all writers lock the keys in this order
             ORDER BY s.symbol, s.timestamp, s.exchange, s.id;
             GET DIAGNOSTICS inserted = ROW_COUNT;
             SELECT array_agg(s.line) INTO repeated FROM pg_temp.entasis_staged_trades AS s
-            WHERE s.ctid = ANY (stored);
+            WHERE s.ctid = ANY (insert_matched_trades.stored);
             RETURN;
         EXCEPTION WHEN unique_violation THEN
             NULL;  -- all that was done is undone, the setting too
