@@ -217,7 +217,9 @@ def count_reads(
     rows: dict[str, int] = {}
     indexes, seq_scans, blocks = set(), set(), 0
     for name, kind, table, *counts in after:
-        scans, returned, fetched = (b - a for a, b in zip(before[name], counts, strict=True))
+        # a job may make a table meanwhile
+        begun = before.get(name, (0, 0, 0))
+        scans, returned, fetched = (b - a for a, b in zip(begun, counts, strict=True))
         blocks += fetched
         if not scans:
             continue

@@ -1,7 +1,8 @@
 -- TimescaleDB refuses two refreshes of an aggregate at once, and one that starts a moment later finds the
 -- list of changes empty and returns before the first has materialized them. So refreshes of ours run one
 -- after the other. The lock is held by the session, because a refresh commits; a lock that a failed call
--- left in a session that is idle now is ignored. The two numbers are arbitrary.
+-- left in a session that is idle now is ignored. A session that becomes idle has just released it, so it is tried
+-- for once more then; and one that nobody holds by now is waited for again. The two numbers are arbitrary.
 -- maintain() explains why every name is qualified.
 CREATE OR REPLACE PROCEDURE entasis_internal.acquire_refresh_lock()
 LANGUAGE plpgsql
@@ -17,8 +18,11 @@ BEGIN
             AND l.objid OPERATOR(pg_catalog.=) 1::pg_catalog.oid
             AND l.granted
             AND a.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()
-            AND a.state IS DISTINCT FROM 'idle';
-        EXIT WHEN NOT FOUND;
+            AND a.state OPERATOR(pg_catalog.=) 'idle';
+        IF FOUND THEN
+            PERFORM pg_catalog.pg_try_advisory_lock(1162757971, 1);
+            EXIT;
+        END IF;
         COMMIT;
         PERFORM pg_catalog.pg_sleep(0.05);
     END LOOP;
