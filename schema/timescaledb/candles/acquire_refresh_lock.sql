@@ -1,8 +1,8 @@
 -- TimescaleDB refuses two refreshes of an aggregate at once, and one that starts a moment later finds the
 -- list of changes empty and returns before the first has materialized them. So refreshes of ours run one
 -- after the other. The lock is held by the session, because a refresh commits; a lock that a failed call
--- left in a session that is idle now is ignored. A session that becomes idle has just released it, so it is tried
--- for once more then; and one that nobody holds by now is waited for again. The two numbers are arbitrary.
+-- left in a session that is idle now is ignored. An idle holder may also have released it just now, so it is tried
+-- for once more then; where nobody holds it any more, the loop tries again. The two numbers are arbitrary.
 -- maintain() explains why every name is qualified.
 CREATE OR REPLACE PROCEDURE entasis_internal.acquire_refresh_lock()
 LANGUAGE plpgsql
