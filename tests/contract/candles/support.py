@@ -24,6 +24,11 @@ def trade(time: datetime, trade_id: int = 1, price: str = "10", volume: str = "1
     )
 
 
+def make_months(connection: Connection) -> None:
+    """Make the partitions of MONTHS."""
+    connection.execute("SELECT entasis.ensure_partitions('market_data', %s, %s)", MONTHS)
+
+
 def empty(connection: Connection, database: Database) -> None:
     """Take away all trades, and whatever candles a failed example left behind."""
     connection.execute("DELETE FROM entasis.market_data")

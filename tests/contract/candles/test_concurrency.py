@@ -24,7 +24,7 @@ from tests import oracle
 from tests.contract.candles.sessions import AGAIN, Session
 from tests.contract.candles.support import empty
 from tests.db import Connection, count_within_timestamps
-from tests.engines import Database
+from tests.engines import Database, Prepare
 
 pytestmark = [pytest.mark.several_connections, pytest.mark.newest_server]
 
@@ -44,10 +44,19 @@ INSERT = (
 )
 
 
-@pytest.fixture
-def trading(connection: Connection, database: Database) -> Connection:
-    """A connection to a database with partitions, in which deadlocks are found at once."""
+def make_months(connection: Connection) -> None:
     connection.execute("SELECT entasis.ensure_partitions('market_data', %s, %s)", MONTHS)
+
+
+@pytest.fixture
+def prepare() -> Prepare:
+    """Partitions for the months of these tests."""
+    return make_months
+
+
+@pytest.fixture
+def trading(connection: Connection) -> Connection:
+    """A connection to a database in which deadlocks are found at once."""
     (name,) = connection.execute("SELECT current_database()").fetchone() or ("",)
     connection.execute(f"ALTER DATABASE {name} SET deadlock_timeout = '20ms'")
     return connection
@@ -498,9 +507,12 @@ def _random(
     chance: random.Random, symbols: Sequence[str], times: Sequence[datetime]
 ) -> tuple[str, list[tuple[Any, ...]]]:
     symbol, when, trade_id = chance.choice(symbols), chance.choice(times), chance.randint(1, 6)
+    moments = [chance.randrange(len(times)) for _ in range(chance.randint(1, 4))]
+    # No price is that of two moments: one id with one price at 0 and at 40 microseconds is told
+    # twice, and refused.
     rows = sorted(
-        (chance.randint(1, 6), symbol, chance.choice(times), Decimal(chance.randint(1, 99)), 1)
-        for _ in range(chance.randint(1, 4))
+        (chance.randint(1, 6), symbol, times[n], chance.randint(1, 99) + Decimal(n) / 100, 1)
+        for n in moments
     )
     kind = chance.randrange(8)
     if kind <= 1:

@@ -9,9 +9,9 @@ from psycopg import errors
 
 from entasis_db.model import Trade
 from tests import oracle
-from tests.contract.candles.support import trade
+from tests.contract.candles.support import make_months, trade
 from tests.db import Connection, health, one
-from tests.engines import Database
+from tests.engines import Database, Prepare
 from tests.make import insert_trades
 
 pytestmark = pytest.mark.newest_server
@@ -21,17 +21,27 @@ WEEK = DAY, DAY + timedelta(days=7)
 MONTH = datetime(2025, 2, 1, tzinfo=UTC), datetime(2025, 3, 1, tzinfo=UTC)
 
 
-@pytest.fixture
-def hundred(trading: Connection) -> Connection:
-    """A hundred trades of one market on DAY, one of another, and one of the next month."""
-    insert_trades(trading, *(trade(DAY + timedelta(minutes=7 * n), n) for n in range(100)))
+def trade_a_hundred(connection: Connection) -> None:
+    make_months(connection)
+    insert_trades(connection, *(trade(DAY + timedelta(minutes=7 * n), n) for n in range(100)))
     insert_trades(
-        trading,
+        connection,
         trade(DAY + timedelta(hours=3))._replace(symbol="ETH"),
         trade(MONTH[1] + timedelta(days=2), 101),
     )
-    oracle.assert_candles_are_right(trading)
-    return trading
+    oracle.assert_candles_are_right(connection)
+
+
+@pytest.fixture
+def prepare(request: pytest.FixtureRequest) -> Prepare:
+    """What ``hundred`` has, for the tests that ask for it."""
+    return trade_a_hundred if "hundred" in request.fixturenames else make_months
+
+
+@pytest.fixture
+def hundred(connection: Connection) -> Connection:
+    """A hundred trades of one market on DAY, one of another, and one of the next month."""
+    return connection
 
 
 def missing(connection: Connection, *time_range: datetime) -> dict[str, int]:

@@ -18,6 +18,7 @@ from entasis_db.ingest import (
 )
 from entasis_db.model import Trade
 from tests import oracle
+from tests.db import wipe
 from tests.make import NOON, D
 
 HEADER = "exchange,symbol,timestamp_ns,sequence,trade_id,price,volume,side\n"
@@ -92,6 +93,19 @@ def with_months(connection: psycopg.Connection[Any]) -> None:
         "SELECT entasis.ensure_partitions(r, '2024-08-01', '2024-09-01')"
         " FROM unnest(ARRAY['market_data', 'option_data']) AS r"
     )
+
+
+def without_months(connection: psycopg.Connection[Any]) -> None:
+    """Drop the empty months of the past, which earlier tests of the file may have made."""
+    wipe(connection)
+    row = connection.execute(
+        "SELECT string_agg(format('entasis.%I', partition_name), ',')"
+        " FROM entasis.partitions WHERE to_time < now()"
+        # a chunk is made again by the next row that needs it: it may stay
+        " AND to_regclass(format('entasis.%I', partition_name)) IS NOT NULL"
+    ).fetchone()
+    if row and row[0]:
+        connection.execute(f"DROP TABLE {row[0]}")
 
 
 def moment(*date: int) -> str:

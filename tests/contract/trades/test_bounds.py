@@ -10,7 +10,7 @@ import pytest
 from entasis_db.ingest import IngestReport, Replaced, replace_trades
 from entasis_db.model import Trade
 from tests import oracle
-from tests.contract.trades.support import by_key, counts, ingest, quarantined, write
+from tests.contract.trades.support import by_key, counts, ingest, quarantined, without_months, write
 from tests.db import Connection, ensure, one
 from tests.make import NOON, D, insert_trades, trade
 
@@ -150,6 +150,7 @@ def test_a_market_is_what_somebody_says_it_is(connection: Connection) -> None:
 def test_loaders_store_what_the_market_may_have(
     connection: Connection, months_are_there: bool
 ) -> None:
+    without_months(connection)
     if months_are_there:
         ensure(connection, "market_data", NOON, NOON + timedelta(days=1))
     rows = [trade(1, price=D("-12.5"), **SPREAD), trade(2, price=D(0), **SPREAD)]

@@ -23,6 +23,7 @@ from tests.contract.trades.support import (
     quarantined,
     took_the_slow_way,
     with_months,
+    without_months,
 )
 from tests.engines import Database, Server
 from tests.make import NOON, D, quote, trade
@@ -144,6 +145,7 @@ def wait_until_blocked(asking: psycopg.Connection[Any], blocked: psycopg.Connect
 def test_a_new_month_made_by_two_at_once(database: Database, level: str) -> None:
     with database.connect() as first, database.connect() as second:
         second.execute(f"SET default_transaction_isolation = '{level.lower()}'")
+        without_months(first)
         # else they would meet at the new market already
         ingest(first, trade(0, timestamp=NOON - timedelta(days=50)))
         with ThreadPoolExecutor(1) as pool:

@@ -1,6 +1,6 @@
 """One trade once, however its time was told, and by whichever way it comes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,12 +29,6 @@ SPANS: dict[TimeUnit, timedelta] = {
     "us": timedelta(microseconds=1),
 }
 EPOCH = NOON - timedelta(days=365)
-
-
-@pytest.fixture
-def emptied_connection(emptied: Database) -> Iterator[Connection]:
-    with emptied.connect() as connected:
-        yield connected
 
 
 def cut(moment: datetime, unit: TimeUnit) -> datetime:
@@ -151,9 +145,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     [*((change, True) for change in CHANGES), ("ten days later", False)],
 )
 def test_anything_else_with_the_same_id_is_a_conflict_that_names_both(
-    emptied_connection: Connection, change: str, neighbours: bool
+    connection: Connection, change: str, neighbours: bool
 ) -> None:
-    connection = emptied_connection
     told = of_market(50, NOON + timedelta(microseconds=2_345))
     others = [of_market(50 + n, NOON + timedelta(hours=n)) for n in range(-30, 30, 7)]
     stored = [*(others if neighbours else []), told]
@@ -178,53 +171,53 @@ REPUBLISHED = "SKYBTC-trades-2021-02-04.csv"
 
 
 def test_a_file_that_is_published_again_with_other_times(
-    emptied_connection: Connection, tmp_path: Path
+    connection: Connection, tmp_path: Path
 ) -> None:
     path = tmp_path / REPUBLISHED
     lines = ("500001,0.00002,100,0.002,{}000,true,true", "500002,0.00003,100,0.003,{}500,true,true")
     first, again = 1_612_386_000, 1_613_235_600
     for day, counts in ((first, (2, 0, 0)), (again, (0, 0, 2)), (first, (0, 2, 0))):
         path.write_text("\n".join(line.format(day) for line in lines) + "\n")
-        report = load_trades(emptied_connection, path, exchange="binance-spot").report
+        report = load_trades(connection, path, exchange="binance-spot").report
         assert (report.inserted, report.already_there, report.quarantined) == counts
-    assert quarantined(emptied_connection) == [(REPUBLISHED, n, "conflict") for n in (1, 2)]
+    assert quarantined(connection) == [(REPUBLISHED, n, "conflict") for n in (1, 2)]
 
 
-def test_an_id_that_stands_twice_in_one_file(emptied_connection: Connection) -> None:
+def test_an_id_that_stands_twice_in_one_file(connection: Connection) -> None:
     rows = [
         of_market(1, NOON),
         of_market(2, NOON + timedelta(seconds=5)),
         of_market(1, NOON + timedelta(hours=5)),
         of_market(1, NOON),
     ]
-    report = ingest_trades(emptied_connection, rows, source="a", id_space="trade")
+    report = ingest_trades(connection, rows, source="a", id_space="trade")
     assert report == IngestReport(2, 1, 1)
-    assert quarantined(emptied_connection) == [("a", 3, "conflict")]
+    assert quarantined(connection) == [("a", 3, "conflict")]
 
 
 def test_ordinals_and_digests_stay_unique_within_a_timestamp(
-    emptied_connection: Connection,
+    connection: Connection,
 ) -> None:
     rows = [of_market(0, NOON + timedelta(milliseconds=n)) for n in range(3)]
     for id_space in ("ordinal", "digest"):
-        wipe(emptied_connection)
+        wipe(connection)
         for row in rows:
-            report = ingest_trades(emptied_connection, [row], source="a", id_space=id_space)
+            report = ingest_trades(connection, [row], source="a", id_space=id_space)
             assert report == IngestReport(1)
 
 
-def test_ids_that_do_not_rise_are_found_out_and_stored(emptied_connection: Connection) -> None:
+def test_ids_that_do_not_rise_are_found_out_and_stored(connection: Connection) -> None:
     rows = [of_market(n * 7 % 11, NOON + timedelta(seconds=n)) for n in range(1, 11)]
     rows = [row._replace(exchange="x") for row in rows]
     for batch in (rows[:5], rows[5:]):
-        report = ingest_trades(emptied_connection, batch, source="a", id_space="trade")
+        report = ingest_trades(connection, batch, source="a", id_space="trade")
         assert report == IngestReport(5)
-    assert emptied_connection.execute(
-        "SELECT exchange, ids_rise FROM entasis.markets"
-    ).fetchall() == [("x", False)]
+    assert connection.execute("SELECT exchange, ids_rise FROM entasis.markets").fetchall() == [
+        ("x", False)
+    ]
 
 
-def test_markets_of_one_batch_do_not_answer_for_each_other(emptied_connection: Connection) -> None:
+def test_markets_of_one_batch_do_not_answer_for_each_other(connection: Connection) -> None:
     """All have the same ids, and nobody knows whether they rise; the two A differ in exchange."""
 
     def told(symbol: str, exchange: str, number: int, seconds: float, price: str = "7") -> Trade:
@@ -234,14 +227,12 @@ def test_markets_of_one_batch_do_not_answer_for_each_other(emptied_connection: C
 
     def load(batch: list[Trade], unit: TimeUnit) -> IngestReport:
         units = {("D", "x"): unit}
-        return ingest_trades(
-            emptied_connection, batch, source=unit, id_space="trade", time_unit=units
-        )
+        return ingest_trades(connection, batch, source=unit, id_space="trade", time_unit=units)
 
     first = [told("A", "x", n, n) for n in (1, 2, 3)]
     first += [told("A", "y", 1, 1), told("C", "x", 1, 1), told("D", "x", 1, 0.001)]
     assert load(first, "ms") == IngestReport(6)
-    emptied_connection.execute("UPDATE entasis.markets SET ids_rise = false WHERE symbol = 'D'")
+    connection.execute("UPDATE entasis.markets SET ids_rise = false WHERE symbol = 'D'")
     # one is stored, and the other one only of the other market
     assert load([first[3], told("A", "y", 3, 3)], "ms") == IngestReport(1, 1)
     batch = [
@@ -255,10 +246,10 @@ def test_markets_of_one_batch_do_not_answer_for_each_other(emptied_connection: C
         told("E", "x", 5, 2),  # is the line before, with another time
     ]
     assert load(batch, "us") == IngestReport(5, 1, 2)
-    assert quarantined(emptied_connection) == [("us", 1, "conflict"), ("us", 8, "conflict")]
+    assert quarantined(connection) == [("us", 1, "conflict"), ("us", 8, "conflict")]
     new = [told("A", "y", 3, 3), *batch[1:5], batch[6]]
-    oracle.assert_candles_are_right(emptied_connection, by_key(*first, *new))
-    assert emptied_connection.execute(
+    oracle.assert_candles_are_right(connection, by_key(*first, *new))
+    assert connection.execute(
         "SELECT symbol FROM entasis.markets WHERE ids_rise = false ORDER BY symbol"
     ).fetchall() == [("C",), ("D",)]
 

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -29,12 +28,6 @@ def cases(samples: Path) -> Path:
     if not folder.is_dir():
         pytest.skip("the inputs that failed are not beside this checkout")
     return folder
-
-
-@pytest.fixture
-def connection(emptied: Database) -> Iterator[Connection]:
-    with emptied.connect() as connected:
-        yield connected
 
 
 def assert_stored(connection: Connection, *trades: tuple[oracle.TradeKey, str, str]) -> None:

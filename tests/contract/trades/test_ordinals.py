@@ -2,7 +2,7 @@
 
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -17,18 +17,11 @@ from entasis_db.model import Trade
 from tests import oracle
 from tests.contract.trades.support import by_key, counts, everything, pipe_in, quarantined, write
 from tests.db import Connection, KilledError, wipe
-from tests.engines import Database
 from tests.make import NOON, D, trade
 
 pytestmark = [pytest.mark.copy, pytest.mark.newest_server, pytest.mark.native_speed]
 
 SECOND = timedelta(seconds=1)
-
-
-@pytest.fixture
-def connection(emptied: Database) -> Iterator[Connection]:
-    with emptied.connect() as connected:
-        yield connected
 
 
 def at(second: int, price: str, volume: str = "1", symbol: str = "BTC") -> Trade:

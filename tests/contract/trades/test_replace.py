@@ -1,7 +1,6 @@
 """A file's trades stand in the place of others, or nothing has changed."""
 
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,12 +32,6 @@ from tests.make import NOON, D, trade
 pytestmark = [pytest.mark.copy, pytest.mark.newest_server]
 
 SECOND = timedelta(seconds=1)
-
-
-@pytest.fixture
-def connection(emptied: Database) -> Iterator[Connection]:
-    with emptied.connect() as connected:
-        yield connected
 
 
 def ingest(connection: Connection, *trades: Trade, id_space: str = "trade") -> None:
