@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from psycopg import errors, sql
 
 from tests import oracle
-from tests.contract.candles.support import ZONES, trade
+from tests.contract.candles.support import ZONES, make_months, trade
 from tests.db import Connection
-from tests.engines import Database
+from tests.engines import Prepare
 from tests.make import MICROSECOND, insert_trades
 
 pytestmark = pytest.mark.newest_server
@@ -29,8 +29,19 @@ START = {"1m": MINUTE, "1h": HOUR, "1d": DAY}
 
 
 @pytest.fixture
-def damaged(trading: Connection, database: Database) -> Connection:
+def prepare(request: pytest.FixtureRequest, prepare: Prepare | None) -> Prepare | None:
+    """What ``damaged`` has, for the tests that ask for it."""
+    return trade_in_several_months if "damaged" in request.fixturenames else prepare
+
+
+@pytest.fixture
+def damaged(connection: Connection) -> Connection:
     """A database with trades in several months, whose candle tables the test may damage."""
+    return connection
+
+
+def trade_in_several_months(connection: Connection) -> None:
+    make_months(connection)
     times = [
         MINUTE,
         MINUTE + timedelta(seconds=30),
@@ -43,12 +54,11 @@ def damaged(trading: Connection, database: Database) -> Connection:
     ]
     for number, time in enumerate(times):
         insert_trades(
-            trading,
+            connection,
             trade(time, number, str(10 + number), "2"),
             trade(time, number, "3")._replace(symbol="ETH", exchange="two"),
         )
-    oracle.assert_candles_are_right(trading)
-    return trading
+    oracle.assert_candles_are_right(connection)
 
 
 def problems(connection: Connection, *time_range: Any) -> set[tuple[str, str, datetime, str]]:
@@ -80,7 +90,7 @@ def versions(connection: Connection) -> set[tuple[Any, ...]]:
 
 
 @pytest.mark.candle_tables
-@pytest.mark.parametrize("level", oracle.STORED)
+@pytest.mark.parametrize("level", ["1m", pytest.param("1h", marks=pytest.mark.long), "1d"])
 def test_every_damaged_candle_is_found_and_mended(damaged: Connection, level: str) -> None:
     table, start = f"entasis.ohlcv_{level}", START[level]
     key = ("BTC", "one", start)

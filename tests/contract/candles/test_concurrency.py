@@ -546,7 +546,7 @@ def _random(
     )
 
 
-@pytest.mark.parametrize("markets", ["same", "different"])
+@pytest.mark.parametrize("markets", ["same", pytest.param("different", marks=pytest.mark.long)])
 @pytest.mark.parametrize("level", LEVELS, ids=lambda level: level.name.lower())
 def test_writers_at_once(
     trading: Connection, database: Database, level: IsolationLevel, markets: str
@@ -614,7 +614,9 @@ def test_rebuild_beside_writers(
 
 
 @pytest.mark.candle_tables
-@pytest.mark.parametrize("commit", [True, False], ids=["commit", "rollback"])
+@pytest.mark.parametrize(
+    "commit", [True, pytest.param(False, marks=pytest.mark.long)], ids=["commit", "rollback"]
+)
 def test_rebuild_waits_for_writers_of_the_same_candle(
     trading: Connection, database: Database, commit: bool
 ) -> None:
