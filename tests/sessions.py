@@ -28,6 +28,8 @@ class Sessions:
         """``stack`` closes them."""
         self._database = database
         self._stack = stack
+        # Where all connections have one session, it is set back when the last of them is closed.
+        self._keeps = database.can("several_connections")
         self._free: list[Connection] = []
 
     @contextmanager
@@ -37,7 +39,7 @@ class Sessions:
         try:
             yield connection
         finally:
-            if _is_as_new(connection) and _set_back(connection):
+            if self._keeps and _is_as_new(connection) and _set_back(connection):
                 self._free.append(connection)
             else:
                 connection.close()
