@@ -54,6 +54,7 @@ BEGIN ATOMIC
         FROM expired AS e
     ),
 
+    -- trades of a month keep the candles of that month and of all later ones
     derived AS (
         SELECT
             e.partition_oid,
@@ -84,14 +85,7 @@ BEGIN ATOMIC
                 WHEN d.has_trades
                     THEN o.derived_from || ' still has trades of that time or before'
             END,
-            o.kept_because,
-            CASE
-                WHEN
-                    bool_or(d.has_trades AND o.to_time > o.floor) OVER (
-                        PARTITION BY o.relation ORDER BY o.from_time
-                    )
-                    THEN 'an older one of its relation stays'
-            END
+            o.kept_because
         ) AS kept_because
     FROM in_order AS o
     LEFT OUTER JOIN derived AS d ON o.partition_oid = d.partition_oid

@@ -148,6 +148,36 @@ def test_gaps_are_not_filled_below_the_floor_nor_over_it(weeks: Connection, leve
     ]
 
 
+def test_what_a_restore_brings_back_is_known_once_it_is_attached(connection: Connection) -> None:
+    """Of its own relation: restored trades alone make no candle."""
+    monday, floor = datetime(2020, 1, 6, tzinfo=UTC), datetime(2020, 2, 1, tzinfo=UTC)
+    week = monday + timedelta(days=7)
+    connection.execute("SELECT entasis_internal.raise_floor('ohlcv_1d', %s)", [floor])
+
+    def known() -> Any:
+        return one(
+            connection,
+            "SELECT entasis_internal.is_known_below_floor('1w', 'BTC', 'one', %s)",
+            monday,
+        )
+
+    for relation in ("ohlcv_1d", "market_data", "ohlcv_1m"):
+        connection.execute(
+            "INSERT INTO entasis.restores"
+            " (table_name, relation, from_time, to_time, row_count, checksum, verified_at)"
+            " VALUES (%s, %s, %s, %s, 1, 1, now())",
+            [f"{relation}_restored", relation, monday, week],
+        )
+    assert known() is False
+    attach = (
+        "UPDATE entasis.restores SET attached_at = now(), held_until = 'infinity'"
+        " WHERE relation = %s"
+    )
+    for relation, is_known in (("market_data", False), ("ohlcv_1m", False), ("ohlcv_1d", True)):
+        connection.execute(attach, [relation])
+        assert known() is is_known
+
+
 def test_what_is_open_again_is_known_of_its_markets(connection: Connection) -> None:
     """Weeks begin on Monday, and the floor lies in one."""
     monday, floor = datetime(2020, 1, 6, tzinfo=UTC), datetime(2020, 2, 1, tzinfo=UTC)
