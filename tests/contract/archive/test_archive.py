@@ -46,7 +46,9 @@ pytestmark = [pytest.mark.copy, pytest.mark.newest_server]
 
 @several
 @pytest.mark.parametrize("to_folder", [False, True], ids=["s3", "folder"])
-@pytest.mark.parametrize("as_owner", [False, True], ids=["admin", "owner"])
+@pytest.mark.parametrize(
+    "as_owner", [pytest.param(False, marks=pytest.mark.long), True], ids=["admin", "owner"]
+)
 def test_there_and_back(
     filled: Connection, login: Login, url: str, tmp_path: Path, to_folder: bool, as_owner: bool
 ) -> None:
@@ -240,6 +242,7 @@ def test_every_engine_archives_drops_and_restores_beside(
 
 
 @pytest.mark.samples
+@pytest.mark.long
 @pytest.mark.native_speed
 def test_real_trades_and_quotes_there_and_back(
     connection: Connection, s3: S3Server, url: str, samples: Path, tmp_path: Path

@@ -39,6 +39,7 @@ from tests.s3 import S3Server
 pytestmark = [pytest.mark.copy, pytest.mark.newest_server]
 
 
+@pytest.mark.long
 @pytest.mark.native_speed
 @pytest.mark.parametrize(("call", "fault"), FAULTS)
 def test_a_store_that_fails_costs_nothing(

@@ -37,7 +37,9 @@ pytestmark = [pytest.mark.copy, pytest.mark.newest_server]
 
 
 @several
-@pytest.mark.parametrize("as_owner", [False, True], ids=["admin", "owner"])
+@pytest.mark.parametrize(
+    "as_owner", [pytest.param(False, marks=pytest.mark.long), True], ids=["admin", "owner"]
+)
 @pytest.mark.parametrize("change", CHANGES)
 def test_what_changed_after_it_was_archived_is_archived_again_before_it_goes(
     connection: Connection,

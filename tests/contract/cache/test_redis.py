@@ -40,7 +40,9 @@ def count_every_trade(connection: Connection, cache: Cache, number: int) -> int:
     return number + 20
 
 
-@pytest.mark.parametrize("how", ["down", "slow", "full"])
+@pytest.mark.parametrize(
+    "how", ["down", *(pytest.param(how, marks=pytest.mark.long) for how in ("slow", "full"))]
+)
 def test_redis_fails_and_comes_back(
     database: Database,
     needs_redis: None,
