@@ -90,7 +90,13 @@ def versions(connection: Connection) -> set[tuple[Any, ...]]:
 
 
 @pytest.mark.candle_tables
-@pytest.mark.parametrize("level", ["1m", pytest.param("1h", marks=pytest.mark.long), "1d"])
+@pytest.mark.parametrize(
+    "level",
+    [
+        pytest.param(level, marks=[pytest.mark.long] if level == "1h" else [])
+        for level in oracle.STORED
+    ],
+)
 def test_every_damaged_candle_is_found_and_mended(damaged: Connection, level: str) -> None:
     table, start = f"entasis.ohlcv_{level}", START[level]
     key = ("BTC", "one", start)

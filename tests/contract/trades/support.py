@@ -18,7 +18,6 @@ from entasis_db.ingest import (
 )
 from entasis_db.model import Trade
 from tests import oracle
-from tests.db import wipe
 from tests.make import NOON, D
 
 HEADER = "exchange,symbol,timestamp_ns,sequence,trade_id,price,volume,side\n"
@@ -97,7 +96,6 @@ def with_months(connection: psycopg.Connection[Any]) -> None:
 
 def without_months(connection: psycopg.Connection[Any]) -> None:
     """Drop the empty months of the past, which earlier tests of the file may have made."""
-    wipe(connection)
     row = connection.execute(
         "SELECT string_agg(format('entasis.%I', partition_name), ',')"
         " FROM entasis.partitions WHERE to_time < now()"
