@@ -19,6 +19,7 @@ from entasis_db.ingest.targets import Row, Target
 from entasis_db.model import TimeUnit, Trade
 
 _CHUNK = 2000  # rows of one call into the driver
+_FIRST_CHUNK = 200  # the server begins with it while the rest is written
 _market_of = itemgetter(Trade._fields.index("symbol"), Trade._fields.index("exchange"))
 _id_of = itemgetter(Trade._fields.index("id"))
 _number_of = attrgetter("id")  # of a trade or a quote
@@ -161,14 +162,16 @@ class RowBatch(Batch, Generic[Row]):
         """Write the rows in the order of the key; DoubtfulRowError at one that may be refused."""
         write = self.target.writer()
         lines = []
+        full = _FIRST_CHUNK
         for row in self._in_key_order:
             line = write(row)
             if line is None:
                 raise DoubtfulRowError
             lines.append(line)
-            if len(lines) == _CHUNK:
+            if len(lines) == full:
                 yield "".join(lines)
                 lines.clear()
+                full = _CHUNK
         yield "".join(lines)
 
     @cached_property

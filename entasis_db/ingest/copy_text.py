@@ -1,7 +1,7 @@
 """Rows as the text that COPY reads."""
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from operator import itemgetter
 
@@ -22,6 +22,11 @@ from entasis_db.ingest.limits import (
 from entasis_db.model import OPTION_KEY, OptionQuote, Trade
 
 _ZERO = Decimal(0)
+_SHORT = 2 + PRICE_DECIMALS
+"""A number whose text has fewer characters fits: it has fewer digits and decimals than allowed."""
+_ONE_HOUR = timedelta(hours=1)
+_HOUR = len("2025-01-01T00")
+_MINUTES = [f":{number:02d}" for number in range(60)]
 _key = itemgetter(*map(OptionQuote._fields.index, OPTION_KEY))
 
 
@@ -29,47 +34,51 @@ def trade_writer() -> Callable[[Trade], str | None]:
     """Return a function that writes a trade for COPY if the table will surely take it, else None.
 
     It runs once for every trade there is, which is why it is one loop-free piece that asks for
-    nothing twice: a market's names are looked at once, and a repeated time is written once.
+    nothing twice: a market's names are looked at once, an hour is written once, and most numbers
+    are so short that their text alone says that they fit.
     """
     first, latest = time_bounds()
     markets: dict[tuple[str, str], str] = {}
-    last_moment: datetime | None = None
-    last_time = ""
+    # of the hour that the last time was in, as far as the table surely takes times
+    hour, hour_begin, hour_end = "", latest, latest
 
     def write(trade: Trade) -> str | None:
-        nonlocal last_moment, last_time
+        nonlocal hour, hour_begin, hour_end
         number, symbol, exchange, timestamp, price, volume, side, source_id, excluded = trade
         if type(price) is not Decimal or type(volume) is not Decimal or type(number) is not int:
             check_row(trade)
-        # of other zones, Python takes two times an hour apart for equal when the clock is put back
-        if timestamp != last_moment or timestamp.tzinfo is not UTC:
-            # most times are in UTC, and asking any other zone takes longer
-            if type(timestamp) is not datetime or (
-                timestamp.tzinfo is not UTC and timestamp.utcoffset() is None
-            ):
+        # most times are in UTC, and asking any other zone takes longer
+        if type(timestamp) is not datetime or timestamp.tzinfo is not UTC:
+            if type(timestamp) is not datetime or timestamp.utcoffset() is None:
                 check_row(trade)
-            if not first <= timestamp <= latest:
+            # the last hours of all time have no time in UTC
+            if not first <= timestamp < latest:
                 return None
-            last_moment, last_time = timestamp, _time_text(timestamp)
+            # PostgreSQL does not know all offsets that Python does
+            timestamp = timestamp.astimezone(UTC)
+        if not hour_begin <= timestamp < hour_end:
+            if not first <= timestamp < latest:
+                return None
+            begin = timestamp.replace(minute=0, second=0, microsecond=0)
+            hour = begin.isoformat()[:_HOUR]
+            hour_begin, hour_end = max(begin, first), min(begin + _ONE_HOUR, latest)
         names = markets.get((symbol, exchange))
         if names is None:
             check_row(trade)
             if not (is_name(symbol) and is_name(exchange)):
                 return None
             names = markets[symbol, exchange] = f"{_escape(symbol)}\t{_escape(exchange)}"
-        # NaN compares with an exception, so it must not come so far
-        if not (price.is_finite() and volume.is_finite()):
-            return None
         price_text, volume_text = str(price), str(volume)
-        if "E" in price_text or "E" in volume_text:
-            price_text, volume_text = _plain(price), _plain(volume)
-        if not (
-            _ZERO < price < PRICE_LIMIT
-            and _ZERO < volume < PRICE_LIMIT
-            and -INT64 <= number < INT64
-            and is_exact(price_text, PRICE_DECIMALS)
-            and is_exact(volume_text, PRICE_DECIMALS)
+        # a text that begins with a digit is neither negative nor NaN nor infinite
+        if not (price and "0" <= price_text < ":" and len(price_text) < _SHORT) or (
+            "E" in price_text
         ):
+            price_text = _price_text(price)
+        if not (volume and "0" <= volume_text < ":" and len(volume_text) < _SHORT) or (
+            "E" in volume_text
+        ):
+            volume_text = _price_text(volume)
+        if not (price_text and volume_text and -INT64 <= number < INT64):
             return None
         if side is None:
             side_text = "\\N"
@@ -81,9 +90,22 @@ def trade_writer() -> Callable[[Trade], str | None]:
         rest = "\\N\t\\N" if source_id is excluded is None else _rest_text(source_id, excluded)
         if rest is None:
             return None
-        return f"{number}\t{names}\t{last_time}\t{price_text}\t{volume_text}\t{side_text}\t{rest}\n"
+        return (
+            f"{number}\t{names}\t{hour}{_MINUTES[timestamp.minute]}{_MINUTES[timestamp.second]}"
+            f".{timestamp.microsecond:06d}+00\t{price_text}\t{volume_text}\t{side_text}\t{rest}\n"
+        )
 
     return write
+
+
+def _price_text(value: Decimal) -> str:
+    """Write a price or a volume; an empty text if the table may refuse it."""
+    # NaN compares with an exception, so it must not come so far
+    if value.is_finite() and _ZERO < value < PRICE_LIMIT:
+        text = _plain(value)
+        if is_exact(text, PRICE_DECIMALS):
+            return text
+    return ""
 
 
 def _rest_text(source_id: object, excluded: object) -> str | None:
