@@ -2,6 +2,7 @@ CREATE SEQUENCE IF NOT EXISTS entasis.market_data_id_seq AS bigint;
 
 -- min_scale instead of scale: trailing zeros are harmless, and scale() of NaN is NULL, which passes a CHECK.
 -- Bounds on both sides refuse NaN, which sorts above every number, and the infinities.
+-- What symbol and exchange may be is asked once a market: see record_traded_markets().
 CREATE TABLE IF NOT EXISTS entasis.market_data (
     id bigint NOT NULL DEFAULT nextval('entasis.market_data_id_seq'),
     symbol varchar(64) COLLATE "C" NOT NULL,
@@ -15,16 +16,6 @@ CREATE TABLE IF NOT EXISTS entasis.market_data (
     excluded text COLLATE "C",
     -- the document's index too, read backwards: a key cannot be declared DESC
     CONSTRAINT idx_market_data_symbol_timestamp PRIMARY KEY (symbol, timestamp, exchange, id),
-    CONSTRAINT market_data_symbol_is_name CHECK (
-        symbol <> ''
-        AND symbol !~ '^\s|\s$|[\u0001-\u001f\u007f-\u00a0\u061c'
-        '\u1680\u2000-\u200b\u200e\u200f\u2028-\u202f\u205f-\u2069\u3000\ufeff]'
-    ),
-    CONSTRAINT market_data_exchange_is_name CHECK (
-        exchange <> ''
-        AND exchange !~ '^\s|\s$|[\u0001-\u001f\u007f-\u00a0\u061c'
-        '\u1680\u2000-\u200b\u200e\u200f\u2028-\u202f\u205f-\u2069\u3000\ufeff]'
-    ),
     -- what the archive can hold: a month with any other row could never be archived, nor dropped
     CONSTRAINT market_data_timestamp_archivable CHECK (
         timestamp >= '2009-01-01 00:00:00+00' AND timestamp < '9999-01-01 00:00:00+00'

@@ -65,9 +65,12 @@ BEGIN
         GROUP BY m.symbol, m.exchange;
     END IF;
 
-    -- cached trades may be of any kind
-    IF uncounted IS NOT NULL AND entasis_internal.has_cache_listeners() THEN
-        PERFORM entasis_internal.notify_candle_changes(uncounted);
+    IF uncounted IS NOT NULL THEN
+        PERFORM entasis_internal.record_traded_markets(uncounted);
+        -- cached trades may be of any kind
+        IF entasis_internal.has_cache_listeners() THEN
+            PERFORM entasis_internal.notify_candle_changes(uncounted);
+        END IF;
     END IF;
     IF minutes IS NULL THEN
         RETURN NULL;

@@ -95,6 +95,37 @@ def test_every_table_refuses_the_same(
             assert refused.value.diag.constraint_name == f"{relation}_{column}_is_name", repr(name)
 
 
+@pytest.mark.parametrize("column", ["symbol", "exchange"])
+@pytest.mark.parametrize("market", ["new", "known"])
+def test_no_statement_gets_by(shared_connection: Connection, column: str, market: str) -> None:
+    # in a market that is on record, where names are not looked at again, and in none
+    insert = (
+        "INSERT INTO entasis.market_data (symbol, exchange, timestamp, id, price, volume, excluded)"
+        " VALUES (%(symbol)s, %(exchange)s, now(), 1, 1, 1, %(excluded)s)"
+    )
+    good = {"symbol": "a", "exchange": "a", "excluded": None}
+    with shared_connection.transaction(force_rollback=True):
+        if market == "known":
+            shared_connection.execute(insert, good)
+        for name in BAD:
+            bad = {**good, column: name}
+            for statement, values in (
+                (insert, bad),
+                (insert, {**bad, "excluded": "block"}),
+                (
+                    "UPDATE entasis.market_data SET symbol = %(symbol)s, exchange = %(exchange)s",
+                    bad,
+                ),
+            ):
+                if statement is not insert and market == "new":
+                    continue
+                with (
+                    pytest.raises((errors.CheckViolation, errors.StringDataRightTruncation)),
+                    shared_connection.transaction(),
+                ):
+                    shared_connection.execute(statement, values)
+
+
 def test_clients_and_staging_say_the_same(connection: Connection) -> None:
     assert all(map(is_name, GOOD))
     assert not any(map(is_name, BAD))
