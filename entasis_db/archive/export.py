@@ -6,7 +6,7 @@ It drops nothing: that is for ``maintain``, which compares the rows with the rec
 import json
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -65,7 +65,7 @@ def archive(
 
     ``connection`` is in autocommit mode and belongs to a member of entasis_admin. Ranges whose rows
     changed since they were archived are archived again. Killed at any moment, the next run
-    completes it and removes what was left in the store. Memory stays below a fixed bound: two row
+    completes it and removes what was left in the store. Memory stays below a fixed bound: three row
     groups of rows, and one object at a time in a temporary file.
 
     Raises StoreError when the store fails, and ArchiveError at the end when a range could not be
@@ -263,7 +263,7 @@ def _written(
 def _tables(connection: psycopg.Connection[Any], of: _Range, form: layout.Layout) -> Iterator[Any]:
     """Read the range in the order of its layout, a row group at a time.
 
-    A row group is parsed while the server sends the next.
+    What was received is parsed while the server sends more.
     """
     query = sql.SQL(
         "COPY (SELECT {columns} FROM entasis.{relation} AS r"
@@ -283,16 +283,16 @@ def _tables(connection: psycopg.Connection[Any], of: _Range, form: layout.Layout
         connection.execute("SET LOCAL client_encoding = 'UTF8'")
         with (
             ThreadPoolExecutor(1) as pool,
-            closing(copied(connection, query, layout.ROW_GROUP)) as blocks,
+            closing(copied(connection, query, layout.BLOCK)) as blocks,
         ):
-            before = None
+            parts: list[Future[Any]] = []
             for block in blocks:
-                group = pool.submit(layout.parsed, form, block)
-                if before is not None:
-                    yield before.result()
-                before = group
-            if before is not None:
-                yield before.result()
+                parts.append(pool.submit(layout.parsed, form, block))
+                if len(parts) == layout.ROW_GROUP // layout.BLOCK:
+                    yield layout.joined([part.result() for part in parts])
+                    parts.clear()
+            if parts:
+                yield layout.joined([part.result() for part in parts])
 
 
 def _read_back(

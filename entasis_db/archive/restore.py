@@ -2,6 +2,7 @@
 
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from entasis_db.archive.export import fetch
 from entasis_db.archive.progress import Event, Progress
 from entasis_db.archive.store import Store
 from entasis_db.errors import ArchiveError
+from entasis_db.ingest.read_ahead import read_ahead
 
 _ATTEMPTS = 5
 
@@ -232,14 +234,15 @@ def _fill(
                     archive.id,
                 ):
                     fetch(store, key, sha256, file)
-                    with connection.cursor() as cursor, cursor.copy(statement) as copy:
-                        for group in layout.row_groups(form, file):
-                            whole.add(form, group)
-                            if not within:
-                                group = layout.between(form, group, *bounds)
-                                copied.add(form, group)
-                            copy.write(layout.as_csv(form, group))
-                            progress(Event(relation, *bounds, "restoring", whole.rows))
+                    groups = _prepared(form, file, bounds, whole, None if within else copied)
+                    with (
+                        connection.cursor() as cursor,
+                        cursor.copy(statement) as copy,
+                        read_ahead(groups) as ahead,
+                    ):
+                        for text, done in ahead:
+                            copy.write(text)
+                            progress(Event(relation, *bounds, "restoring", done))
                 if (whole.rows, whole.checksum) != (archive.row_count, archive.checksum):
                     raise ArchiveError(
                         f"the archive of {relation} from {archive.from_time} to {archive.to_time} "
@@ -250,6 +253,26 @@ def _fill(
                 copied.rows += whole.rows
                 copied.checksum += whole.checksum
     return copied
+
+
+def _prepared(
+    form: layout.Layout,
+    file: Path,
+    bounds: tuple[datetime, datetime],
+    whole: layout.Content,
+    copied: layout.Content | None,
+) -> Iterator[tuple[Any, int]]:
+    """Yield the row groups of an object as COPY reads them, each with how many rows were read.
+
+    All its rows are counted into ``whole``. With ``copied``, only those of the bounds are yielded,
+    and counted into it.
+    """
+    for group in layout.row_groups(form, file):
+        whole.add(form, group)
+        if copied is not None:
+            group = layout.between(form, group, *bounds)
+            copied.add(form, group)
+        yield layout.as_csv(form, group), whole.rows
 
 
 def _proven(
