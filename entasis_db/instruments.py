@@ -52,11 +52,13 @@ def import_instruments(
 ) -> ImportedInstruments:
     """Record what an exchange's own list, given as a file of JSON, says of its instruments.
 
-    Known are Binance's ``exchangeInfo`` (spot, USD-M, COIN-M), Deribit's ``public/get_instruments``
-    and OKX's ``public/instruments``, plain or gzipped. ``exchange`` is the name under which trades
-    of the venue are stored, where that is not binance-spot, binance-usdm, binance-cm, deribit or
-    okx. A list replaces what an earlier one said; what it leaves out stays, and so does what a
-    person has set. ``connection`` belongs to a member of entasis_writer.
+    Known are Binance's ``exchangeInfo`` (spot, USD-M, COIN-M, options), Bybit's
+    ``v5/market/instruments-info``, Deribit's ``public/get_instruments`` and OKX's
+    ``public/instruments``, plain or gzipped. ``exchange`` is the name under which trades of the
+    venue are stored, where that is not binance-spot, binance-usdm, binance-cm,
+    binance-european-options, bybit-spot, bybit, deribit or okx. A list replaces what an earlier one
+    said; what it leaves out stays, and so does what a person has set. ``connection`` belongs to a
+    member of entasis_writer.
 
     Raises LoadError for a file that cannot be read or is none of these lists.
     """

@@ -5,7 +5,7 @@ import json
 import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal, InvalidOperation
 from pathlib import Path
@@ -17,6 +17,14 @@ from entasis_db.model import MarketKind, VolumeUnit
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EXACT = Context(prec=100)
+_ENTRIES = ("symbols", "optionSymbols", "result", "data")
+_BYBIT = {
+    "spot": "bybit-spot",
+    "linear": "bybit",
+    "inverse": "bybit",
+    "option": "bybit",
+}
+"""Venue by category: spot's names are those of perpetual contracts too."""
 _NEVER = datetime(2100, 1, 1, tzinfo=UTC)
 """Perpetual contracts are listed with an expiry in or after this year."""
 
@@ -66,10 +74,11 @@ class InstrumentList:
 def read_instruments(path: str | Path, *, exchange: str | None = None) -> InstrumentList:
     """Read a list of instruments, plain or gzipped.
 
-    Known are Binance's ``exchangeInfo`` of spot, USD-M and COIN-M futures, Deribit's
-    ``public/get_instruments`` and OKX's ``public/instruments``. ``exchange`` is the name under
-    which the venue is stored, where that is not binance-spot, binance-usdm, binance-cm, deribit or
-    okx. Raises LoadError for a file that cannot be read or is none of these.
+    Known are Binance's ``exchangeInfo`` of spot, USD-M and COIN-M futures and options, Bybit's
+    ``v5/market/instruments-info``, Deribit's ``public/get_instruments`` and OKX's
+    ``public/instruments``. ``exchange`` is the name under which the venue is stored, where that is
+    not binance-spot, binance-usdm, binance-cm, binance-european-options, bybit-spot, bybit, deribit
+    or okx. Raises LoadError for a file that cannot be read or is none of these.
     """
     path = Path(path)
     document = _json(path)
@@ -111,15 +120,20 @@ def _recognised(document: Any, source: str) -> tuple[list[Any], str, Callable[[A
     """Tell whose list it is: its entries, the venue, and what reads an entry."""
     entries = document
     if isinstance(document, dict):
-        entries = next(
-            (document[key] for key in ("symbols", "result", "data") if key in document), 0
-        )
+        entries = next((document[key] for key in _ENTRIES if key in document), 0)
+    if isinstance(entries, dict) and "category" in entries:
+        category, listed = entries["category"], entries.get("list")
+        read = {"spot": _bybit_spot, "option": _bybit_option}.get(category, _bybit_contract)
+        if category in _BYBIT and isinstance(listed, list) and listed:
+            return listed, _BYBIT[category], read
     if isinstance(entries, list) and entries and isinstance(entries[0], dict):
         first = entries[0]
         if "instrument_name" in first:
             return entries, "deribit", _deribit
         if "instId" in first and "instType" in first:
             return entries, "okx", _okx
+        if "symbol" in first and "optionSymbols" in document:
+            return entries, "binance-european-options", _binance_option
         if "symbol" in first and "symbols" in document:
             if "contractSize" in first:
                 return entries, "binance-cm", _binance_coin_m
@@ -128,8 +142,8 @@ def _recognised(document: Any, source: str) -> tuple[list[Any], str, Callable[[A
             return entries, "binance-spot", _binance_spot
     raise LoadError(
         f"{source}: no list of instruments is recognised; expected is the JSON of Binance's "
-        "exchangeInfo (spot, USD-M or COIN-M), of Deribit's public/get_instruments or of OKX's "
-        "public/instruments"
+        "exchangeInfo (spot, USD-M, COIN-M or options), of Bybit's v5 market/instruments-info, of "
+        "Deribit's public/get_instruments or of OKX's public/instruments"
     )
 
 
@@ -186,6 +200,25 @@ def _binance_coin_m(entry: Mapping[str, Any]) -> Instrument:
     )
 
 
+def _binance_option(entry: Mapping[str, Any]) -> Instrument:
+    tick, lot = _binance_steps(entry)
+    quote, underlying = entry.get("quoteAsset"), str(entry.get("underlying") or "")
+    return Instrument(
+        entry["symbol"],
+        kind="option",
+        base=underlying.removesuffix(quote) or None if quote else None,
+        quote=quote,
+        settlement=quote,
+        contract_size=_step(entry.get("unit")),
+        tick_size=tick,
+        lot_size=lot,
+        expiry=_moment(entry.get("expiryDate")),
+        volume_unit="contracts",
+        # a list of before 2025 has no status, and no instrument that is not traded
+        is_active=_is("TRADING", entry.get("status")),
+    )
+
+
 def _is_perpetual(entry: Mapping[str, Any]) -> bool | None:
     """Tell by the contract's type; one that is settled has none, and is told by its name."""
     kind = str(entry.get("contractType") or "")
@@ -237,6 +270,63 @@ def _deribit(entry: Mapping[str, Any]) -> Instrument:
         volume_unit="quote" if inverse and listed in {"future", "future_combo"} else "base",
         is_active=entry.get("is_active"),
     )
+
+
+def _bybit_spot(entry: Mapping[str, Any]) -> Instrument:
+    return Instrument(
+        entry["symbol"],
+        kind="spot",
+        base=entry.get("baseCoin"),
+        quote=entry.get("quoteCoin"),
+        tick_size=_step(_of(entry, "priceFilter", "tickSize")),
+        lot_size=_step(_of(entry, "lotSizeFilter", "basePrecision")),
+        volume_unit="base",
+        is_active=_is("Trading", entry.get("status")),
+    )
+
+
+def _bybit_contract(entry: Mapping[str, Any]) -> Instrument:
+    kinds: dict[Any, MarketKind] = {
+        "LinearPerpetual": "linear_perpetual",
+        "LinearFutures": "linear_future",
+        "InversePerpetual": "inverse_perpetual",
+        "InverseFutures": "inverse_future",
+    }
+    kind = kinds.get(entry.get("contractType"))
+    inverse = kind in {"inverse_perpetual", "inverse_future"}
+    return replace(
+        _bybit_option(entry),
+        kind=kind,
+        # of a perpetual contract, the time is when it will be delisted
+        expiry=_bybit_delivery(entry) if kind in {"linear_future", "inverse_future"} else None,
+        volume_unit="quote" if inverse else None if kind is None else "base",
+    )
+
+
+def _bybit_option(entry: Mapping[str, Any]) -> Instrument:
+    return Instrument(
+        entry["symbol"],
+        kind="option",
+        base=entry.get("baseCoin"),
+        quote=entry.get("quoteCoin"),
+        settlement=entry.get("settleCoin"),
+        # quantities are in units of the base, of inverse contracts in USD
+        contract_size=Decimal(1),
+        tick_size=_step(_of(entry, "priceFilter", "tickSize")),
+        lot_size=_step(_of(entry, "lotSizeFilter", "qtyStep")),
+        expiry=_bybit_delivery(entry),
+        volume_unit="base",
+        is_active=_is("Trading", entry.get("status")),
+    )
+
+
+def _bybit_delivery(entry: Mapping[str, Any]) -> datetime | None:
+    told = entry.get("deliveryTime")
+    return None if told in (None, "", "0", 0) else _moment(told)
+
+
+def _of(entry: Mapping[str, Any], group: str, name: str) -> object:
+    return (entry.get(group) or {}).get(name) or None
 
 
 def _okx(entry: Mapping[str, Any]) -> Instrument:

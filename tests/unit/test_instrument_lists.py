@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -353,6 +354,133 @@ def test_okx(tmp_path: Path, changes: dict[str, str], expected: Instrument) -> N
     assert only(found) == expected
 
 
+BYBIT = {
+    "symbol": "BTCUSD",
+    "contractType": "InversePerpetual",
+    "status": "Trading",
+    "baseCoin": "BTC",
+    "quoteCoin": "USD",
+    "settleCoin": "BTC",
+    "deliveryTime": "0",
+    "priceFilter": {"minPrice": "0.50", "tickSize": "0.50"},
+    "lotSizeFilter": {"minOrderQty": "1", "qtyStep": "1"},
+}
+INVERSE = Instrument(
+    "BTCUSD",
+    kind="inverse_perpetual",
+    base="BTC",
+    quote="USD",
+    settlement="BTC",
+    contract_size=D(1),
+    tick_size=D("0.5"),
+    lot_size=D(1),
+    volume_unit="quote",
+    is_active=True,
+)
+IN_USDT = {"quoteCoin": "USDT", "settleCoin": "USDT"}
+LINEAR = replace(INVERSE, quote="USDT", settlement="USDT", volume_unit="base")
+
+
+@pytest.mark.parametrize(
+    ("category", "changes", "expected"),
+    [
+        ("inverse", {}, INVERSE),
+        # one that will be delisted is none that expires
+        ("inverse", {"deliveryTime": "1751011200000"}, INVERSE),
+        (
+            "inverse",
+            {
+                "symbol": "BTCUSDM25",
+                "contractType": "InverseFutures",
+                "deliveryTime": "1751011200000",
+            },
+            replace(INVERSE, symbol="BTCUSDM25", kind="inverse_future", expiry=IN_JUNE),
+        ),
+        (
+            "linear",
+            {"symbol": "BTCUSDT", "contractType": "LinearPerpetual", **IN_USDT, "status": "Closed"},
+            replace(LINEAR, symbol="BTCUSDT", kind="linear_perpetual", is_active=False),
+        ),
+        (
+            "linear",
+            {
+                "symbol": "BTC-27JUN25",
+                "contractType": "LinearFutures",
+                **IN_USDT,
+                "deliveryTime": "1751011200000",
+            },
+            replace(LINEAR, symbol="BTC-27JUN25", kind="linear_future", expiry=IN_JUNE),
+        ),
+        (
+            "linear",
+            {"contractType": "QuantoFutures", "deliveryTime": "1751011200000"},
+            replace(INVERSE, kind=None, volume_unit=None),
+        ),
+        (
+            "option",
+            {
+                "symbol": "BTC-27JUN25-100000-C-USDT",
+                "optionsType": "Call",
+                **IN_USDT,
+                "deliveryTime": "1751011200000",
+            },
+            replace(LINEAR, symbol="BTC-27JUN25-100000-C-USDT", kind="option", expiry=IN_JUNE),
+        ),
+        (
+            "spot",
+            {**IN_USDT, "lotSizeFilter": {"basePrecision": "0.000001", "minOrderQty": "0.01"}},
+            Instrument(
+                "BTCUSD",
+                kind="spot",
+                base="BTC",
+                quote="USDT",
+                tick_size=D("0.5"),
+                lot_size=D("0.000001"),
+                volume_unit="base",
+                is_active=True,
+            ),
+        ),
+    ],
+)
+def test_bybit(
+    tmp_path: Path, category: str, changes: dict[str, Any], expected: Instrument
+) -> None:
+    result = {"category": category, "list": [{**BYBIT, **changes}], "nextPageCursor": ""}
+    found = read(tmp_path, {"retCode": 0, "retMsg": "OK", "result": result})
+    assert found.exchange == ("bybit-spot" if category == "spot" else "bybit")
+    assert only(found) == expected
+
+
+def test_binance_options(tmp_path: Path) -> None:
+    entry = {
+        "symbol": "BTC-250627-100000-C",
+        "side": "CALL",
+        "strikePrice": "100000",
+        "underlying": "BTCUSDT",
+        "unit": 1,
+        "quoteAsset": "USDT",
+        "expiryDate": 1751011200000,
+        "filters": FILTERS,
+    }
+    expected = Instrument(
+        "BTC-250627-100000-C",
+        kind="option",
+        base="BTC",
+        quote="USDT",
+        settlement="USDT",
+        contract_size=D(1),
+        tick_size=D("0.1"),
+        lot_size=D("0.001"),
+        expiry=IN_JUNE,
+        volume_unit="contracts",
+    )
+    found = read(tmp_path, {"timezone": "UTC", "optionAssets": [], "optionSymbols": [entry]})
+    assert found.exchange == "binance-european-options"
+    assert only(found) == expected
+    halted = {**entry, "status": "HALT"}
+    assert only(read(tmp_path, {"optionSymbols": [halted]})) == replace(expected, is_active=False)
+
+
 @pytest.mark.parametrize(("kind", "told"), [("future_combo", "spread"), ("option_combo", "combo")])
 def test_combinations(tmp_path: Path, kind: str, told: str) -> None:
     assert only(read(tmp_path, [{**DERIBIT, "kind": kind}])).kind == told
@@ -384,7 +512,19 @@ def test_a_step_of_zero_is_none(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "document",
-    ["", "{", "[]", "{}", '{"symbols": []}', '[{"symbol": "BTCUSDT"}]', "null", '{"result": 1}'],
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        '{"result": {"category": "linear", "list": []}}',
+        '{"result": {"category": "shoes", "list": [{"symbol": "BTCUSD"}]}}',
+        '{"result": {"category": "linear", "list": {"symbol": "BTCUSD"}}}',
+        '{"symbols": []}',
+        '[{"symbol": "BTCUSDT"}]',
+        "null",
+        '{"result": 1}',
+    ],
 )
 def test_what_is_no_list_of_instruments_is_refused(tmp_path: Path, document: str) -> None:
     with pytest.raises(LoadError, match=r"list\.json: "):
