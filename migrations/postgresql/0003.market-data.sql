@@ -69,6 +69,15 @@ CREATE UNLOGGED TABLE IF NOT EXISTS entasis_internal.moved_trades (
     CONSTRAINT moved_trades_pkey PRIMARY KEY (transaction_id, symbol, exchange, timestamp)
 );
 
+-- A setting would do, but any session may set one, in the middle of a statement too. A transaction leaves its row
+-- behind, since nothing runs at its end; the next one of its backend removes it. Unlogged, because the row means
+-- nothing after its transaction.
+CREATE UNLOGGED TABLE IF NOT EXISTS entasis_internal.recomputing (
+    backend integer NOT NULL DEFAULT pg_backend_pid(),
+    transaction_id xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    CONSTRAINT recomputing_pkey PRIMARY KEY (backend, transaction_id)
+);
+
 -- A row with trades = 0 is a placeholder: it locks a bucket while its candle is recomputed, and is filled or
 -- deleted before the statement ends. Other transactions never see one.
 CREATE TABLE IF NOT EXISTS entasis.ohlcv_1m (

@@ -36,8 +36,8 @@ class Plant:
 PLANTS = {
     "merge-after-recompute": Plant(
         "postgresql/trades/market_data_inserted.sql",
-        "IF current_setting('entasis.recompute', true) = 'on' THEN",
-        "IF false THEN",
+        "IF EXISTS (\n        SELECT FROM entasis_internal.recomputing",
+        "IF false AND EXISTS (\n        SELECT FROM entasis_internal.recomputing",
     ),
     "no-placeholder": Plant(
         "postgresql/candles/lock_candles.sql",

@@ -8,7 +8,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     -- see refuse_repeated_ids()
-    PERFORM set_config('entasis.trade_ids', 'compared', true);
+    PERFORM set_config('entasis.trade_ids', pg_current_xact_id()::text, true);
 
     IF insert_matched_trades.stored IS NOT NULL THEN
         BEGIN

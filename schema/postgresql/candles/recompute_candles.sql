@@ -14,7 +14,9 @@ BEGIN
     -- Until the end of the transaction, inserted trades are recomputed instead of merged. An upsert, a
     -- MERGE or a CTE fires several triggers in one statement, and the candles computed here already count
     -- that statement's new trades: merging them afterwards would count them twice.
-    PERFORM set_config('entasis.recompute', 'on', true);
+    DELETE FROM entasis_internal.recomputing AS r
+    WHERE r.backend = pg_backend_pid() AND r.transaction_id <> pg_current_xact_id();
+    INSERT INTO entasis_internal.recomputing DEFAULT VALUES ON CONFLICT DO NOTHING;
 
     PERFORM entasis_internal.record_traded_markets(days);
     PERFORM entasis_internal.lock_candles(minutes, hours, days);

@@ -76,8 +76,11 @@ BEGIN
         RETURN NULL;
     END IF;
 
-    -- recompute_candles() sets it and explains why
-    IF current_setting('entasis.recompute', true) = 'on' THEN
+    -- recompute_candles() notes it and explains why
+    IF EXISTS (
+        SELECT FROM entasis_internal.recomputing AS r
+        WHERE r.backend = pg_backend_pid() AND r.transaction_id = pg_current_xact_id()
+    ) THEN
         PERFORM entasis_internal.recompute_candles(minutes);
     ELSE
         PERFORM entasis_internal.merge_candles(minutes);

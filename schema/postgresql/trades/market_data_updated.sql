@@ -8,15 +8,12 @@ DECLARE
     moved entasis_internal.moved_trades[];
 BEGIN
     -- moved_trades explains why the transition tables are not enough
-    IF current_setting('entasis.moved', true) = 'on' THEN
-        WITH taken AS (
-            DELETE FROM entasis_internal.moved_trades AS m
-            WHERE m.transaction_id = pg_current_xact_id()
-            RETURNING m
-        )
-        SELECT array_agg(t.m) INTO moved FROM taken AS t;
-        PERFORM set_config('entasis.moved', 'off', true);
-    END IF;
+    WITH taken AS (
+        DELETE FROM entasis_internal.moved_trades AS m
+        WHERE m.transaction_id = pg_current_xact_id_if_assigned()
+        RETURNING m
+    )
+    SELECT array_agg(t.m) INTO moved FROM taken AS t;
 
     IF least(
         (SELECT min(o.timestamp) FROM old_trades AS o),

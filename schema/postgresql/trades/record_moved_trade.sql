@@ -7,7 +7,6 @@ BEGIN
     INSERT INTO entasis_internal.moved_trades (symbol, exchange, timestamp)
     VALUES (old.symbol, old.exchange, old.timestamp), (new.symbol, new.exchange, new.timestamp)
     ON CONFLICT DO NOTHING;
-    PERFORM set_config('entasis.moved', 'on', true);
     RETURN new;
 END
 $$;

@@ -1,5 +1,6 @@
--- Loaders compare ids before they insert, and say so for one statement: entasis.trade_ids. Anybody may set it;
--- it protects from mistakes, not from their makers. SECURITY DEFINER, because writers may not write to
+-- Loaders compare ids before they insert, and say so for one statement: entasis.trade_ids names its transaction, so
+-- that neither ALTER ROLE nor an earlier transaction can say it. A writer may: it protects from mistakes, not from
+-- their makers, who may call record_markets() as well. SECURITY DEFINER, because writers may not write to
 -- entasis.markets. The new trades are in the table by now, so that each is compared with the others too.
 -- Where no loader has said what ids are, only what is equal but for the unit of time is taken for one trade:
 -- rows may be numbered within each timestamp.
@@ -14,7 +15,7 @@ DECLARE
     piece tstzrange;
     repeat record;
 BEGIN
-    IF current_setting('entasis.trade_ids', true) = 'compared' THEN
+    IF current_setting('entasis.trade_ids', true) = pg_current_xact_id()::text THEN
         PERFORM set_config('entasis.trade_ids', '', true);
         RETURN NULL;
     END IF;

@@ -35,7 +35,9 @@ def past_triggers(connection: Connection, *trades: Trade) -> None:
     make_months(connection)
     with connection.transaction():
         for each in trades:  # it holds for one statement
-            connection.execute("SELECT set_config('entasis.trade_ids', 'compared', true)")
+            connection.execute(
+                "SELECT set_config('entasis.trade_ids', pg_current_xact_id()::text, true)"
+            )
             insert_trades(connection, each)
 
 

@@ -117,12 +117,15 @@ def test_an_id_that_is_stored_twice_is_stored_once(connection: Connection, tmp_p
         "SELECT entasis.ensure_partitions('market_data', '2024-07-01', '2024-12-01')"
     )
     for number, days in ((5, 70), (5, -20), (9, 20), (30, 30), (40, 80)):
-        connection.execute("SELECT set_config('entasis.trade_ids', 'compared', false)")
-        connection.execute(
-            "INSERT INTO entasis.market_data (id, symbol, exchange, timestamp, price, volume)"
-            " VALUES (%s, 'BTC', 'binance-spot', %s, 1, 1)",
-            [number, NOON + timedelta(days=days)],
-        )
+        with connection.transaction():
+            connection.execute(
+                "SELECT set_config('entasis.trade_ids', pg_current_xact_id()::text, true)"
+            )
+            connection.execute(
+                "INSERT INTO entasis.market_data (id, symbol, exchange, timestamp, price, volume)"
+                " VALUES (%s, 'BTC', 'binance-spot', %s, 1, 1)",
+                [number, NOON + timedelta(days=days)],
+            )
     path = write(tmp_path / "new.csv", stored[1], stored[2]._replace(price=D(3)))
     assert counts(replace_trades(connection, path)) == (0, 1, 3, 1)
     connection.execute("DELETE FROM entasis.market_data WHERE id IN (30, 40)")

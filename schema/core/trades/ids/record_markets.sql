@@ -65,7 +65,7 @@ BEGIN
         LIMIT 1
     ) AS nearby ON true;
     -- see refuse_repeated_ids()
-    PERFORM set_config('entasis.trade_ids', 'compared', true);
+    PERFORM set_config('entasis.trade_ids', pg_current_xact_id()::text, true);
 END
 $$;
 

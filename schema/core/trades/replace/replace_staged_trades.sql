@@ -86,7 +86,7 @@ BEGIN
         );
     END LOOP;
     -- see refuse_repeated_ids()
-    PERFORM set_config('entasis.trade_ids', 'compared', true);
+    PERFORM set_config('entasis.trade_ids', pg_current_xact_id()::text, true);
     INSERT INTO entasis.market_data (
         symbol, exchange, timestamp, id, price, volume, side, source_id, excluded
     )
