@@ -43,6 +43,13 @@ def ensure(connection: Connection, relation: str, from_time: Any, to_time: Any) 
     return made
 
 
+def listen_for_caches(connection: Connection) -> None:
+    """Hear what caches are told, without being one."""
+    connection.execute(
+        f"LISTEN {one(connection, 'SELECT entasis_internal.cache_channel_name()')}".encode()
+    )
+
+
 def discard(connection: Connection, discarding: bool = True) -> None:
     """Let maintenance drop what is past its keep period without an archive, or not any more."""
     connection.execute(

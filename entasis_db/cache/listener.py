@@ -1,9 +1,9 @@
 """Hearing of changes: one connection, one thread, and a proof that no notification was missed.
 
 Each commit publishes the markets and minutes that it changed (NOTIFY), but only while a cache is
-listening: a listener holds advisory locks, which writers look at (see the function
-entasis_internal.has_cache_listeners). Once it has its locks, it hears of every statement that
-commits from then on.
+listening: a listener has a row in a table that writers look at (see the function
+entasis_internal.has_cache_listeners). Once the writers have ended that looked before it was there,
+it hears of every statement that commits.
 
 A connection may be dead without a sign. So the listener runs a query every third of
 ``max_silence``: notifications that were sent before its answer arrive before it. When there are no
@@ -18,6 +18,7 @@ from time import monotonic
 from typing import Any
 
 import psycopg
+from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from entasis_db.cache.eviction import Evictor
@@ -29,9 +30,18 @@ from entasis_db.wire import cut
 
 _log = logging.getLogger("entasis_db.cache")
 
-CHANNEL = "entasis_cache"
-# the same numbers are in entasis_internal.has_cache_listeners
-_LOCKS = 1163154259
+# transactions that wrote and may have seen no listener; virtual transactions are never reused
+_WRITERS = """
+    SELECT l.virtualtransaction FROM pg_catalog.pg_locks AS l
+    INNER JOIN pg_catalog.pg_database AS d
+        ON l.database OPERATOR(pg_catalog.=) d.oid
+        AND d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()
+    WHERE l.relation OPERATOR(pg_catalog.=)
+            pg_catalog.to_regclass('entasis_internal.cache_listeners')
+        AND l.mode OPERATOR(pg_catalog.=) 'RowShareLock' AND l.granted
+        AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
+"""
+_PATIENCE = 30.0  # s of waiting for writers, after which it is said
 # a database that has this function notifies caches of every change
 _WATERMARKS = "entasis_internal.candle_watermarks()"
 _READ_WATERMARKS = "SELECT relation, seconds FROM entasis_internal.candle_watermarks()"
@@ -42,6 +52,19 @@ _CONNECTION = {"connect_timeout": 5, "tcp_user_timeout": 5_000}
 
 class _NotNotifyingError(Exception):
     """A database that would never notify a cache."""
+
+
+def listen(connection: psycopg.Connection[Any]) -> None:
+    """Have a connection in autocommit mode hear of what ``writers`` that begin later commit."""
+    connection.execute("SELECT entasis_internal.cache_listen()")
+    row = connection.execute("SELECT entasis_internal.cache_channel_name()").fetchone()
+    assert row is not None
+    connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(row[0])))
+
+
+def writers(connection: psycopg.Connection[Any]) -> set[str]:
+    """Return the transactions that have looked for listeners and go on."""
+    return {name for (name,) in connection.execute(_WRITERS).fetchall()}
 
 
 class Listener:
@@ -66,6 +89,7 @@ class Listener:
         self._heard = threading.Event()
         self._connection: psycopg.Connection[Any] | None = None
         self._warned = False
+        self._puzzled = False
         self._greeting = ""
         self._thread = threading.Thread(target=self._run, name="entasis-cache", daemon=True)
 
@@ -111,16 +135,16 @@ class Listener:
         settings["application_name"] = "entasis cache"
         with psycopg.connect(make_conninfo("", **settings), autocommit=True) as connection:
             self._connection = connection
+            connection.execute("SET search_path = pg_catalog, pg_temp")
             self._trust.redis_missed_eviction()
-            row = connection.execute("SELECT to_regprocedure(%s)", [_WATERMARKS]).fetchone()
+            row = connection.execute(
+                "SELECT pg_catalog.to_regprocedure(%s)", [_WATERMARKS]
+            ).fetchone()
             if row == (None,):
                 raise _NotNotifyingError("this database does not notify caches (entasis migrate?)")
             self._name_keys(connection)
-            connection.execute(f"LISTEN {CHANNEL}")
-            connection.execute("SELECT pg_advisory_lock_shared(%s, 1)", [_LOCKS])
-            # waits for writers that looked before, saw no listener and are not committed yet
-            connection.execute("SELECT pg_advisory_lock(%s, 0)", [_LOCKS])
-            connection.execute("SELECT pg_advisory_unlock(%s, 0)", [_LOCKS])
+            listen(connection)
+            self._wait_for(writers(connection), connection)
             self._memory.clear()
             self._settle(connection)
             while not self._stopped.is_set():
@@ -128,6 +152,19 @@ class Listener:
                     self._evictor.empty_redis()
                 self._prove(connection)
                 self._hear(connection, self._trust.max_silence / 3)
+
+    def _wait_for(self, before: set[str], connection: psycopg.Connection[Any]) -> None:
+        """Wait for transactions to end that may not notify."""
+        began, told = monotonic(), False
+        while before and not self._stopped.wait(0.02):
+            before &= writers(connection)
+            if not told and monotonic() - began > _PATIENCE:
+                told = True
+                _log.warning(
+                    "%d transactions began to write before this cache and have not ended: every"
+                    " read goes to the database until they have (pg_stat_activity shows them)",
+                    len(before),
+                )
 
     def _prove(self, connection: psycopg.Connection[Any]) -> None:
         """Ask the server something: everything that it sent before its answer is handled then."""
@@ -166,7 +203,8 @@ class Listener:
             return
         self._greeting = token_hex(16)
         connection.execute(
-            "SELECT pg_notify(%s, %s)", [CHANNEL, json.dumps({"hello": self._greeting})]
+            "SELECT pg_notify(entasis_internal.cache_channel_name(), %s)",
+            [json.dumps({"hello": self._greeting})],
         )
         # notifications that arrive meanwhile may have been sent after the greeting: the process
         # that acknowledges it may not have handled them yet
@@ -199,7 +237,14 @@ class Listener:
                 self._acknowledge(str(greeting))
             else:
                 self._evictor.evict(message)
-        except Exception:  # noqa: BLE001 - what cannot be understood may mean any change
+        except Exception as error:  # noqa: BLE001 - what cannot be understood may mean any change
+            if not self._puzzled:
+                self._puzzled = True
+                _log.warning(
+                    "a notification could not be understood (%s): the cache was emptied, and will"
+                    " be, without another word, for each one like it",
+                    type(error).__name__,
+                )
             self._evictor.evict_everything()
 
     def _acknowledge(self, greeting: str) -> None:

@@ -228,3 +228,20 @@ CREATE TABLE IF NOT EXISTS entasis.markets (
         ]
     )
 );
+
+-- Any login may NOTIFY and LISTEN on any channel whose name it knows, so this one has a name that cannot be guessed.
+CREATE TABLE IF NOT EXISTS entasis_internal.cache_channel (
+    only_row boolean NOT NULL DEFAULT true,
+    name text NOT NULL DEFAULT 'entasis_' || replace(gen_random_uuid()::text, '-', ''),
+    CONSTRAINT cache_channel_pkey PRIMARY KEY (only_row),
+    CONSTRAINT cache_channel_only_row CHECK (only_row)
+);
+INSERT INTO entasis_internal.cache_channel DEFAULT VALUES ON CONFLICT DO NOTHING;
+
+-- Unlogged, because no row outlives its session.
+CREATE UNLOGGED TABLE IF NOT EXISTS entasis_internal.cache_listeners (
+    backend integer NOT NULL,
+    login oid NOT NULL,
+    since timestamptz NOT NULL,
+    CONSTRAINT cache_listeners_pkey PRIMARY KEY (backend)
+);

@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 
+from entasis_db.cache.listener import listen, writers
 from tests import oracle
 from tests.oracle import LEVELS, bucket
 from tests.soak import state as states
@@ -14,8 +15,6 @@ from tests.soak.checks import same
 from tests.soak.clients import OWN
 from tests.soak.model import Values
 
-_LOCKS = 1163154259
-CHANNEL = "entasis_cache"
 Piece = tuple[str, str, int, int]
 """Symbol, exchange, first and last minute, in seconds since 1970."""
 
@@ -55,10 +54,10 @@ class Probe:
                 psycopg.connect(self._dsn, autocommit=True, application_name=OWN) as listening,
                 psycopg.connect(self._dsn, autocommit=True, application_name=OWN) as reading,
             ):
-                listening.execute(f"LISTEN {CHANNEL}")
-                listening.execute("SELECT pg_advisory_lock_shared(%s, 1)", [_LOCKS])
-                listening.execute("SELECT pg_advisory_lock(%s, 0)", [_LOCKS])
-                listening.execute("SELECT pg_advisory_unlock(%s, 0)", [_LOCKS])
+                listen(listening)
+                before = writers(listening)
+                while before:
+                    before &= writers(listening)
                 self._read(reading, None)
                 self._ready.set()
                 while not self._stopped.is_set():
@@ -77,7 +76,10 @@ class Probe:
             return False
         token = f"token {id(object())} {len(self.heard)}"
         with psycopg.connect(self._dsn, autocommit=True, application_name=OWN) as sender:
-            sender.execute("SELECT pg_notify(%s, %s)", [CHANNEL, json.dumps({"hello": token})])
+            sender.execute(
+                "SELECT pg_notify(entasis_internal.cache_channel_name(), %s)",
+                [json.dumps({"hello": token})],
+            )
         for _ in range(3000):
             if {"hello": token} in self.heard:
                 return True

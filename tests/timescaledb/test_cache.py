@@ -16,7 +16,7 @@ from entasis_db.queries import INTERVALS, Statement
 from tests import oracle
 from tests.caches import RedisServer
 from tests.contract.cache.support import exactly, heard, open_cache
-from tests.db import Connection
+from tests.db import Connection, listen_for_caches
 from tests.engines import Database, pause_jobs
 from tests.make import NOON, quote, trade
 
@@ -145,7 +145,7 @@ def test_a_refresh_that_changes_a_lot_says_so_once(quiet: Connection, database: 
     )
     question = queries.candles("S6", "x", "1h", NOON, NOON + DAY)
     with database.connect() as ear, open_cache(database.dsn, None) as cache:
-        ear.execute("LISTEN entasis_cache")
+        listen_for_caches(ear)
         for price in (7, 8):
             oracle.refresh(quiet)
             heard(cache)
@@ -163,7 +163,7 @@ def test_nothing_is_told_of_what_stays_below_the_floor(
     store(quiet, trade(1))
     oracle.refresh(quiet)
     with database.connect() as ear, open_cache(database.dsn, None):
-        ear.execute("LISTEN entasis_cache")
+        listen_for_caches(ear)
         quiet.execute("UPDATE entasis.floors SET floor = %s", [NOON + DAY])
         table = oracle.candle_table(quiet, "1m")
         assert quiet.execute(f"DELETE FROM {table}".encode()).rowcount == 0
@@ -173,7 +173,7 @@ def test_nothing_is_told_of_what_stays_below_the_floor(
 def test_deleted_quotes_are_told_by_underlying(quiet: Connection, database: Database) -> None:
     ingest_options(quiet, [quote(n) for n in range(1, 30)], source="o")
     with database.connect() as ear, open_cache(database.dsn, None):
-        ear.execute("LISTEN entasis_cache")
+        listen_for_caches(ear)
         quiet.execute("DELETE FROM entasis.option_data WHERE id < 20")
         told = [json.loads(n.payload) for n in ear.notifies(timeout=0.2)]
         assert told == [{"options": ["ETH"]}]
@@ -187,7 +187,7 @@ def test_triggers_are_made_again_where_there_are_chunks(
     for _ in range(2):
         quiet.execute("SELECT entasis_internal.create_candle_triggers()")
     with database.connect() as ear, open_cache(database.dsn, None):
-        ear.execute("LISTEN entasis_cache")
+        listen_for_caches(ear)
         store(quiet, trade(2))
         assert list(ear.notifies(timeout=0.2)) == []
         oracle.refresh(quiet)

@@ -1,5 +1,5 @@
 CREATE OR REPLACE FUNCTION entasis.flush_caches() RETURNS void
-LANGUAGE sql VOLATILE
+LANGUAGE sql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT entasis_internal.notify_caches(jsonb_build_object('everything', true));

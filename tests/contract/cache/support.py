@@ -75,7 +75,8 @@ def heard(*caches: Cache | AsyncCache) -> None:
     with psycopg.connect(caches[0]._conninfo, autocommit=True) as connection:
         for _, _, _, nonce in told:
             connection.execute(
-                "SELECT pg_notify('entasis_cache', %s)", [json.dumps({"barrier": nonce})]
+                "SELECT pg_notify(entasis_internal.cache_channel_name(), %s)",
+                [json.dumps({"barrier": nonce})],
             )
     for cache, inner, event, _ in told:
         assert event.wait(20)

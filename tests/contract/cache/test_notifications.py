@@ -23,7 +23,7 @@ from tests.contract.cache.support import (
     unseen,
     until,
 )
-from tests.db import Connection, discard
+from tests.db import Connection, discard, listen_for_caches
 from tests.engines import Database
 from tests.make import NOON, D, quote, trade
 from tests.proxy import proxied
@@ -112,7 +112,7 @@ def test_two_databases_share_one_redis(
 
 def test_writers_tell_only_while_somebody_listens(database: Database) -> None:
     with database.connect() as connection, database.connect() as ear:
-        ear.execute("LISTEN entasis_cache")
+        listen_for_caches(ear)
         store(connection, trade(1))
         assert list(ear.notifies(timeout=0.1)) == []
         with open_cache(database.dsn, None):
@@ -257,5 +257,7 @@ def test_somebody_elses_words_flush(database: Database) -> None:
         for words in ("?", "5", '{"trades": [1]}', '{"trades": [["a", "b", 1e99, 1]]}', "null"):
             candles().fetch(cache)
             assert cache.metrics().entries
-            connection.execute("SELECT pg_notify('entasis_cache', %s)", [words])
+            connection.execute(
+                "SELECT pg_notify(entasis_internal.cache_channel_name(), %s)", [words]
+            )
             until(lambda: not cache.metrics().entries)

@@ -94,7 +94,7 @@ def test_no_notification_ends_the_listener(
 ) -> None:
     with shared.connect() as connection:
         candles().fetch(listening)
-        connection.execute("SELECT pg_notify('entasis_cache', %s)", [payload])
+        connection.execute("SELECT pg_notify(entasis_internal.cache_channel_name(), %s)", [payload])
         heard(listening)
         assert listening._listener._thread.is_alive()
         assert listening.metrics().listening

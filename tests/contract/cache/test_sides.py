@@ -6,6 +6,7 @@ import pytest
 
 from entasis_db import queries
 from tests.contract.cache.support import MINUTE, heard, open_cache, store
+from tests.db import listen_for_caches
 from tests.engines import Database
 from tests.make import NOON, trade
 
@@ -39,7 +40,7 @@ def test_what_is_published_of_a_side(database: Database) -> None:
     minute = NOON.timestamp()
     with database.connect() as connection, database.connect() as ear:
         store(connection, trade(1), trade(70), trade(200), trade(1, symbol="ETH", side="buy"))
-        ear.execute("LISTEN entasis_cache")
+        listen_for_caches(ear)
 
         def published() -> list[object]:
             return [json.loads(n.payload) for n in ear.notifies(timeout=0.3)]
