@@ -9,15 +9,12 @@ DECLARE
     earliest timestamptz;
     lowest_price numeric;
 BEGIN
-    SELECT
-        array_agg(g.candle) FILTER (WHERE g.is_counted),
-        array_agg(g.candle) FILTER (WHERE NOT g.is_counted),
-        min(g.opened_at),
-        min(g.low)
-    INTO minutes, uncounted, earliest, lowest_price
+    -- Batches mostly come in the order of the key, which costs next to no sorting as long as the groups are in it too:
+    -- so those that do not count are asked for apart.
+    SELECT array_agg(g.candle), min(g.opened_at), min(g.low)
+    INTO minutes, earliest, lowest_price
     FROM (
         SELECT
-            m.is_counted,
             row(
                 m.symbol, m.exchange, m.bucket,
                 m.prices[1], m.high, m.low, m.prices[m.trades],
@@ -31,7 +28,6 @@ BEGIN
                 n.symbol,
                 n.exchange,
                 date_bin('1 minute', n.timestamp, '2000-01-01 00:00:00+00'::timestamptz) AS bucket,
-                n.excluded IS NULL AS is_counted,
                 -- in one order, so that they are sorted once
                 array_agg(n.price ORDER BY n.timestamp, n.id) AS prices,
                 array_agg(n.id ORDER BY n.timestamp, n.id) AS ids,
@@ -43,8 +39,30 @@ BEGIN
                 min(n.timestamp) AS opened_at,
                 max(n.timestamp) AS closed_at
             FROM new_trades AS n
-            GROUP BY 1, 2, 3, 4
+            WHERE n.excluded IS NULL
+            GROUP BY 1, 2, 3
         ) AS m
+    ) AS g;
+    SELECT
+        array_agg(
+            row(
+                g.symbol, g.exchange, g.bucket,
+                0, 0, g.low, 0, 0, 0, 0, g.opened_at, 0, g.opened_at, 0
+            )::entasis.ohlcv_1m
+        ),
+        least(earliest, min(g.opened_at)),
+        least(lowest_price, min(g.low))
+    INTO uncounted, earliest, lowest_price
+    FROM (
+        SELECT
+            n.symbol,
+            n.exchange,
+            date_bin('1 minute', n.timestamp, '2000-01-01 00:00:00+00'::timestamptz) AS bucket,
+            min(n.price) AS low,
+            min(n.timestamp) AS opened_at
+        FROM new_trades AS n
+        WHERE n.excluded IS NOT NULL
+        GROUP BY 1, 2, 3
     ) AS g;
 
     IF earliest IS NULL THEN
