@@ -27,6 +27,11 @@ def put_batch(connection: Connection, batch: Sequence[Trade]) -> None:
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
         copy.write(data.payload(batch))
     connection.execute("ANALYZE pg_temp.batch")
+    # as a loader does before: what is known of a new market's name is looked up once, not each time
+    connection.execute(
+        "SELECT entasis_internal.record_traded_market(b.symbol, b.exchange)"
+        " FROM (SELECT DISTINCT symbol, exchange FROM pg_temp.batch) AS b"
+    )
 
 
 def trigger_seconds(connection: Connection, only: str | None = None) -> float:
