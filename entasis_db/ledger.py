@@ -19,6 +19,7 @@ from yoyo.migrations import Migration as YoyoMigration
 from yoyo.migrations import MigrationStep
 
 from entasis_db import __version__
+from entasis_db.drift import drift
 from entasis_db.engine import warnings
 from entasis_db.errors import DraftError, MigrationError
 from entasis_db.resources import engines, sql_root
@@ -62,6 +63,8 @@ class Status:
     """This release's and the database's, in the order of their numbers."""
     warnings: tuple[str, ...]
     """What is known to go wrong on this server, a sentence each, with what mends it."""
+    drift: tuple[str, ...] = ()
+    """Owners, triggers, policies and rights that are not as ``migrate`` leaves them."""
 
     @property
     def pending(self) -> tuple[str, ...]:
@@ -103,6 +106,8 @@ def status(connection: psycopg.Connection[Any]) -> Status:
             for name in sorted({*files, *found})
         ),
         warnings=warnings(connection),
+        # before the first run came to its end, there are few objects
+        drift=drift(connection, installed.engine) if installed and installed.applied_at else (),
     )
 
 

@@ -57,6 +57,10 @@ def status(target: Target) -> None:
         fail(_advice(target, found.refusal))
     if found.pending:
         fail(f"{len(found.pending)} migrations are pending. Apply them with: entasis migrate")
+    for change in found.drift:
+        step(f"changed by hand: {change}")
+    if found.drift:
+        fail(f"{len(found.drift)} things are not as a migration leaves them. Mend: entasis migrate")
 
 
 def _advice(target: Target, refusal: str) -> str:
