@@ -24,7 +24,7 @@ from entasis_db.readers import (
     read_options,
     read_trades,
 )
-from entasis_db.readers.files import arrow_kind
+from entasis_db.readers.files import arrow_kind, size_of
 
 if TYPE_CHECKING:
     from entasis_db.readers.arrow import ArrowReader
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 50_000
 """Rows of one transaction. Writers of one market wait for each other until they commit."""
+
+MAX_REFUSED = 1_000
+"""Rows of a file that may be refused before the whole file is taken for wrong."""
 
 
 def open_trades(
@@ -50,8 +53,7 @@ def open_trades(
 
     Raises LoadError for a file that cannot be opened or recognised.
     """
-    # the first bytes of a pipe belong to its reader
-    if Path(path).is_file() and arrow_kind(path):
+    if _is_arrow(path):
         arrow = _arrow_reader(path, exchange, symbol, decimals)
         if id_space is None:
             raise LoadError(
@@ -73,8 +75,7 @@ def open_options(
 
     Raises LoadError for a file that cannot be opened or recognised.
     """
-    # the first bytes of a pipe belong to its reader
-    if Path(path).is_file() and arrow_kind(path):
+    if _is_arrow(path):
         try:
             from entasis_db.readers.arrow_options import read_arrow_options
         except ImportError:
@@ -83,6 +84,11 @@ def open_options(
         return arrow, _option_parts(arrow, batch_rows)
     text = read_options(path, layout=layout, zone=zone)
     return text, text_parts(text, OPTIONS, batch_rows)
+
+
+def _is_arrow(path: Path | str) -> bool:
+    # the first bytes of a pipe belong to its reader
+    return str(path) != "-" and size_of(path) is not None and arrow_kind(path) is not None
 
 
 AnyReader = Union["TradeReader", "OptionReader", "ArrowReader", "ArrowOptionReader"]

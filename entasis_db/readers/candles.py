@@ -72,10 +72,7 @@ def read_candles(
     """
     reader = CandleReader(path, LAYOUTS, layout)
     if reader.layout == _BINANCE:
-        named = _BINANCE_NAME.match(reader.source)
-        if named is not None:
-            symbol = symbol or named["symbol"]
-            interval = interval or named["interval"].replace("1M", "1mo")
+        symbol, interval = reader.named(symbol, interval)
         for name, value in (("exchange", exchange), ("symbol", symbol), ("interval", interval)):
             if not value:
                 raise LoadError(f"{reader.source} does not name its {name}: give --{name}")
@@ -91,6 +88,25 @@ class CandleReader(Reader[CandleRow]):
 
     market: tuple[str, str, CandleInterval]
     """Symbol, exchange and interval, where the file does not state them in each row."""
+
+    def named(self, symbol: str | None, interval: str | None) -> tuple[str | None, str | None]:
+        """Take what is not given from the name of a Binance archive, and of the file in it.
+
+        LoadError where the two contradict each other.
+        """
+        names = [self.source, self._source.member or self.source]
+        found = [match for match in map(_BINANCE_NAME.match, names) if match is not None]
+        for group, given in (("symbol", symbol), ("interval", interval)):
+            told = [match[group] for match in found]
+            if len(set(told)) > 1 and given is None:
+                raise LoadError(
+                    f"{self.source}: by its name it is of {told[0]}, and the file in it, "
+                    f"{names[1]}, is of {told[1]}; pass --{group} if you know which it is"
+                )
+        if found:
+            symbol = symbol or found[0]["symbol"]
+            interval = interval or found[0]["interval"].replace("1M", "1mo")
+        return symbol, interval
 
     def _parser(self, _: Ordinals) -> Parse[CandleRow]:
         market = self.market

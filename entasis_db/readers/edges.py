@@ -69,7 +69,9 @@ def edge_records(
     found: dict[Market, _Extremes | None] = {}
     earliest, latest = bounds
     try:
-        for first, lines, odd in source.blocks():
+        for first, lines, odd, ended in source.blocks():
+            if not ended:
+                break
             skipped = max(0, body - first)
             for number, line in enumerate(lines[skipped:], first + skipped):
                 try:

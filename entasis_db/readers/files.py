@@ -4,34 +4,54 @@ Lines come in blocks, not singly, because what most files never contain (quotes,
 that are not UTF-8) can then be looked for once a block instead of once a line.
 """
 
-import gzip
-import struct
+import copy
+import os
+import stat
 import sys
-import zipfile
-import zlib
-from collections.abc import Generator, Iterator
-from contextlib import AbstractContextManager, nullcontext
-from functools import partial
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from io import BufferedReader
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal, NamedTuple, cast
 
 from entasis_db.errors import LoadError
-
-CHUNK = 1 << 18
-"""Bytes asked for at a time, after decompression."""
+from entasis_db.readers.containers import (
+    DAMAGE,
+    FAULTS,
+    Spool,
+    container_of,
+    refuse_other_contents,
+    unpacked,
+)
 
 LONGEST_LINE = 1 << 20
 """Bytes. A longer line is no line of market data: the file is something else."""
 
 
+def size_of(path: str | Path) -> int | None:
+    """Return the bytes of a regular file, or of one that standard input (``-``) is.
+
+    None for a pipe, a folder, or what there is not. LoadError where nobody may look.
+    """
+    try:
+        found = os.fstat(sys.stdin.buffer.fileno()) if str(path) == "-" else Path(path).stat()
+    except PermissionError as error:
+        raise LoadError(f"{path}: cannot be opened: {error.strerror}") from error
+    except (OSError, ValueError, AttributeError):  # not there, no name, or no descriptor
+        return None
+    return found.st_size if stat.S_ISREG(found.st_mode) else None
+
+
 def arrow_kind(path: str | Path) -> Literal["parquet", "arrow"] | None:
     """Tell by its first bytes whether a file is Parquet, Arrow's own format (Feather), or neither.
 
-    OSError if it cannot be read.
+    LoadError if it cannot be read.
     """
-    with Path(path).open("rb") as file:
-        magic = file.read(6)
+    try:
+        with Path(path).open("rb") as file:
+            magic = file.read(6)
+    except OSError as error:
+        raise LoadError(f"{path}: cannot be opened: {error.strerror}") from error
     if magic.startswith(b"PAR1"):
         return "parquet"
     return "arrow" if magic == b"ARROW1" else None
@@ -46,39 +66,56 @@ class Block(NamedTuple):
     """Without their line ends. Bytes that are not UTF-8 stand as lone surrogates."""
     odd: bool
     """Whether any of them may need more than being split at its commas."""
+    ended: bool = True
+    """False for the one line at the end of a file that has no line end, if nothing vouches for it:
+    it may be cut."""
 
 
 class Source:
     """A file, or standard input (``-``), that gives its lines in blocks.
 
-    How it is compressed is told by its first bytes, never by its name.
+    How it is compressed is told by its first bytes, never by its name. What is compressed is read
+    to its end, and its checksum verified, before the first block is given; a compressed pipe is
+    kept in a temporary file for that.
     """
 
     def __init__(self, path: str | Path) -> None:
         self._path = None if str(path) == "-" else Path(path)
-        regular = self._path is not None and self._path.is_file()
+        self._spool: Spool | None = None
+        self._verified = False
         self.name = self._path.name if self._path else "standard input"
-        self.rereadable = regular
-        """Whether ``blocks`` can be called more than once."""
-        self.total_bytes = self._path.stat().st_size if self._path and regular else None
+        self.total_bytes = size_of(path)
         """Size of the file as it is stored; None for a pipe."""
+        self.rereadable = self._path is not None and self.total_bytes is not None
+        """Whether ``blocks`` can be called more than once; known when it was called once."""
         self.bytes_read = 0
         """Position in the file as it is stored; for a pipe, bytes of text so far."""
         self.member: str | None = None
         """Base name of the file in a zip archive, as soon as that is open."""
 
+    def again(self) -> "Source":
+        """Return the same, if it is ``rereadable``, to be read from its beginning meanwhile."""
+        other = copy.copy(self)
+        other.bytes_read = 0
+        return other
+
     def blocks(self) -> Generator[Block, None, None]:
         """Read from the beginning.
 
-        All whole lines before a fault are given before LoadError is raised. The last line of an
-        uncompressed file counts as whole without a line end: nothing tells that it was cut.
+        LoadError, before any line is given, for a compressed file that is cut or damaged. All whole
+        lines before any other fault are given before it is raised. A last line without a line end
+        is whole only in a compressed file.
         """
         number = 1
         rest = b""
-        with self._open() as raw:
-            seekable = raw.seekable()
-            try:
+        with ExitStack() as stack:
+            raw = stack.enter_context(self._open())
+            with self._faults("rows up to there were read", lambda: number - 1):
+                raw, packed = self._verify(stack, raw)
+                seekable = raw.seekable()
                 for chunk in _chunks(raw, self):
+                    if not self.bytes_read:
+                        refuse_other_contents(self.name, chunk)
                     self.bytes_read = raw.tell() if seekable else self.bytes_read + len(chunk)
                     end = chunk.rfind(b"\n")
                     if end < 0:
@@ -93,36 +130,70 @@ class Source:
                             f"{self.name}, line {number}: longer than {LONGEST_LINE} bytes, so "
                             "this is no file of market data"
                         )
-            except EOFError:
-                raise LoadError(
-                    f"{self.name}: compressed data ends too early after line {number - 1}; rows "
-                    "up to there were read; fetch the file again and load it again: nothing is "
-                    "loaded twice"
-                ) from None
-            except (zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
-                # Unlike a cut, damage shows only some way behind where it begins, or at the
-                # checksum at the very end: what was read before may be wrong.
-                raise LoadError(
-                    f"{self.name}: compressed data is damaged after line {number - 1} ({error}); "
-                    "rows up to there were read, and some may be wrong; fetch the file again and "
-                    "load it again: rows that differ are reported as conflicts"
-                ) from None
-            except OSError as error:
-                raise LoadError(
-                    f"{self.name}: cannot be read after line {number - 1}: {error.strerror}"
-                ) from error
         if self.total_bytes is not None:  # what is left is a zip archive's directory
             self.bytes_read = self.total_bytes
         if rest:
-            yield _block(number, rest)
+            yield _block(number, rest)._replace(ended=packed)
+
+    def _verify(self, stack: ExitStack, raw: BufferedReader) -> tuple[BufferedReader, bool]:
+        """Return what is to be read, and whether it is packed in something with a checksum."""
+        self.bytes_read = 0
+        if container_of(raw.peek(4)[:4]) is None:
+            return raw, False
+        if not self.rereadable:
+            self._spool = Spool(self.name, raw)
+            self.total_bytes, self.rereadable = self._spool.size, True
+            raw = stack.enter_context(self._open())
+        if not self._verified:
+            lines = 0
+            with self._faults("nothing of it was loaded", lambda: lines):
+                for chunk in _chunks(raw, self):
+                    lines += chunk.count(b"\n")
+            self._verified = True
+            raw.seek(0)
+        return raw, True
+
+    @contextmanager
+    def _faults(self, read: str, lines: Callable[[], int]) -> Iterator[None]:
+        """Tell of a fault of the data as LoadError."""
+        again = f"; {read}; fetch the file again and load it again: nothing is loaded twice"
+        try:
+            yield
+        except EOFError:
+            raise LoadError(
+                f"{self.name}: compressed data ends too early after line {lines()}{again}"
+            ) from None
+        except FAULTS as error:
+            # Unlike a cut, damage shows only some way behind where it begins, or at the checksum at
+            # the very end.
+            if isinstance(error, DAMAGE) or not (isinstance(error, OSError) and error.strerror):
+                raise LoadError(
+                    f"{self.name}: compressed data is damaged after line {lines()} ({error}){again}"
+                ) from None
+            raise LoadError(
+                f"{self.name}: cannot be read after line {lines()}: {error.strerror}"
+            ) from error
 
     def _open(self) -> AbstractContextManager[BufferedReader]:
+        if self._spool is not None:
+            return self._spool.open()
         if self._path is None:
+            if sys.stdin is None:
+                raise LoadError(f"{self.name} is closed: give a file's name")
             return nullcontext(cast(BufferedReader, sys.stdin.buffer))
+        if self._path.is_dir():
+            raise LoadError(f"{self._path}: cannot be opened: Is a directory; give the files in it")
         try:
             return self._path.open("rb")
         except OSError as error:
             raise LoadError(f"{self._path}: cannot be opened: {error.strerror}") from error
+
+
+def _chunks(raw: BufferedReader, source: Source) -> Iterator[bytes]:
+    """Decompress what is compressed; the errors are those of ``unpacked``."""
+    member, chunks = unpacked(raw, source.name)
+    source.member = member
+    return chunks
 
 
 def _block(number: int, data: bytes) -> Block:
@@ -139,66 +210,3 @@ def _block(number: int, data: bytes) -> Block:
         or "\n#" in text
     )
     return Block(number, text.split("\n"), odd)
-
-
-def _chunks(raw: BufferedReader, source: Source) -> Iterator[bytes]:
-    """Decompress; EOFError where the data ends too early, the codec's own error where it is bad.
-
-    ``read1``, not ``read``: it hands out what was decompressed before it meets the fault.
-    """
-    magic = raw.peek(4)[:4]
-    if magic.startswith(b"\x1f\x8b"):
-        with gzip.GzipFile(fileobj=raw, mode="rb") as unzipped:
-            yield from iter(partial(unzipped.read1, CHUNK), b"")
-    elif magic == b"PK\x03\x04":
-        if not raw.seekable():
-            raise LoadError(
-                f"{source.name}: a zip archive cannot be read from a pipe; give the file's name"
-            )
-        yield from _zip_chunks(raw, source)
-    else:
-        yield from iter(partial(raw.read1, CHUNK), b"")
-
-
-def _zip_chunks(raw: BufferedReader, source: Source) -> Iterator[bytes]:
-    name = source.name
-    try:
-        archive = zipfile.ZipFile(raw)
-    except zipfile.BadZipFile:
-        yield from _cut_zip_chunks(raw, source)
-        return
-    with archive:
-        members = [member for member in archive.infolist() if not member.is_dir()]
-        if len(members) != 1:
-            names = ", ".join(member.filename for member in members[:5])
-            raise LoadError(
-                f"{name}: the archive holds {len(members)} files ({names}), and one is expected; "
-                "unpack it and load them one by one"
-            )
-        source.member = PurePosixPath(members[0].filename).name
-        try:
-            member = cast(zipfile.ZipExtFile, archive.open(members[0]))
-        except RuntimeError as error:  # encrypted, or a method that Python does not know
-            raise LoadError(f"{name}: cannot be unpacked: {error}") from error
-        with member:
-            yield from iter(partial(member.read1, CHUNK), b"")
-
-
-def _cut_zip_chunks(raw: BufferedReader, source: Source) -> Iterator[bytes]:
-    """Give what a zip archive without its end still holds, then raise EOFError.
-
-    The directory of an archive stands at its end, so a cut one has none: its first member is
-    found by the header before it. Only deflated data is looked for; nothing else is in use.
-    """
-    raw.seek(0)
-    header = raw.read(30)
-    if len(header) == 30:
-        method, name_length, extra_length = struct.unpack("<8xH16xHH", header)
-        if method == zipfile.ZIP_DEFLATED:
-            inside = raw.read(name_length).decode("utf-8", "surrogateescape")
-            source.member = PurePosixPath(inside).name
-            raw.seek(30 + name_length + extra_length)
-            inflate = zlib.decompressobj(-zlib.MAX_WBITS)
-            while piece := raw.read1(CHUNK >> 4):
-                yield inflate.decompress(piece)
-    raise EOFError

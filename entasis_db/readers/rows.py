@@ -18,6 +18,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 REJECTIONS = {
     "encoding": "the line is not UTF-8, or holds a NUL character",
+    "unterminated": "the file's last line has no line end, and no checksum vouches for it",
     "fields": "the line has another number of fields than the file's first line",
     "timestamp": "the time is no number or date, or beyond the years 1 to 9999",
     "id": "the trade's id is no 64-bit integer in a market that has these, or a damaged number, or "
@@ -162,13 +163,13 @@ class Reader(ABC, Generic[Row]):
     """How many rows had digits below the microsecond, which were cut off."""
 
     def __init__(
-        self, path: str | Path, layouts: Sequence[Layout], layout: str | None = None
+        self, path: str | Path | Source, layouts: Sequence[Layout], layout: str | None = None
     ) -> None:
         if layout is not None:
             layouts = [known for known in layouts if known.name == layout] or _no_layout(
                 layout, layouts
             )
-        self._source = Source(path)
+        self._source = path if isinstance(path, Source) else Source(path)
         self._pending: Iterator[Block] | None = None
         self.source = self._source.name
         self.lines_read = 0
@@ -223,8 +224,12 @@ class Reader(ABC, Generic[Row]):
         parse = self._parser(ordinals)
         width = len(self._first_fields)
         numbers = self._layout.numbers
-        for first, lines, odd in self._blocks():
+        for first, lines, odd, ended in self._blocks():
             skipped = max(0, self._body - first)
+            if not ended:
+                yield from _unterminated(first, lines[skipped:])
+                self.lines_read = first
+                break
             for number, line in enumerate(lines[skipped:], first + skipped):
                 try:
                     fields = fields_of(line, numbers) if odd else line.split(",")
@@ -262,6 +267,19 @@ class Reader(ABC, Generic[Row]):
                         self._pending = chain(seen, blocks)
                     return number, line.split(",")
         raise LoadError(f"{self.source}, line 1: the file is empty; {_expected(layouts)}")
+
+
+def _unterminated(number: int, lines: Sequence[str]) -> Iterator[Rejected]:
+    """Reject a line that may be cut, if it is one."""
+    for line in lines:
+        if line.strip() and not line.startswith("#"):
+            yield Rejected(
+                number,
+                "unterminated",
+                "the file ends without a line end, so its last line may be cut; fetch the file "
+                "again, or add a line end if it is whole, and load it again",
+                payload_of(line),
+            )
 
 
 def fields_of(line: str, numbers: Sequence[int]) -> list[str]:

@@ -1,6 +1,5 @@
 """Whether a column ``sequence`` is the exchange's own, or only counts the rows of a file."""
 
-from pathlib import Path
 from typing import Literal
 
 from entasis_db.readers.files import Source
@@ -17,9 +16,9 @@ class Sequences:
     read to its end beforehand: there, a sequence that begins with 0 is taken for a position.
     """
 
-    def __init__(self, path: str | Path, columns: tuple[int, int, int], kind: Kind | None) -> None:
+    def __init__(self, source: Source, columns: tuple[int, int, int], kind: Kind | None) -> None:
         """Make it for a file; ``columns`` are the places of exchange, symbol and sequence."""
-        self._path = path
+        self._source = source
         self._columns = columns
         self._kind = kind
         self._positions: set[Market] | None = None
@@ -28,10 +27,10 @@ class Sequences:
         """Answer for a market, the first sequence of which is given."""
         if self._kind is not None:
             return self._kind == "position"
-        if not first.isdecimal() or int(first) > 0 or not Path(self._path).is_file():
+        if not first.isdecimal() or int(first) > 0 or not self._source.rereadable:
             return first.isdecimal() and int(first) == 0
         if self._positions is None:
-            self._positions = _positions(Source(self._path), self._columns)
+            self._positions = _positions(self._source.again(), self._columns)
         return market in self._positions
 
 
@@ -46,6 +45,8 @@ def _positions(source: Source, columns: tuple[int, int, int]) -> set[Market]:
     otherwise: set[Market] = set()
     width, unreadable = 0, 0
     for block in source.blocks():
+        if not block.ended:
+            break
         for line in block.lines:
             fields = line.split(",")
             if not line.strip() or line.startswith("#"):

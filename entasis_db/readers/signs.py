@@ -2,7 +2,6 @@
 
 from contextlib import suppress
 from decimal import Decimal
-from pathlib import Path
 
 from entasis_db.errors import LoadError
 from entasis_db.model import Side
@@ -20,9 +19,9 @@ class Signs:
     bought. Of a pipe, which cannot be read beforehand, those before the first sign have no side.
     """
 
-    def __init__(self, path: str | Path, columns: tuple[int, int, int]) -> None:
+    def __init__(self, source: Source, columns: tuple[int, int, int]) -> None:
         """Make it for a file; ``columns`` are the places of exchange, symbol and size."""
-        self._path = path
+        self._source = source
         self._columns = columns
         self._markets: set[Market] | None = None
 
@@ -43,8 +42,8 @@ class Signs:
 
     def _signed(self) -> set[Market]:
         if self._markets is None:
-            is_file = Path(self._path).is_file()
-            self._markets = _signed(Source(self._path), self._columns) if is_file else set()
+            again = self._source.again() if self._source.rereadable else None
+            self._markets = set() if again is None else _signed(again, self._columns)
         return self._markets
 
 
@@ -54,7 +53,7 @@ def _signed(source: Source, columns: tuple[int, int, int]) -> set[Market]:
     found: set[Market] = set()
     try:
         for block in source.blocks():
-            for line in block.lines:
+            for line in block.lines if block.ended else ():
                 # nearly no line has one, and splitting them all would take as long as reading
                 if ",-" in line or ", -" in line:
                     fields = line.split(",")

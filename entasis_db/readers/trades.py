@@ -56,7 +56,9 @@ LAYOUTS = (
 # in the order book.
 _UNMATCHED = {"INSURANCE_FUND": "insurance_fund", "ADL": "adl"}
 
-_ARCHIVE_NAME = re.compile(r"(.+)-(?:trades|aggTrades)-\d{4}-\d\d(?:-\d\d)?(?:\..*)?")
+# a browser or a file manager numbers copies
+COPY_NAME = r"(?: ?\(\d+\)| copy(?: \d+)?| - Copy)*"
+_ARCHIVE_NAME = re.compile(rf"(.+)-(?:trades|aggTrades)-\d{{4}}-\d\d(?:-\d\d)?{COPY_NAME}(?:\..*)?")
 
 
 def read_trades(
@@ -111,7 +113,7 @@ class TradeReader(Reader[TradeRow]):
 
     def __init__(
         self,
-        path: str | Path,
+        path: str | Path | Source,
         *,
         exchange: str | None,
         symbol: str | None,
@@ -119,9 +121,8 @@ class TradeReader(Reader[TradeRow]):
         sequence: Kind | None = None,
     ) -> None:
         super().__init__(path, LAYOUTS, layout)
-        self._path = path
-        self._sequences = Sequences(path, (0, 1, 3), sequence)
-        self._signs = Signs(path, (0, 1, 6))
+        self._sequences = Sequences(self._source, (0, 1, 3), sequence)
+        self._signs = Signs(self._source, (0, 1, 6))
         self.id_spaces: dict[tuple[str, str], str] = {}
         self.time_units: dict[tuple[str, str], TimeUnit] = {}
         self._exchange = exchange
@@ -172,7 +173,7 @@ class TradeReader(Reader[TradeRow]):
         A time outside of ``bounds``, both included, is no edge. For files only: a pipe cannot be
         read twice.
         """
-        again = TradeReader(self._path, exchange=None, symbol=None, layout="entasis")
+        again = TradeReader(self._source.again(), exchange=None, symbol=None, layout="entasis")
         again._sequences, again._signs = self._sequences, self._signs
         again.digests = self.digests
 
@@ -184,7 +185,7 @@ class TradeReader(Reader[TradeRow]):
         first, last = ((bound - EPOCH) // timedelta(microseconds=1) for bound in bounds)
         width, numbers = len(self._first_fields), self._layout.numbers
         for records in edge_records(
-            Source(self._path), self._body, width, numbers, is_counted, (first, last)
+            self._source.again(), self._body, width, numbers, is_counted, (first, last)
         ):
             parse = again._parser(Ordinals(any_order=True))
             trades = []

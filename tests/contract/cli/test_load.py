@@ -123,23 +123,19 @@ def test_a_file_that_fails_does_not_keep_the_others_from_being_loaded(
     assert "empty.csv, line 1: the file is empty" in said[0]
     assert "missing.csv: cannot be opened: No such file" in said[1]
     assert "wrong.csv, line 1: the layout is not recognised; found" in said[2]
-    match = re.search(
-        r"cut\.csv\.gz: compressed data ends too early after line (\d+); .*"
-        r"\((\d+) rows of it are stored now, 0 were before, 0 are in quarantine\)",
+    assert re.search(
+        r"cut\.csv\.gz: compressed data ends too early after line \d+; nothing of it was loaded",
         said[3],
     )
-    assert match
-    last_line, stored = map(int, match.groups())
-    assert stored == last_line - 1 > 1000  # all lines before the cut but the header
     with database.connect() as connected:
         assert connected.execute(
             "SELECT count(*) FROM entasis.market_data WHERE symbol = 'ETH'"
-        ).fetchone() == (stored,)
+        ).fetchone() == (0,)
 
 
 def test_a_fault_tells_what_earlier_batches_stored(database: Database, tmp_path: Path) -> None:
-    cut = tmp_path / "cut.csv.gz"
-    cut.write_bytes(gzip.compress((HEADER + lines(20_000)).encode())[:-4000])
+    cut = tmp_path / "cut.csv"
+    cut.write_text(HEADER + lines(20_000) + "x" * 3_000_000)
     with database.connect() as connected:
         loaded: list[Loaded] = []
         with pytest.raises(LoadError) as first:

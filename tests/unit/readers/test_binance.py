@@ -129,19 +129,16 @@ def test_futures_of_a_stream_are_told_apart_by_name(
     assert row.trade.exchange == exchange
 
 
-def zipped(tmp_path: Path, name: str, inside: str, cut: int = 0) -> Path:
+def zipped(tmp_path: Path, name: str, inside: str) -> Path:
     path = tmp_path / name
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(inside, f"5,3500,1,3500,{MS},True,True\n" * 1000)
-    if cut:
-        path.write_bytes(path.read_bytes()[:-cut])
     return path
 
 
-@pytest.mark.parametrize("cut", [0, 80])
-def test_an_archive_with_another_symbol_in_it_is_refused(tmp_path: Path, cut: int) -> None:
+def test_an_archive_with_another_symbol_in_it_is_refused(tmp_path: Path) -> None:
     inside = "ETHUSDT-trades-2026-11-20.csv"
-    path = zipped(tmp_path, "BTCUSDT-trades-2026-11-20.zip", inside, cut)
+    path = zipped(tmp_path, "BTCUSDT-trades-2026-11-20.zip", inside)
     with pytest.raises(LoadError, match=re.escape(inside)) as caught:
         read_trades(path, exchange="binance-spot")
     assert "of BTCUSDT" in str(caught.value)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from entasis_db.readers import (
     OptionRow,
     TradeRow,
-    files,
+    containers,
     read_options,
     read_trades,
 )
@@ -81,7 +81,7 @@ def test_ordinals_count_each_group_from_0_however_the_file_comes(
         rows[symbol] += 1
     path = tmp_path_factory.getbasetemp() / "ordinals.csv"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(files, "CHUNK", chunk)
+        patch.setattr(containers, "CHUNK", chunk)
         for pack in PACKINGS:
             path.write_bytes(pack(text.encode()))
             found = [
