@@ -1,7 +1,7 @@
 """Candles that exchanges publish: written, loaded from files, and compared with our own."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
@@ -13,7 +13,8 @@ from psycopg import sql
 from psycopg.rows import tuple_row
 
 from entasis_db.errors import LoadError
-from entasis_db.ingest.quarantine import Refusal, quarantine
+from entasis_db.ingest.parts import MAX_REFUSED
+from entasis_db.ingest.quarantine import Refusal, quarantine, quarantined, refuse_more
 from entasis_db.ingest.retry import retrying
 from entasis_db.model import ExchangeCandle
 from entasis_db.readers.candles import read_candles
@@ -45,6 +46,8 @@ class CandleReport:
     quarantined: int = 0
     """Candles in entasis.quarantine, with their reasons: those that cannot be stored, and those
     that are stored with other values."""
+    bytes_read: int = field(default=0, compare=False)
+    """How far a file was read, as it is stored (compressed); 0 where there is none."""
 
     def __add__(self, other: "CandleReport") -> "CandleReport":
         """Return the sum of two reports."""
@@ -53,6 +56,7 @@ class CandleReport:
             self.already_there + other.already_there,
             self.superseded + other.superseded,
             self.quarantined + other.quarantined,
+            max(self.bytes_read, other.bytes_read),
         )
 
 
@@ -135,14 +139,16 @@ def load_exchange_candles(
     layout: str | None = None,
     replace: bool = False,
     progress: Callable[[CandleReport], None] = lambda _: None,
+    max_refused: int | None = MAX_REFUSED,
 ) -> CandleReport:
     """Load one file of candles; ``connection`` is in autocommit mode.
 
     ``exchange``, ``symbol`` and ``interval`` are for files that do not name them. Each batch of
     10,000 rows is a transaction; a load that was stopped is started again, and what is stored
-    changes nothing. Lines that cannot be read go to quarantine under the file's base name.
+    changes nothing. Lines that cannot be read go to quarantine under the file's base name; at most
+    ``max_refused`` of them, for with more the file is wrong as a whole (None: any number).
 
-    Raises LoadError when the file cannot be recognised, or read to its end.
+    Raises LoadError when the file cannot be recognised, or read to its end, or more is refused.
     """
     if not connection.autocommit:
         raise ValueError("load over a connection in autocommit mode: each batch is a transaction")
@@ -150,7 +156,9 @@ def load_exchange_candles(
     report = CandleReport()
     rows = iter(reader)
     while batch := list(islice(rows, _BATCH_ROWS)):
-        report += retrying(partial(_write, connection, batch, reader.source, replace))
+        step = partial(_write, connection, batch, reader.source, replace, report, max_refused)
+        report += retrying(step)
+        report += CandleReport(bytes_read=reader.bytes_read)
         progress(report)
     return report
 
@@ -160,6 +168,8 @@ def _write(
     batch: Iterable[CandleRow | Rejected],
     source: str,
     replace: bool,
+    before: CandleReport,
+    max_refused: int | None,
 ) -> CandleReport:
     rows = [row for row in batch if isinstance(row, CandleRow)]
     refusals = [Refusal(*row) for row in batch if isinstance(row, Rejected)]
@@ -175,7 +185,19 @@ def _write(
             )
         except psycopg.errors.CheckViolation as error:
             raise LoadError(f"{source}: {error.diag.message_primary}") from error
-    return written + CandleReport(quarantined=refused)
+        written += CandleReport(quarantined=refused)
+        found = before.quarantined + written.quarantined
+        if max_refused is not None and found > max_refused:
+            examples = refusals or quarantined(connection, _RELATION, source, limit=1)
+            refuse_more(source, found, max_refused, examples, _safe(before))
+    return written
+
+
+def _safe(report: CandleReport) -> str:
+    return (
+        f"{report.inserted + report.superseded} rows of it are stored now, {report.already_there} "
+        f"were before, {report.quarantined} are in quarantine"
+    )
 
 
 def check_exchange_candles(

@@ -13,12 +13,13 @@ import psycopg
 from entasis_db.cli.arguments import check_range, moment, zone_of
 from entasis_db.cli.exit_codes import ExitCode
 from entasis_db.cli.output import complain, fail, note, print_json, step
-from entasis_db.cli.progress import loading
-from entasis_db.cli.root import Group
+from entasis_db.cli.progress import Told, loading
+from entasis_db.cli.root import Group, explained
 from entasis_db.cli.target import Target
 from entasis_db.errors import EntasisError
 from entasis_db.exchange_candles import CandleReport, load_exchange_candles
 from entasis_db.ingest import (
+    MAX_REFUSED,
     Loaded,
     Replaced,
     load_options,
@@ -26,14 +27,23 @@ from entasis_db.ingest import (
     quarantined,
     replace_trades,
 )
+from entasis_db.readers.files import size_of
 
 _SHOWN_REASONS = 5
 _as_json = click.option("--json", "as_json", is_flag=True, help="One line of JSON for each file.")
 
+_max_refused = click.option(
+    "--max-refused",
+    type=click.IntRange(min=0),
+    default=MAX_REFUSED,
+    show_default=True,
+    help="Rows that may go to quarantine before a file is taken for wrong as a whole.",
+)
+
 T = TypeVar("T")
 
 Connection = psycopg.Connection[Any]
-Progress = Callable[[Loaded], None]
+Progress = Callable[[Told], None]
 Loader = Callable[[Connection, str, Progress], Loaded]
 
 
@@ -64,6 +74,7 @@ def load() -> None:
 )
 @click.option("--from", "from_time", callback=moment, help="With --replace and --to: replace ...")
 @click.option("--to", "to_time", callback=moment, help="... all trades in this range, UTC.")
+@_max_refused
 @_as_json
 @click.pass_obj
 def trades(
@@ -74,6 +85,7 @@ def trades(
     replace: bool,
     from_time: datetime | None,
     to_time: datetime | None,
+    max_refused: int,
     as_json: bool,
     **how: Any,
 ) -> None:
@@ -103,7 +115,9 @@ def trades(
         target,
         files,
         "market_data",
-        lambda connection, file, progress: load_trades(connection, file, progress=progress, **how),
+        lambda connection, file, progress: load_trades(
+            connection, file, progress=progress, max_refused=max_refused, **how
+        ),
         as_json,
     )
 
@@ -115,6 +129,7 @@ def trades(
     "--zone", default="UTC", callback=zone_of, help="The venue's, for dates: America/New_York."
 )
 @click.option("--decimals", type=int, help="Decimals that floats were written with; for Parquet.")
+@_max_refused
 @_as_json
 @click.pass_obj
 def options(
@@ -142,6 +157,7 @@ def options(
 @click.option("--interval", help="How long the candles are, for files that do not name it.")
 @click.option("--layout", help="The layout, when it is not to be recognised.")
 @click.option("--replace", is_flag=True, help="Put them in the place of others of their buckets.")
+@_max_refused
 @click.pass_obj
 def candles(target: Target, /, files: tuple[str, ...], **how: Any) -> None:
     """Load files of candles that an exchange publishes: Binance's klines, or our own layout.
@@ -163,7 +179,10 @@ def candles(target: Target, /, files: tuple[str, ...], **how: Any) -> None:
     _each(
         target,
         files,
-        lambda connection, file, _: (file, load_exchange_candles(connection, file, **how)),
+        lambda connection, file, progress: (
+            file,
+            load_exchange_candles(connection, file, progress=progress, **how),
+        ),
         tell,
     )
     if left_over:
@@ -197,20 +216,54 @@ def _each(
     do: Callable[[Connection, str, Progress], T],
     tell: Callable[[Connection, T], None],
 ) -> None:
-    """Do something with each file; one that fails does not keep the others from being done."""
+    """Do something with each file; one that fails does not keep the others from being done.
+
+    What ends the command says how many rows of the file are stored nevertheless.
+    """
     failed = False
     with target.connect() as connection:
         for file in files:
+            name, so_far = Path(file).name, _SoFar()
             try:
-                with loading(Path(file).name) as progress:
-                    done = do(connection, file, progress)
+                with loading(name, size_of(file)) as show:
+                    done = do(connection, file, so_far.telling(show))
             except EntasisError as error:
                 complain(str(error))
                 failed = True
+            except KeyboardInterrupt:
+                fail(f"{name}: interrupted. {so_far}")
+            except psycopg.Error as error:
+                if not (so_far.rows or isinstance(error, psycopg.OperationalError)):
+                    raise
+                said = explained(error)
+                fail(f"{name}: {said}{'' if said[-1] in '.?' else '.'} {so_far}")
             else:
                 tell(connection, done)
     if failed:
         sys.exit(ExitCode.FAILED)
+
+
+class _SoFar:
+    """How many rows of a file are stored for good."""
+
+    rows = 0
+
+    def telling(self, show: Progress) -> Progress:
+        """Take note of what is shown."""
+
+        def tell(told: Told) -> None:
+            report = told if isinstance(told, CandleReport) else told.report
+            superseded = report.superseded if isinstance(report, CandleReport) else 0
+            self.rows = report.inserted + report.already_there + superseded
+            show(told)
+
+        return tell
+
+    def __str__(self) -> str:
+        return (
+            f"{self.rows} rows of it are safe in the database; load it again to go on: nothing is "
+            "loaded twice"
+        )
 
 
 def _tell_replaced(replaced: Replaced, as_json: bool) -> None:

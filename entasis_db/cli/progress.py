@@ -9,22 +9,31 @@ from typing import TYPE_CHECKING
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from entasis_db.cli.output import err, step
+from entasis_db.exchange_candles import CandleReport
 from entasis_db.ingest import Loaded
 
 if TYPE_CHECKING:  # the archive needs libraries that not everybody has
     from entasis_db.archive import Event
 
+Told = Loaded | CandleReport
+
 
 @contextmanager
-def loading(name: str) -> Iterator[Callable[[Loaded], None]]:
-    """Show how much of a file has been read."""
+def loading(name: str, size: int | None) -> Iterator[Callable[[Told], None]]:
+    """Show how much of a file has been read, of so many bytes as far as that is known."""
     if not err.is_terminal:
         yield lambda _: None
         return
     columns = (TextColumn(name), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True) as bar:
-        task = bar.add_task(name, total=None)
-        yield lambda loaded: bar.update(task, completed=loaded.bytes_read, total=loaded.total_bytes)
+        task = bar.add_task(name, total=size)
+
+        def show(told: Told) -> None:
+            # of a compressed pipe it is known as soon as that was read
+            total = size if isinstance(told, CandleReport) else told.total_bytes
+            bar.update(task, completed=told.bytes_read, total=total)
+
+        yield show
 
 
 @contextmanager

@@ -50,10 +50,10 @@ class _Root(Group):
         except EntasisError as error:
             fail(str(error))
         except psycopg.Error as error:
-            fail(_explained(error))
+            fail(explained(error))
 
 
-def _explained(error: psycopg.Error) -> str:
+def explained(error: psycopg.Error) -> str:
     """Say what a server or the driver refused, and what to do about it."""
     message = error.diag.message_primary
     if isinstance(error, psycopg.errors.InsufficientPrivilege):

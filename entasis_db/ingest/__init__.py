@@ -16,7 +16,7 @@ from entasis_db.ingest.arrow import (
 from entasis_db.ingest.checks import check_row
 from entasis_db.ingest.id_spaces import IdSpace, TimeUnits
 from entasis_db.ingest.load import Loaded, load_options, load_trades
-from entasis_db.ingest.parts import BATCH_ROWS
+from entasis_db.ingest.parts import BATCH_ROWS, MAX_REFUSED
 from entasis_db.ingest.quarantine import Refusal, quarantine, quarantined
 from entasis_db.ingest.replace import Replaced, replace_trades
 from entasis_db.ingest.report import IngestReport
@@ -38,6 +38,7 @@ from entasis_db.ingest.written import (
 
 __all__ = [
     "BATCH_ROWS",
+    "MAX_REFUSED",
     "ArrowReport",
     "Conflict",
     "IdSpace",

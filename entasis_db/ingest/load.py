@@ -19,17 +19,21 @@ from entasis_db.ingest.digests import tell_digests
 from entasis_db.ingest.moments import refuse_cut_moments
 from entasis_db.ingest.parts import (
     BATCH_ROWS,
+    MAX_REFUSED,
     AnyReader,
     Part,
     open_options,
     open_trades,
     source_name,
 )
+from entasis_db.ingest.quarantine import quarantined, refuse_more
 from entasis_db.ingest.read_ahead import read_ahead
 from entasis_db.ingest.report import IngestReport
 from entasis_db.ingest.retry import retrying
 from entasis_db.ingest.write import write_batch
 from entasis_db.model import TimeUnit
+
+_NO_ROOM = "53"  # the class of SQLSTATEs of a full disk, and of memory that is used up
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ def load_trades(
     time_unit: TimeUnit | None = None,
     sequence: Literal["exchange", "position"] | None = None,
     decimals: int | None = None,
+    max_refused: int | None = MAX_REFUSED,
 ) -> Loaded:
     """Load one file of trades; ``connection`` is in autocommit mode.
 
@@ -75,10 +80,14 @@ def load_trades(
     unit (s, ms, us) in which the trades' source states times, where the layout does not say,
     ``sequence`` whether a column of that name is the exchange's own, which then is the id where
     there is no other, or the row's position: by default, it is that if it counts the rows. Rows
-    that cannot be read or stored go to quarantine under the file's base name and their line.
+    that cannot be read or stored go to quarantine under the file's base name and their line; at
+    most ``max_refused`` of them, for with more the file is wrong as a whole (None: any number).
 
-    Raises LoadError when the file cannot be read to its end, after everything before the fault was
-    loaded, and IdSpaceError when a market is on record with another kind of trade ids.
+    Raises LoadError for a compressed file that is cut or damaged, before anything is stored; when
+    the file cannot be read to its end, after everything before the fault was; and when more rows
+    are refused or the server has no room, after all batches before that one were: the message says
+    how many rows are stored. Raises IdSpaceError when a market is on record with another kind of
+    trade ids.
     """
     reader, parts = open_trades(
         path,
@@ -91,7 +100,7 @@ def load_trades(
         sequence=sequence,
         decimals=decimals,
     )
-    return _load(connection, reader, parts, batch_rows, progress)
+    return _load(connection, reader, parts, batch_rows, progress, max_refused)
 
 
 def load_options(
@@ -103,6 +112,7 @@ def load_options(
     batch_rows: int = BATCH_ROWS,
     progress: Progress = lambda _: None,
     decimals: int | None = None,
+    max_refused: int | None = MAX_REFUSED,
 ) -> Loaded:
     """Load one file of option quotes, as :func:`load_trades` does trades.
 
@@ -113,7 +123,7 @@ def load_options(
     reader, parts = open_options(
         path, layout=layout, zone=zone, batch_rows=batch_rows, decimals=decimals
     )
-    return _load(connection, reader, parts, batch_rows, progress)
+    return _load(connection, reader, parts, batch_rows, progress, max_refused)
 
 
 def _load(
@@ -122,11 +132,14 @@ def _load(
     parts: Iterator[Part],
     batch_rows: int,
     progress: Progress,
+    max_refused: int | None,
 ) -> Loaded:
     if not connection.autocommit:
         raise ValueError("load over a connection in autocommit mode: each batch is a transaction")
     if batch_rows < 1:
         raise ValueError(f"batch_rows is {batch_rows}: give 1 or more")
+    if max_refused is not None and max_refused < 0:
+        raise ValueError(f"max_refused is {max_refused}: give 0 or more")
     tell_contract_size(connection, reader)
     tell_digests(connection, reader)
     source = source_name(reader)
@@ -136,10 +149,15 @@ def _load(
     with ahead as parts:
         for part in parts:
             _refuse_edges(connection, part, loaded)
-            step = partial(
-                write_batch, connection, part.batch, source, part.id_space, part.time_unit
-            )
-            written = retrying(step)
+            try:
+                written = retrying(partial(_write, connection, part, loaded, max_refused))
+            except psycopg.OperationalError as error:
+                if not (error.sqlstate or "").startswith(_NO_ROOM):
+                    raise
+                raise LoadError(
+                    f"{source}: the server has no room: {error.diag.message_primary} "
+                    f"({_safe(loaded)}). Make room, and load it again: nothing is loaded twice"
+                ) from error
             loaded = replace(
                 loaded,
                 report=loaded.report + written,
@@ -148,12 +166,36 @@ def _load(
             )
             progress(loaded)
             if part.fault is not None:
-                report = loaded.report
-                raise LoadError(
-                    f"{part.fault} ({report.inserted} rows of it are stored now, "
-                    f"{report.already_there} were before, {report.quarantined} are in quarantine)"
-                ) from part.fault
+                raise LoadError(f"{part.fault} ({_safe(loaded)})") from part.fault
     return loaded
+
+
+def _write(
+    connection: psycopg.Connection[Any], part: Part, loaded: Loaded, max_refused: int | None
+) -> IngestReport:
+    """Write a batch, or nothing of it and LoadError if too many rows of the file are refused."""
+    batch, source = part.batch, loaded.source
+    before = loaded.report.quarantined
+    if max_refused is not None and before + len(batch.refusals) > max_refused:
+        found = before + len(batch.refusals)
+        refuse_more(source, found, max_refused, batch.refusals, _safe(loaded))
+    with connection.transaction():
+        written = write_batch(connection, batch, source, part.id_space, part.time_unit)
+        refused = before + written.quarantined
+        if max_refused is not None and refused > max_refused:
+            examples = batch.refusals or quarantined(
+                connection, batch.target.relation, source, limit=1
+            )
+            refuse_more(source, refused, max_refused, examples, _safe(loaded))
+    return written
+
+
+def _safe(loaded: Loaded) -> str:
+    report = loaded.report
+    return (
+        f"{report.inserted} rows of it are stored now, {report.already_there} were before, "
+        f"{report.quarantined} are in quarantine"
+    )
 
 
 def _refuse_edges(connection: psycopg.Connection[Any], part: Part, loaded: Loaded) -> None:

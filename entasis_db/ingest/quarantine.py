@@ -1,13 +1,15 @@
 """Rows in quarantine: put there when no staging table can hold them, and read back."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
+
+from entasis_db.errors import LoadError
 
 
 @dataclass(frozen=True)
@@ -81,3 +83,16 @@ def quarantined(
             [relation, source, limit],
         )
         return cursor.fetchall()
+
+
+def refuse_more(
+    source: str, refused: int, max_refused: int, examples: Sequence[Refusal], safe: str
+) -> NoReturn:
+    """Raise LoadError because too many rows of a file are refused; ``safe`` says what is stored."""
+    first = examples[0]
+    raise LoadError(
+        f"{source}: {refused} rows so far cannot be stored, as line {first.line}: {first.code}: "
+        f"{first.reason}. With more than {max_refused} a file is taken for wrong as a whole, or "
+        f"read in a wrong way, so its last batch was not stored ({safe}). Correct it, or let "
+        "--max-refused say how many may go to quarantine"
+    )
