@@ -4,6 +4,7 @@ A store takes whole files under new keys and gives them back. A file is there wh
 """
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +15,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from entasis_db.errors import StoreError
 
 _MEBIBYTE = 2**20
+_BUCKET = re.compile("[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _S3_OPTIONS = {"endpoint_url", "region", "profile", "sse", "kms_key_id"}
 _FORMS = (
     "write s3://BUCKET/PREFIX, with any of ?endpoint_url=...&region=...&profile=...&sse=AES256 "
@@ -52,11 +54,13 @@ def open_store(url: str) -> Store:
         named = parts.hostname  # raises for some malformed ones
     except ValueError:
         raise StoreError(f"the URL of the archive cannot be understood: {_FORMS}") from None
-    if any("@" in part for part in (parts.netloc, *options.get("endpoint_url", []))):
+    if _holds_credentials(parts.netloc, options.get("endpoint_url", [])):
         raise StoreError(
             "the URL of the archive holds credentials: leave them out, and put them where the AWS "
             "tools look for them (the environment, a profile, or the role of the machine)"
         )
+    if parts.fragment or (parts.scheme == "s3" and not _BUCKET.fullmatch(parts.netloc)):
+        raise StoreError(f"the URL of the archive names no bucket or folder: {_FORMS}")
     path = unquote(parts.path).strip("/")
     if parts.scheme == "file" and not named and path and not options:
         return FolderStore(Path("/") / path)
@@ -65,6 +69,12 @@ def open_store(url: str) -> Store:
     if parts.scheme == "s3" and parts.netloc:
         raise StoreError(f"the URL of the archive has unknown options ({len(unknown)}): {_FORMS}")
     raise StoreError(f"the URL of the archive cannot be understood: {_FORMS}")
+
+
+def _holds_credentials(bucket: str, endpoints: list[str]) -> bool:
+    """Say whether there is a user, a password or a signature, in whichever encoding."""
+    bucket, *endpoints = (unquote(unquote(part)) for part in (bucket, *endpoints))
+    return "@" in bucket or ":" in bucket or any(re.search("[@?#]", each) for each in endpoints)
 
 
 class FolderStore:
@@ -79,9 +89,11 @@ class FolderStore:
         target = self._folder / key
         partial = target.with_name(target.name + ".partial")
         with _folder_errors(f"{key} could not be written"):
-            target.parent.mkdir(parents=True, exist_ok=True)
+            _make_private(target.parent)
+            # what was left of a killed run may be another's, or open to others
+            partial.unlink(missing_ok=True)
             try:
-                with file.open("rb") as source, partial.open("wb") as sink:
+                with file.open("rb") as source, open(partial, "xb", opener=_private) as sink:
                     shutil.copyfileobj(source, sink, _MEBIBYTE)
                     sink.flush()
                     os.fsync(sink.fileno())
@@ -105,6 +117,17 @@ class FolderStore:
             for found in sorted(beginning.parent.glob("*")):
                 if found.name.startswith(beginning.name):
                     found.unlink(missing_ok=True)
+
+
+def _make_private(folder: Path) -> None:
+    """Make what is missing of a folder, for its owner alone; what is there stays as it is."""
+    if not folder.is_dir():
+        _make_private(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+
+def _private(name: str, flags: int) -> int:
+    return os.open(name, flags, 0o600)
 
 
 def _sync(folder: Path) -> None:
@@ -171,7 +194,11 @@ class S3Store:
             session = boto3.Session(profile_name=profile, region_name=region)
             self._client: Any = session.client("s3", endpoint_url=endpoint_url, config=config)
         except (BotoCoreError, ValueError) as error:
-            raise StoreError(f"the archive's store cannot be used: {error}") from None
+            # what it says repeats what it was given
+            raise StoreError(
+                f"the archive's store cannot be used ({type(error).__name__}): look at the profile,"
+                " the region and the endpoint_url"
+            ) from None
 
     def put(self, key: str, file: Path) -> None:
         """Upload it, in several parts where it is large; a failed upload is aborted."""

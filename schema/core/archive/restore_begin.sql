@@ -11,6 +11,14 @@ DECLARE
         to_char(from_time, 'YYYYMMDD"t"HH24MISS'), to_char(to_time, 'YYYYMMDD"t"HH24MISS')
     ), 't000000', '');
 BEGIN
+    -- such a name does not tell parts of a second apart
+    IF date_trunc('second', from_time) <> from_time OR date_trunc('second', to_time) <> to_time THEN
+        wanted := format('%s_restored_%s', relation_name,
+            left(encode(sha256(convert_to(
+                format('%s %s', extract(EPOCH FROM from_time), extract(EPOCH FROM to_time)), 'UTF8'
+            )), 'hex'), 24)
+        );
+    END IF;
     IF NOT EXISTS (SELECT FROM entasis.floors AS f WHERE f.relation = relation_name) THEN
         RAISE EXCEPTION '% is not a partitioned relation of Entasis DB', relation_name
         USING ERRCODE = 'invalid_parameter_value';

@@ -31,6 +31,16 @@ def test_no_credential_is_told_or_kept(
         f"file://{secret}/x",
         f"file:///x?{secret}=1",
         f"s3://[{secret}/x",
+        f"s3://key:{secret}/bucket/x",
+        f"s3://key%3A{secret}%40bucket/x",
+        f"s3://key%253A{secret}%2540bucket/x",
+        f"s3://bucket/x?endpoint_url=http://key%3A{secret}%40127.0.0.1:1",
+        f"s3://bucket/x?endpoint_url=http://key%253A{secret}%2540127.0.0.1:1",
+        f"s3://bucket/x?endpoint_url=http://127.0.0.1:1/%3FX-Amz-Signature={secret}",
+        f"s3://bucket/x?endpoint_url={secret}",
+        f"s3://bucket/x?profile={secret}",
+        f"s3://bucket/x#{secret}",
+        f"file:///x#{secret}",
     ):
         with pytest.raises(StoreError) as caught:
             open_store(bad)

@@ -150,6 +150,7 @@ def test_ranges_that_cannot_be_meant_are_refused(admin: Connection) -> None:
     first = month(2009, 1)
     before = {relation: partitions(admin, relation) for relation in RELATIONS}
     for from_time, to_time, error in (
+        (first, month(2012, 1) + MICROSECOND, errors.ProgramLimitExceeded),
         (first - MICROSECOND, month(2009, 2), errors.DatetimeFieldOverflow),
         (datetime(1970, 1, 20, tzinfo=UTC), month(2009, 2), errors.DatetimeFieldOverflow),
         ("-infinity", month(2009, 2), errors.DatetimeFieldOverflow),
