@@ -34,6 +34,7 @@ FAULTS: tuple[type[Exception], ...] = (*DAMAGE, OSError)
 """And what reading raises."""
 _NO_LIST: tuple[type[Exception], ...] = (*FAULTS, EOFError, NotImplementedError)
 
+_MAGIC = 4
 _GZIP = b"\x1f\x8b"
 _ZIPS = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 
@@ -73,6 +74,30 @@ def refuse_other_contents(name: str, data: bytes) -> None:
         )
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise LoadError(f"{name} is text in UTF-16: convert it to UTF-8")
+
+
+def peeked(pipe: BufferedReader) -> BufferedReader:
+    """Return a pipe whose first bytes can be looked at, however few came at first."""
+    if pipe.seekable() or len(pipe.peek(_MAGIC)) >= _MAGIC:
+        return pipe
+    return BufferedReader(_Joined(pipe.read(_MAGIC), pipe))
+
+
+class _Joined(io.RawIOBase):
+    """Some bytes, and what comes after them."""
+
+    def __init__(self, first: bytes, rest: BufferedReader) -> None:
+        self._first = first
+        self._rest = rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "memoryview | bytearray") -> int:  # type: ignore[override]
+        data = self._first[: len(buffer)] or self._rest.read1(len(buffer))
+        self._first = self._first[len(data) :]
+        buffer[: len(data)] = data
+        return len(data)
 
 
 class Spool:
@@ -137,7 +162,7 @@ def unpacked(raw: BufferedReader, name: str) -> tuple[str | None, Iterator[bytes
 
     ``read1``, not ``read``: it hands out what was decompressed before it meets the fault.
     """
-    match container_of(raw.peek(4)[:4]):
+    match container_of(raw.peek(_MAGIC)[:_MAGIC]):
         case "gzip":
             return None, _gzip_chunks(raw)
         case "zip":

@@ -20,6 +20,7 @@ from entasis_db.readers.containers import (
     FAULTS,
     Spool,
     container_of,
+    peeked,
     refuse_other_contents,
     unpacked,
 )
@@ -138,6 +139,7 @@ class Source:
     def _verify(self, stack: ExitStack, raw: BufferedReader) -> tuple[BufferedReader, bool]:
         """Return what is to be read, and whether it is packed in something with a checksum."""
         self.bytes_read = 0
+        raw = peeked(raw)
         if container_of(raw.peek(4)[:4]) is None:
             return raw, False
         if not self.rereadable:

@@ -30,7 +30,16 @@ from entasis_db.readers import (
     read_trades,
 )
 from entasis_db.readers.candles import read_candles
-from tests.unit.readers.support import ENTASIS, EPOCH, Write, feed_standard_input, packed, zipped
+from tests.unit.readers.support import (
+    ENTASIS,
+    EPOCH,
+    PACKINGS,
+    Pipe,
+    Write,
+    feed_standard_input,
+    packed,
+    zipped,
+)
 
 # --- files that are not what they should be ------------------------------------------------------
 
@@ -249,6 +258,7 @@ def test_what_macos_puts_beside_a_file(write: Write) -> None:
         archive.mkdir("folder")
         archive.writestr("folder/BTCUSDT-trades-2024-08-08.csv", ENTASIS + "x,A,1000,0,1,1,1\n")
         archive.writestr("__MACOSX/folder/._BTCUSDT-trades-2024-08-08.csv", b"\0\5\x16\7")
+        archive.writestr("__MACOSX/icon", b"\0")
         archive.writestr("folder/.DS_Store", b"\0")
     assert len(list(read_trades(write(buffer.getvalue())))) == 1
 
@@ -349,6 +359,24 @@ def test_a_compressed_pipe_is_verified_first(monkeypatch: pytest.MonkeyPatch) ->
     broken[len(broken) // 2] ^= 16
     feed_standard_input(monkeypatch, bytes(broken))
     assert "nothing of it was loaded" in refused("-")
+
+
+@pytest.mark.parametrize("pack", PACKINGS)
+def test_a_pipe_that_begins_with_few_bytes(
+    monkeypatch: pytest.MonkeyPatch, pack: Callable[[bytes], bytes]
+) -> None:
+    class Slow(Pipe):
+        def read(self, size: int | None = -1) -> bytes:
+            return super().read(1 if self.tell() < 9 else size)
+
+        def readinto(self, buffer: Any) -> int:
+            data = self.read(len(buffer))
+            buffer[: len(data)] = data
+            return len(data)
+
+    stdin = SimpleNamespace(buffer=io.BufferedReader(Slow(pack((ENTASIS + LONG).encode()))))
+    monkeypatch.setattr(sys, "stdin", stdin)
+    assert len(list(read_trades("-"))) == 9000
 
 
 def test_a_compressed_pipe_is_read_beforehand(monkeypatch: pytest.MonkeyPatch) -> None:
