@@ -8,6 +8,8 @@ from typing import Any
 import psycopg
 from psycopg.rows import tuple_row
 
+from entasis_db.search_path import with_pinned_names
+
 Progress = Callable[[str], None]
 
 
@@ -30,6 +32,7 @@ class CandleDifference:
     """Trades that it counts and market_data does not hold. 0: the candle is wrong."""
 
 
+@with_pinned_names
 def check_candles(
     connection: psycopg.Connection[Any],
     from_time: datetime | None = None,
@@ -54,6 +57,7 @@ def check_candles(
         ]
 
 
+@with_pinned_names
 def refresh_candles(
     connection: psycopg.Connection[Any],
     from_time: datetime | None = None,
@@ -69,6 +73,7 @@ def refresh_candles(
     )
 
 
+@with_pinned_names
 def rebuild_candles(
     connection: psycopg.Connection[Any],
     from_time: datetime,

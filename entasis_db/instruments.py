@@ -13,6 +13,7 @@ from psycopg.rows import tuple_row
 from entasis_db.errors import InstrumentError
 from entasis_db.model import MarketKind, VolumeUnit
 from entasis_db.readers.instruments import Instrument, read_instruments
+from entasis_db.search_path import with_pinned_names
 
 SETTABLE: dict[str, tuple[str, ...] | None] = {
     "kind": get_args(MarketKind),
@@ -47,6 +48,7 @@ class ImportedInstruments:
     """Why an entry was left out, one line for each."""
 
 
+@with_pinned_names
 def import_instruments(
     connection: psycopg.Connection[Any], path: Path | str, *, exchange: str | None = None
 ) -> ImportedInstruments:
@@ -77,6 +79,7 @@ def import_instruments(
     )
 
 
+@with_pinned_names
 def set_market(
     connection: psycopg.Connection[Any], symbol: str, exchange: str, **settings: object
 ) -> bool:

@@ -23,6 +23,7 @@ from entasis_db.drift import drift
 from entasis_db.engine import warnings
 from entasis_db.errors import DraftError, MigrationError
 from entasis_db.resources import engines, sql_root
+from entasis_db.search_path import with_pinned_names
 
 SCHEMA = "entasis_migrations"
 """Where yoyo's tables are, and the checksums."""
@@ -82,6 +83,7 @@ class Status:
         return _refusal(self.differing, self.release) if self.differing else None
 
 
+@with_pinned_names
 def status(connection: psycopg.Connection[Any]) -> Status:
     """Compare a database with this release; changes nothing.
 

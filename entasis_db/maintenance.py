@@ -16,6 +16,8 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import tuple_row
 
+from entasis_db.search_path import with_pinned_names
+
 Progress = Callable[[str], None]
 
 
@@ -39,6 +41,7 @@ class PlannedDrop:
     """Why, or why not."""
 
 
+@with_pinned_names
 def maintenance_plan(connection: psycopg.Connection[Any]) -> list[PlannedDrop]:
     """Return what is past its keep period, in the order in which maintenance would drop it.
 
@@ -61,6 +64,7 @@ def maintenance_plan(connection: psycopg.Connection[Any]) -> list[PlannedDrop]:
     ]
 
 
+@with_pinned_names
 def left_over(connection: psycopg.Connection[Any]) -> int:
     """Count what is past its keep period and waits for an archive, or was in use.
 
@@ -71,6 +75,7 @@ def left_over(connection: psycopg.Connection[Any]) -> int:
     return int(count)
 
 
+@with_pinned_names
 def maintain(connection: psycopg.Connection[Any], progress: Progress = lambda _: None) -> None:
     """Do what has to happen daily: partitions ahead, drops, statistics.
 

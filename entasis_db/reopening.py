@@ -13,6 +13,7 @@ import psycopg
 from psycopg.rows import tuple_row
 
 from entasis_db.errors import ArchiveError
+from entasis_db.search_path import with_pinned_names
 
 if TYPE_CHECKING:  # the archive needs libraries that not everybody has
     from entasis_db.archive import Event, Store
@@ -36,6 +37,7 @@ class LostCandles:
     """How many they are: of minutes, hours and days."""
 
 
+@with_pinned_names
 def restore_archived(
     connection: psycopg.Connection[Any],
     relation: str,
@@ -92,6 +94,7 @@ def restore_archived(
         restore(connection, store, name, start, end, attach=True, hold=hold, progress=tell)
 
 
+@with_pinned_names
 def lost_candles(
     connection: psycopg.Connection[Any],
     from_time: datetime,
@@ -128,6 +131,7 @@ def lost_candles(
     ]
 
 
+@with_pinned_names
 def reopen(
     connection: psycopg.Connection[Any],
     relation: str,

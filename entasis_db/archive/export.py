@@ -22,6 +22,7 @@ from entasis_db.archive.database import copied, meanwhile, rows
 from entasis_db.archive.progress import Event, Progress
 from entasis_db.archive.store import Store
 from entasis_db.errors import ArchiveError, StoreError
+from entasis_db.search_path import with_pinned_names
 
 # any numbers will do, as long as every release uses the same
 _LOCK = (0x656E7461, 0x61726368)
@@ -58,6 +59,7 @@ class _Object:
     sha256: str
 
 
+@with_pinned_names
 def archive(
     connection: psycopg.Connection[Any], store: Store, progress: Progress = lambda _: None
 ) -> list[Archived]:

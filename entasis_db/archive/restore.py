@@ -18,6 +18,7 @@ from entasis_db.archive.progress import Event, Progress
 from entasis_db.archive.store import Store
 from entasis_db.errors import ArchiveError
 from entasis_db.ingest.read_ahead import read_ahead
+from entasis_db.search_path import with_pinned_names
 
 _ATTEMPTS = 5
 
@@ -46,6 +47,7 @@ class _Archive:
     dropped: bool
 
 
+@with_pinned_names
 def restore(
     connection: psycopg.Connection[Any],
     store: Store,

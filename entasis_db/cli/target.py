@@ -13,6 +13,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from entasis_db.cli.output import fail, note
 from entasis_db.embedded import DATABASE, PASSFILE, Cluster, embedded_cluster, embedded_home
+from entasis_db.search_path import pin
 
 _SECRETS = (
     "password",
@@ -76,6 +77,7 @@ class Target:
         with psycopg.connect(
             self.dsn(), autocommit=True, application_name=f"entasis {command}"
         ) as connection:
+            pin(connection)
             yield connection
 
     def _start(self, cluster: Cluster) -> None:

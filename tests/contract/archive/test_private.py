@@ -46,7 +46,9 @@ def test_names_of_restored_tables_differ(connection: Connection) -> None:
     for bounds in ranges:
         made.add(one(connection, begin, *bounds))
     assert len(made) == len(ranges)
-    connection.execute("UPDATE entasis.restores SET verified_at = now(), row_count = 0, checksum = 0")
+    connection.execute(
+        "UPDATE entasis.restores SET verified_at = now(), row_count = 0, checksum = 0"
+    )
     for bounds in ranges:
         with pytest.raises(errors.DuplicateTable):
             connection.execute(begin, bounds)
