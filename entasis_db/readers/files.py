@@ -183,12 +183,13 @@ class Source:
             if sys.stdin is None:
                 raise LoadError(f"{self.name} is closed: give a file's name")
             return nullcontext(cast(BufferedReader, sys.stdin.buffer))
-        if self._path.is_dir():
-            raise LoadError(f"{self._path}: cannot be opened: Is a directory; give the files in it")
         try:
             return self._path.open("rb")
         except OSError as error:
-            raise LoadError(f"{self._path}: cannot be opened: {error.strerror}") from error
+            files = "; give the files in it" if isinstance(error, IsADirectoryError) else ""
+            raise LoadError(f"{self._path}: cannot be opened: {error.strerror}{files}") from error
+        except ValueError as error:  # a NUL in its name
+            raise LoadError(f"{self.name!a}: cannot be opened: {error}") from error
 
 
 def _chunks(raw: BufferedReader, source: Source) -> Iterator[bytes]:

@@ -74,6 +74,10 @@ def test_a_layout_that_is_not_known(write: Write) -> None:
 def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
     with pytest.raises(LoadError, match=r"absent.csv: cannot be opened: No such file"):
         read_trades(tmp_path / "absent.csv")
+    with pytest.raises(LoadError, match="cannot be opened: File name too long"):
+        read_trades("a" * 300)
+    with pytest.raises(LoadError, match=r"^'a\\x00': cannot be opened: embedded null byte"):
+        read_trades("a\0")
     with pytest.raises(LoadError, match="cannot be opened: Is a directory; give the files in it"):
         read_trades(tmp_path)
 
