@@ -44,6 +44,7 @@ _ADVISORY_LOCK = int.from_bytes(hashlib.sha256(b"entasis_db.migrate").digest()[:
 # a migration that waits for a lock holds up everybody behind it: better give up and come again
 _LOCK_TIMEOUT = "5s"
 _ATTEMPTS = 6
+_PATIENCE = 600.0  # s to wait for another migration
 
 Progress = Callable[[str], None]
 
@@ -114,7 +115,7 @@ def _check_server(connection: psycopg.Connection[Any]) -> None:
 
 
 def _take_lock(connection: psycopg.Connection[Any], progress: Progress) -> None:
-    told = False
+    told, until = False, time.monotonic() + _PATIENCE
     while True:
         row = connection.execute("SELECT pg_try_advisory_lock(%s)", [_ADVISORY_LOCK]).fetchone()
         if row is not None and row[0]:
@@ -122,7 +123,25 @@ def _take_lock(connection: psycopg.Connection[Any], progress: Progress) -> None:
         if not told:
             progress("another migration of this database is running; waiting for it to end")
             told = True
+        if time.monotonic() > until:
+            raise MigrationError(
+                f"the lock of migrations was held for {_PATIENCE:.0f} s ({_holders(connection)}). "
+                "If that is no migration, end it with pg_terminate_backend(), and try again"
+            )
         time.sleep(0.2)
+
+
+def _holders(connection: psycopg.Connection[Any]) -> str:
+    """Say who holds the lock."""
+    found = connection.execute(
+        "SELECT DISTINCT a.pid, a.usename FROM pg_locks AS l"
+        " INNER JOIN pg_stat_activity AS a ON l.pid = a.pid"
+        " WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1"
+        " AND a.datname = current_database()"
+        " AND (l.classid::bigint << 32 | l.objid::bigint) = %s ORDER BY 1",
+        [_ADVISORY_LOCK],
+    ).fetchall()
+    return ", ".join(f"process {pid} of {login}" for pid, login in found) or "it is free now"
 
 
 def _engine(connection: psycopg.Connection[Any], wanted: str | None, progress: Progress) -> str:

@@ -20,8 +20,11 @@ BEGIN
         RETURN false;
     END IF;
 
-    -- sessions that create partitions of this relation wait for each other, and check again
-    PERFORM pg_advisory_xact_lock(hashtext('entasis.create_partition'), hashtext(relation_name));
+    -- Sessions that create partitions of this relation wait for each other, and check again. No advisory lock, which
+    -- any login can hold.
+    PERFORM FROM entasis.keep_periods AS k
+    WHERE k.relation = create_partition.relation_name
+    FOR NO KEY UPDATE;
     IF EXISTS (
         SELECT FROM entasis_internal.partitions_of(relation_name) AS p
         WHERE p.from_time < month_end AND p.to_time > month_start

@@ -5,7 +5,9 @@ from datetime import timedelta
 import psycopg
 import pytest
 
+from entasis_db import migrate
 from entasis_db.cache.listener import writers
+from entasis_db.errors import MigrationError
 from tests.conftest import Login
 from tests.contract.cache.support import candles, counted, heard, open_cache, store, until
 from tests.db import listen_for_caches
@@ -83,3 +85,20 @@ def test_a_reader_with_an_old_snapshot_tells_caches_all_the_same(database: Datab
             writer.execute("UPDATE entasis.market_data SET side = 'buy'")
             writer.execute("COMMIT")
             assert list(ear.notifies(timeout=0.3))
+
+
+def test_a_stranger_holds_up_neither_partitions_nor_migrations_for_good(
+    database: Database, login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stranger = login()
+    stranger.execute(
+        "SELECT pg_advisory_lock(hashtext('entasis.create_partition'), hashtext(r))"
+        " FROM unnest('{market_data,ohlcv_1m,ohlcv_1h,ohlcv_1d,option_data}'::text[]) AS r"
+    )
+    stranger.execute("SELECT pg_advisory_lock(%s)", [migrate._ADVISORY_LOCK])
+    with database.connect() as connection:
+        connection.execute("SET statement_timeout = '20s'")
+        store(connection, trade(1))
+    monkeypatch.setattr(migrate, "_PATIENCE", 0.5)
+    with pytest.raises(MigrationError, match=f"of {stranger.info.user}"):
+        migrate.migrate(database.dsn)
