@@ -24,6 +24,7 @@ from entasis_db.model import OPTION_KEY, OptionQuote, Trade
 _ZERO = Decimal(0)
 _SHORT = 2 + PRICE_DECIMALS
 """A number whose text has fewer characters fits: it has fewer digits and decimals than allowed."""
+_SIDES = {None: "\\N", "buy": "buy", "sell": "sell"}
 _ONE_HOUR = timedelta(hours=1)
 _HOUR = len("2025-01-01T00")
 _MINUTES = [f":{number:02d}" for number in range(60)]
@@ -78,17 +79,10 @@ def trade_writer() -> Callable[[Trade], str | None]:
             "E" in volume_text
         ):
             volume_text = _price_text(volume)
-        if not (price_text and volume_text and -INT64 <= number < INT64):
-            return None
-        if side is None:
-            side_text = "\\N"
-        elif side == "buy" or side == "sell":
-            side_text = side
-        else:
-            return None
+        side_text = _SIDES.get(side)
         # nearly no trade has one of these
         rest = "\\N\t\\N" if source_id is excluded is None else _rest_text(source_id, excluded)
-        if rest is None:
+        if not (price_text and volume_text and side_text and rest and -INT64 <= number < INT64):
             return None
         return (
             f"{number}\t{names}\t{hour}{_MINUTES[timestamp.minute]}{_MINUTES[timestamp.second]}"
