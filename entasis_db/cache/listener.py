@@ -136,6 +136,8 @@ class Listener:
         with psycopg.connect(make_conninfo("", **settings), autocommit=True) as connection:
             self._connection = connection
             connection.execute("SET search_path = pg_catalog, pg_temp")
+            # readers are often given a read-only default; that somebody listens is a row
+            connection.execute("SET default_transaction_read_only = off")
             self._trust.redis_missed_eviction()
             row = connection.execute(
                 "SELECT pg_catalog.to_regprocedure(%s)", [_WATERMARKS]

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from datetime import timedelta
 
 import pytest
+from psycopg.conninfo import make_conninfo
 from psycopg_pool import ConnectionPool
 
 from entasis_db import queries
@@ -134,6 +135,13 @@ def test_writers_tell_only_while_somebody_listens(database: Database) -> None:
         )
         store(connection, trade(4))
         assert list(ear.notifies(timeout=0.1)) == []
+
+
+def test_a_login_that_is_read_only_by_default_listens(shared: Database) -> None:
+    # as logins that only read are often made; that somebody listens is a row
+    dsn = make_conninfo(shared.dsn, options="-c default_transaction_read_only=on")
+    with open_cache(dsn, None) as cache:
+        until(lambda: cache.metrics().listening)
 
 
 @pytest.mark.parametrize("what", ["candles", "quotes"])
