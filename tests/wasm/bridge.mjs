@@ -422,11 +422,13 @@ async function unseat() {
   await query(become(SUPERUSER, "none"));
   if (seated) {
     const custom = [...customSettings].map(literal).join(",");
+    // in the client's search path
     seated.settings = Object.fromEntries(await query(
-      "SELECT name, setting FROM pg_catalog.pg_settings WHERE source = 'session'" +
+      "SELECT name, setting FROM pg_catalog.pg_settings" +
+      " WHERE source OPERATOR(pg_catalog.=) 'session'" +
       " UNION ALL SELECT name, pg_catalog.current_setting(name, true)" +
       ` FROM pg_catalog.unnest(ARRAY[${custom}]::pg_catalog.text[]) AS name` +
-      " WHERE pg_catalog.current_setting(name, true) <> ''"));
+      " WHERE pg_catalog.current_setting(name, true) OPERATOR(pg_catalog.<>) ''"));
   }
   await query("RESET ALL");
   seated = null;

@@ -11,7 +11,7 @@ TABLE, VIEW = "entasis.portfolio_status", "entasis.markets"
 CHANGES = {
     "row-level security": (f"ALTER TABLE {TABLE} DISABLE ROW LEVEL SECURITY", "security of"),
     "policy": (f"CREATE POLICY more ON {TABLE} USING (true)", "policy more"),
-    "trigger": ("ALTER TABLE entasis.market_data DISABLE TRIGGER USER", "is disabled"),
+    "trigger": (f"ALTER TABLE {VIEW} DISABLE TRIGGER USER", "is disabled"),
     "table's owner": (f"ALTER TABLE {VIEW} OWNER TO CURRENT_USER", "belongs to"),
     "routine's owner": (
         "ALTER FUNCTION entasis_internal.notify_caches OWNER TO CURRENT_USER",
