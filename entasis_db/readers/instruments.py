@@ -214,7 +214,7 @@ def _binance_option(entry: Mapping[str, Any]) -> Instrument:
         lot_size=lot,
         expiry=_moment(entry.get("expiryDate")),
         volume_unit="contracts",
-        # a list of before 2025 has no status, and no instrument that is not traded
+        # without a status, the list does not say
         is_active=_is("TRADING", entry.get("status")),
     )
 
@@ -272,16 +272,32 @@ def _deribit(entry: Mapping[str, Any]) -> Instrument:
     )
 
 
-def _bybit_spot(entry: Mapping[str, Any]) -> Instrument:
+def _bybit(entry: Mapping[str, Any]) -> Instrument:
+    """Read what all categories have."""
     return Instrument(
         entry["symbol"],
-        kind="spot",
         base=entry.get("baseCoin"),
         quote=entry.get("quoteCoin"),
         tick_size=_step(_of(entry, "priceFilter", "tickSize")),
-        lot_size=_step(_of(entry, "lotSizeFilter", "basePrecision")),
         volume_unit="base",
         is_active=_is("Trading", entry.get("status")),
+    )
+
+
+def _bybit_spot(entry: Mapping[str, Any]) -> Instrument:
+    lot = _step(_of(entry, "lotSizeFilter", "basePrecision"))
+    return replace(_bybit(entry), kind="spot", lot_size=lot)
+
+
+def _bybit_option(entry: Mapping[str, Any]) -> Instrument:
+    return replace(
+        _bybit(entry),
+        kind="option",
+        settlement=entry.get("settleCoin"),
+        # quantities are in units of the base, of inverse contracts in USD
+        contract_size=Decimal(1),
+        lot_size=_step(_of(entry, "lotSizeFilter", "qtyStep")),
+        expiry=_bybit_delivery(entry),
     )
 
 
@@ -300,23 +316,6 @@ def _bybit_contract(entry: Mapping[str, Any]) -> Instrument:
         # of a perpetual contract, the time is when it will be delisted
         expiry=_bybit_delivery(entry) if kind in {"linear_future", "inverse_future"} else None,
         volume_unit="quote" if inverse else None if kind is None else "base",
-    )
-
-
-def _bybit_option(entry: Mapping[str, Any]) -> Instrument:
-    return Instrument(
-        entry["symbol"],
-        kind="option",
-        base=entry.get("baseCoin"),
-        quote=entry.get("quoteCoin"),
-        settlement=entry.get("settleCoin"),
-        # quantities are in units of the base, of inverse contracts in USD
-        contract_size=Decimal(1),
-        tick_size=_step(_of(entry, "priceFilter", "tickSize")),
-        lot_size=_step(_of(entry, "lotSizeFilter", "qtyStep")),
-        expiry=_bybit_delivery(entry),
-        volume_unit="base",
-        is_active=_is("Trading", entry.get("status")),
     )
 
 
