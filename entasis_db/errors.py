@@ -49,6 +49,10 @@ class IdentityError(EntasisError):
     """A session cannot act for a user."""
 
 
+class SessionError(EntasisError):
+    """A connection leads through a pooler or to a replica, where what is asked cannot work."""
+
+
 class ArchiveError(EntasisError):
     """A range could not be archived, or not be restored. What is in the database stays there."""
 

@@ -16,6 +16,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import tuple_row
 
+from entasis_db.own_session import require_own_session
 from entasis_db.search_path import with_pinned_names
 
 Progress = Callable[[str], None]
@@ -84,6 +85,7 @@ def maintain(connection: psycopg.Connection[Any], progress: Progress = lambda _:
     """
     if not connection.autocommit:
         raise ValueError("maintain over a connection in autocommit mode: it commits as it goes")
+    require_own_session(connection, "maintain")
     if _can_detach(connection):
         _drop_concurrently(connection, progress)
 

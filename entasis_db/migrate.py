@@ -34,6 +34,7 @@ from entasis_db.ledger import (
     refuse_other_texts,
     status,
 )
+from entasis_db.own_session import require_own_session
 from entasis_db.resources import SchemaOrder, engines, schema_order, sql_root
 
 __all__ = ["OLDEST_SERVER", "Migration", "Status", "migrate", "status"]
@@ -95,6 +96,11 @@ def _connect(dsn: str) -> psycopg.Connection[Any]:
     connection: psycopg.Connection[Any] = psycopg.connect(
         dsn, autocommit=True, application_name="entasis migrate"
     )
+    try:
+        require_own_session(connection, "migrate")
+    except BaseException:
+        connection.close()
+        raise
     # Every name in schema/ is qualified or PostgreSQL's own; nothing in public can stand in.
     connection.execute("SET search_path = pg_catalog, pg_temp")
     connection.execute("SET client_min_messages = warning")
@@ -109,9 +115,6 @@ def _check_server(connection: psycopg.Connection[Any]) -> None:
             f"this server is PostgreSQL {version // 10000}; "
             f"Entasis DB needs {OLDEST_SERVER} or later"
         )
-    row = connection.execute("SELECT pg_is_in_recovery()").fetchone()
-    if row is not None and row[0]:
-        raise MigrationError("this server is a read-only replica; migrate its primary")
 
 
 def _take_lock(connection: psycopg.Connection[Any], progress: Progress) -> None:

@@ -22,6 +22,7 @@ from entasis_db.archive.database import copied, meanwhile, rows
 from entasis_db.archive.progress import Event, Progress
 from entasis_db.archive.store import Store
 from entasis_db.errors import ArchiveError, StoreError
+from entasis_db.own_session import require_own_session
 from entasis_db.search_path import with_pinned_names
 
 # any numbers will do, as long as every release uses the same
@@ -75,6 +76,7 @@ def archive(
     """
     if not connection.autocommit:
         raise ValueError("archive over a connection in autocommit mode: it commits as it goes")
+    require_own_session(connection, "archive")
     found: list[Archived] = []
     failures: list[str] = []
     with _alone(connection):

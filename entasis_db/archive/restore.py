@@ -18,6 +18,7 @@ from entasis_db.archive.progress import Event, Progress
 from entasis_db.archive.store import Store
 from entasis_db.errors import ArchiveError
 from entasis_db.ingest.read_ahead import read_ahead
+from entasis_db.own_session import require_own_session
 from entasis_db.search_path import with_pinned_names
 
 _ATTEMPTS = 5
@@ -104,7 +105,8 @@ def restore(
 def _verified_archives(
     connection: psycopg.Connection[Any], relation: str, from_time: datetime, to_time: datetime
 ) -> list[_Archive]:
-    """Return the archives that meet a range, oldest first."""
+    """Return the archives that meet a range, oldest first; nothing is asked before this."""
+    require_own_session(connection, "restore")
     return [
         _Archive(*row)
         for row in rows(

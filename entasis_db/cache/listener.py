@@ -26,6 +26,7 @@ from entasis_db.cache.memory import Memory
 from entasis_db.cache.redis_keys import KeyNames
 from entasis_db.cache.redis_store import FAILURES, RedisStore
 from entasis_db.cache.trust import Trust
+from entasis_db.own_session import require_own_session
 from entasis_db.wire import cut
 
 _log = logging.getLogger("entasis_db.cache")
@@ -135,6 +136,7 @@ class Listener:
         settings["application_name"] = "entasis cache"
         with psycopg.connect(make_conninfo("", **settings), autocommit=True) as connection:
             self._connection = connection
+            require_own_session(connection, "the cache's listener")
             connection.execute("SET search_path = pg_catalog, pg_temp")
             # readers are often given a read-only default; that somebody listens is a row
             connection.execute("SET default_transaction_read_only = off")

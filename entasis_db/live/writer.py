@@ -348,7 +348,10 @@ class TickWriter:
 
     def _connect(self) -> psycopg.Connection[Any]:
         settings = {**_CONNECTION, **conninfo_to_dict(self._conninfo)}
-        return psycopg.connect(make_conninfo("", **settings), autocommit=True)
+        # a pooler may answer each transaction with another session, which lacks what was prepared
+        return psycopg.connect(
+            make_conninfo("", **settings), autocommit=True, prepare_threshold=None
+        )
 
 
 class _AbandonedError(Exception):
