@@ -147,6 +147,12 @@ def test_the_settings_are_those_of_a_server(connect: Connect) -> None:
         assert one(connection, "SHOW search_path") == '"$user", public'
 
 
+def test_no_client_takes_it_for_a_pooler(connect: Connect) -> None:
+    first, second = connect(), connect(user="ada", password="ada")
+    for client in (first, second, first):
+        assert client.info.backend_pid == one(client, "SELECT pg_backend_pid()")
+
+
 def test_a_login_stays_what_it_is(connect: Connect) -> None:
     ada = connect(user="ada", password="ada", options="-c role=clerk")
     for statement in (

@@ -196,8 +196,12 @@ class Client {
     this.user = this.authorization = user;
     await seat(this);
     await this.setWishes();
-    this.send(message("R", Buffer.alloc(4)), ...(await this.changes()),
-      message("K", Buffer.alloc(8)), message("Z", Buffer.from("I")));
+    // a client that is told another process than pg_backend_pid() takes it for a pooler's
+    const key = Buffer.alloc(8);
+    const [[pid]] = await query("SELECT pg_catalog.pg_backend_pid()");
+    key.writeInt32BE(Number(pid));
+    this.send(message("R", Buffer.alloc(4)), ...(await this.changes()), message("K", key),
+      message("Z", Buffer.from("I")));
   }
 
   async setWishes() {
