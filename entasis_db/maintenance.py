@@ -77,15 +77,23 @@ def left_over(connection: psycopg.Connection[Any]) -> int:
 
 
 @with_pinned_names
-def maintain(connection: psycopg.Connection[Any], progress: Progress = lambda _: None) -> None:
+def maintain(
+    connection: psycopg.Connection[Any],
+    progress: Progress = lambda _: None,
+    *,
+    session_pooler: bool = False,
+) -> None:
     """Do what has to happen daily: partitions ahead, drops, statistics.
 
     ``connection`` is in autocommit mode and belongs to a member of entasis_admin. ``progress`` is
     called with a line for each step. Killed at any moment, the next run completes it.
+    ``session_pooler`` says that a pooler in front keeps a session for each client.
+
+    Raises SessionError behind any other pooler, and on a replica.
     """
     if not connection.autocommit:
         raise ValueError("maintain over a connection in autocommit mode: it commits as it goes")
-    require_own_session(connection, "maintain")
+    require_own_session(connection, "maintain", session_pooler=session_pooler)
     if _can_detach(connection):
         _drop_concurrently(connection, progress)
 

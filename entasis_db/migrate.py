@@ -8,7 +8,8 @@ holds no rows is replaced in one transaction at the end.
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -50,19 +51,27 @@ _PATIENCE = 600.0  # s to wait for another migration
 Progress = Callable[[str], None]
 
 
-def migrate(dsn: str, *, engine: str | None = None, progress: Progress = lambda _: None) -> Status:
+def migrate(
+    dsn: str,
+    *,
+    engine: str | None = None,
+    progress: Progress = lambda _: None,
+    session_pooler: bool = False,
+) -> Status:
     """Bring the database to this release and return what it then is.
 
-    ``dsn`` is a libpq connection string of a direct connection (no pooler that hands sessions
-    around). ``engine`` names the engine at the first migration; without it, one is chosen. Later
-    runs read it from the database. ``progress`` is called with a line for each step.
+    ``dsn`` is a libpq connection string of a direct connection. ``engine`` names the engine at the
+    first migration; without it, one is chosen. Later runs read it from the database. ``progress``
+    is called with a line for each step. ``session_pooler`` says that a pooler in front keeps a
+    session for each client, of which this takes three.
 
-    Raises MigrationError when the server is too old or read-only, when the database has another
-    engine or a newer release, when a right is missing, or when a lock could not be had in time; and
-    its subclass DraftError when the database was made from other texts of the same migrations.
+    Raises SessionError behind any other pooler, and on a replica; MigrationError when the server is
+    too old or read-only, when the database has another engine or a newer release, when a right is
+    missing, or when a lock could not be had in time; and its subclass DraftError when the database
+    was made from other texts of the same migrations.
     """
     try:
-        with _connect(dsn) as connection:
+        with _connected(dsn, session_pooler) as connection:
             _check_server(connection)
             _take_lock(connection, progress)
             engine = _engine(connection, engine, progress)
@@ -92,20 +101,26 @@ def migrate(dsn: str, *, engine: str | None = None, progress: Progress = lambda 
         ) from error
 
 
-def _connect(dsn: str) -> psycopg.Connection[Any]:
-    connection: psycopg.Connection[Any] = psycopg.connect(
-        dsn, autocommit=True, application_name="entasis migrate"
-    )
-    try:
-        require_own_session(connection, "migrate")
-    except BaseException:
-        connection.close()
-        raise
-    # Every name in schema/ is qualified or PostgreSQL's own; nothing in public can stand in.
-    connection.execute("SET search_path = pg_catalog, pg_temp")
-    connection.execute("SET client_min_messages = warning")
-    connection.execute(sql.SQL("SET lock_timeout = {}").format(sql.Literal(_LOCK_TIMEOUT)))
-    return connection
+@contextmanager
+def _connected(dsn: str, session_pooler: bool) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(dsn, autocommit=True, application_name="entasis migrate") as connection:
+        require_own_session(connection, "migrate", session_pooler=session_pooler)
+        # Every name in schema/ is qualified or PostgreSQL's own; nothing in public can stand in.
+        connection.execute("SET search_path = pg_catalog, pg_temp")
+        connection.execute("SET client_min_messages = warning")
+        connection.execute(sql.SQL("SET lock_timeout = {}").format(sql.Literal(_LOCK_TIMEOUT)))
+        try:
+            yield connection
+        finally:
+            _leave_nothing(connection)
+
+
+def _leave_nothing(connection: psycopg.Connection[Any]) -> None:
+    """Hand a session back to a pooler as it was, whether or not that discards what clients set."""
+    if not connection.closed:
+        with suppress(psycopg.Error):  # the session has ended, and all of it
+            connection.rollback()
+            connection.execute("DISCARD ALL")
 
 
 def _check_server(connection: psycopg.Connection[Any]) -> None:
@@ -185,7 +200,7 @@ def _run_yoyo(
     # We hold the advisory lock, so a row in yoyo's own lock table was left by a killed process.
     if exists(connection, "entasis_migrations.yoyo_lock"):
         connection.execute("DELETE FROM entasis_migrations.yoyo_lock")
-    with PostgresqlPsycopgBackend(_yoyo_uri(dsn), default_migration_table) as backend:
+    with _Backend(_yoyo_uri(dsn), default_migration_table) as backend:
         backend.init_database()
         migrations = read_migrations(*map(str, migration_folders(engine)))
         pending = backend.to_apply(migrations)
@@ -198,18 +213,31 @@ def _run_yoyo(
             raise MigrationError(f"not applied: {', '.join(m.id for m in left)}")
 
 
-def _yoyo_uri(dsn: str) -> DatabaseURI:
-    """Return the connection in yoyo's own form, without writing a password into a URL.
+class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
+    """yoyo's, acting as entasis_owner from its first statement on.
 
-    It acts as entasis_owner from its first statement on, so that yoyo's tables, like everything
-    else, belong to the role that nobody can log in as.
+    So yoyo's tables, like everything else, belong to the role that nobody can log in as. Poolers
+    refuse such settings at the start of a connection.
     """
+
+    def connect(self, dburi: DatabaseURI) -> psycopg.Connection[Any]:
+        connection: psycopg.Connection[Any] = super().connect(dburi)
+        try:
+            connection.execute(sql.SQL("SET lock_timeout = {}").format(sql.Literal(_LOCK_TIMEOUT)))
+            connection.execute("SET ROLE entasis_owner")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def __exit__(self, *error: object) -> None:
+        _leave_nothing(self.connection)
+        super().__exit__(*error)
+
+
+def _yoyo_uri(dsn: str) -> DatabaseURI:
+    """Return the connection in yoyo's own form, without writing a password into a URL."""
     given: dict[str, Any] = {k: v for k, v in conninfo_to_dict(dsn).items() if v is not None}
-    options = [
-        given.pop("options", ""),
-        "-c role=entasis_owner",
-        f"-c lock_timeout={_LOCK_TIMEOUT}",
-    ]
     return DatabaseURI(
         scheme="postgresql+psycopg",
         username=given.pop("user", None),
@@ -217,7 +245,7 @@ def _yoyo_uri(dsn: str) -> DatabaseURI:
         hostname=given.pop("host", None),
         port=given.pop("port", None),
         database=given.pop("dbname", None),
-        args={**given, "options": " ".join(options).strip(), "schema": SCHEMA},
+        args={**given, "schema": SCHEMA},
     )
 
 

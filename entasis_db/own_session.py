@@ -30,5 +30,6 @@ def require_own_session(
     if backend != connection.info.backend_pid and not session_pooler:
         raise SessionError(
             f"{what} needs a session of its own, and this connection goes through a pooler: "
-            "connect to PostgreSQL itself"
+            "connect to PostgreSQL itself. Where the pooler keeps a session for each client "
+            "(pool_mode = session), --session-pooler says so, in Python session_pooler=True"
         )

@@ -47,12 +47,13 @@ def restore_archived(
     store: "Store | None",
     hold: timedelta = KEEP_FOR,
     progress: Progress = lambda _: None,
+    session_pooler: bool = False,
 ) -> None:
     """Attach the archived ranges of a relation, and of its candles, that meet [from_time, to_time).
 
     ``connection`` is in autocommit mode and belongs to a member of entasis_admin. Raises
     ArchiveError when there are such ranges and no ``store``, or as
-    :func:`entasis_db.archive.restore` does.
+    :func:`entasis_db.archive.restore` does, which ``session_pooler`` is for.
     """
     found = _rows(
         connection,
@@ -91,7 +92,8 @@ def restore_archived(
             progress(str(event))
 
     for name, start, end in found:
-        restore(connection, store, name, start, end, attach=True, hold=hold, progress=tell)
+        how: dict[str, Any] = {"hold": hold, "progress": tell, "session_pooler": session_pooler}
+        restore(connection, store, name, start, end, attach=True, **how)
 
 
 @with_pinned_names
@@ -144,13 +146,15 @@ def reopen(
     discard_candles: bool = False,
     store: "Store | None" = None,
     progress: Progress = lambda _: None,
+    session_pooler: bool = False,
 ) -> None:
     """Open the UTC days [from_time, to_time) of a relation below its floor for writers.
 
     ``relation`` is market_data or option_data. ``symbol`` and ``exchange`` name a market, of
     option_data ``symbol`` alone the underlying; without them, all markets are opened. What was
     archived is restored from ``store`` first. Maintenance leaves the range there for ``keep_for``;
-    then it goes again, once it is archived again.
+    then it goes again, once it is archived again. ``session_pooler`` is as for
+    :func:`entasis_db.archive.restore`, which alone needs a session of its own.
 
     ``connection`` is in autocommit mode and belongs to a member of entasis_admin. Killed at any
     moment, it may be repeated. Raises ArchiveError when something cannot be restored, and
@@ -167,6 +171,7 @@ def reopen(
         store=store,
         hold=max(keep_for, timedelta(days=1)),
         progress=progress,
+        session_pooler=session_pooler,
     )
     connection.execute(
         "CALL entasis.reopen(%s, %s, %s, %s, %s, %s, %s)",

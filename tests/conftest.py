@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.internal.conjecture import engine as hypothesis_engine
 from psycopg.conninfo import make_conninfo
 
-from tests import caches, oracle
+from tests import caches, oracle, poolers
 from tests.caches import RedisServer, redis_server
 from tests.db import wipe
 from tests.engines import CAPABILITIES, SAMPLES, Database, Prepare, Server, Source
@@ -120,7 +120,11 @@ def _required() -> set[str]:
 
 def _extras() -> set[str]:
     """What ENTASIS_TEST_REQUIRE may name beside PostgreSQL's servers, as far as it is there."""
-    there = {"redis": caches.program(), "cryptofeed": find_spec("cryptofeed")}
+    there = {
+        "redis": caches.program(),
+        "pgbouncer": poolers.program(),
+        "cryptofeed": find_spec("cryptofeed"),
+    }
     return {name for name, found in there.items() if found}
 
 
@@ -236,6 +240,14 @@ def needs_redis() -> None:
     if caches.program() is None:
         pytest.skip("neither valkey-server nor redis-server is on the PATH")
     _ran.add("redis")
+
+
+@pytest.fixture(scope="session")
+def needs_pgbouncer() -> None:
+    """A PgBouncer that a test can start."""
+    if poolers.program() is None:
+        pytest.skip("pgbouncer is not installed")
+    _ran.add("pgbouncer")
 
 
 @pytest.fixture(scope="module")

@@ -62,21 +62,26 @@ class _Object:
 
 @with_pinned_names
 def archive(
-    connection: psycopg.Connection[Any], store: Store, progress: Progress = lambda _: None
+    connection: psycopg.Connection[Any],
+    store: Store,
+    progress: Progress = lambda _: None,
+    *,
+    session_pooler: bool = False,
 ) -> list[Archived]:
     """Archive every range of an archived relation that is past its keep period and not archived.
 
     ``connection`` is in autocommit mode and belongs to a member of entasis_admin. Ranges whose rows
     changed since they were archived are archived again. Killed at any moment, the next run
     completes it and removes what was left in the store. Memory stays below a fixed bound: three row
-    groups of rows, and one object at a time in a temporary file.
+    groups of rows, and one object at a time in a temporary file. ``session_pooler`` says that a
+    pooler in front keeps a session for each client.
 
-    Raises StoreError when the store fails, and ArchiveError at the end when a range could not be
-    archived; the others are.
+    Raises SessionError behind any other pooler, and on a replica; StoreError when the store fails,
+    and ArchiveError at the end when a range could not be archived; the others are.
     """
     if not connection.autocommit:
         raise ValueError("archive over a connection in autocommit mode: it commits as it goes")
-    require_own_session(connection, "archive")
+    require_own_session(connection, "archive", session_pooler=session_pooler)
     found: list[Archived] = []
     failures: list[str] = []
     with _alone(connection):

@@ -59,16 +59,19 @@ def restore(
     attach: bool = False,
     hold: timedelta = timedelta(days=7),
     progress: Progress = lambda _: None,
+    session_pooler: bool = False,
 ) -> list[Restored]:
     """Bring the archived rows of [from_time, to_time) back.
 
     ``connection`` is in autocommit mode and belongs to a member of entasis_admin. The rows come
     into one new table beside the relation; with ``attach``, each archived range that lies wholly
     within the bounds becomes a part of its relation again, and maintenance leaves it there for
-    ``hold``. Candles are not touched by it.
+    ``hold``. Candles are not touched by it. ``session_pooler`` says that a pooler in front keeps a
+    session for each client.
 
-    Raises ArchiveError when nothing, or not all, of the range is archived, or an archive is not
-    what the manifest says; StoreError when the store fails.
+    Raises SessionError behind any other pooler, and on a replica; ArchiveError when nothing, or not
+    all, of the range is archived, or an archive is not what the manifest says; StoreError when the
+    store fails.
     """
     if not connection.autocommit:
         raise ValueError("restore over a connection in autocommit mode: it commits as it goes")
@@ -76,16 +79,16 @@ def restore(
         raise ArchiveError(f"{relation} is not archived; choose of {', '.join(layout.LAYOUTS)}")
     if not from_time < to_time:
         raise ArchiveError("the beginning of the range must lie before its end")
+    require_own_session(connection, "restore", session_pooler=session_pooler)
     archives = _verified_archives(connection, relation, from_time, to_time)
     if not archives:
         raise ArchiveError(f"nothing of {relation} in that range is archived: entasis archive list")
     if not attach:
         _refuse_gaps(archives, relation, from_time, to_time)
         table = _new_table(connection, relation, from_time, to_time)
-        content = _fill(
-            connection, store, relation, archives, table, (from_time, to_time), progress
-        )
-        return [_proven(connection, relation, (from_time, to_time), table, content, progress)]
+        wanted = (from_time, to_time)
+        content = _fill(connection, store, relation, archives, table, wanted, progress)
+        return [_proven(connection, relation, wanted, table, content, progress)]
 
     found = []
     for archive in archives:
@@ -105,8 +108,7 @@ def restore(
 def _verified_archives(
     connection: psycopg.Connection[Any], relation: str, from_time: datetime, to_time: datetime
 ) -> list[_Archive]:
-    """Return the archives that meet a range, oldest first; nothing is asked before this."""
-    require_own_session(connection, "restore")
+    """Return the archives that meet a range, oldest first."""
     return [
         _Archive(*row)
         for row in rows(

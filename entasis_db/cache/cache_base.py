@@ -27,13 +27,15 @@ class CacheBase:
         redis_timeout: timedelta = timedelta(milliseconds=250),
         namespace: str | None = None,
         connections: int = 4,
+        session_pooler: bool = False,
     ) -> None:
         """Make a cache; nothing is connected before ``open``.
 
-        ``conninfo`` leads to the primary server directly, not through a pooler that shares
-        sessions: notifications need a session of their own. ``redis_url`` names one Redis or Valkey
-        (``redis://``, ``rediss://`` or ``unix://``; no cluster); without it there is only this
-        process's memory, of ``max_entries`` entries of up to about 100 rows each.
+        ``conninfo`` leads to the primary server directly, because notifications need a session of
+        their own; ``session_pooler`` says that it leads through a pooler that keeps a session for
+        each client. Through any other, every read goes to the database. ``redis_url`` names one
+        Redis or Valkey (``redis://``, ``rediss://`` or ``unix://``; no cluster); without it there
+        is only this process's memory, of ``max_entries`` entries of up to about 100 rows each.
 
         ``max_silence`` bounds the age of a change that a read may miss: when the server has not
         proved for so long that no notification is missing, reads go to the database. ``max_wait``
@@ -70,7 +72,7 @@ class CacheBase:
         )
         evictor = Evictor(self._memory, self._store, self._trust, self._counters)
         self._listener = Listener(
-            conninfo, namespace, self._memory, self._store, self._trust, evictor
+            conninfo, session_pooler, namespace, self._memory, self._store, self._trust, evictor
         )
 
     def metrics(self) -> CacheMetrics:

@@ -74,6 +74,7 @@ class Listener:
     def __init__(
         self,
         conninfo: str,
+        session_pooler: bool,
         namespace: str | None,
         memory: Memory,
         store: RedisStore | None,
@@ -81,6 +82,7 @@ class Listener:
         evictor: Evictor,
     ) -> None:
         self._conninfo = conninfo
+        self._session_pooler = session_pooler
         self._namespace = namespace
         self._memory = memory
         self._store = store
@@ -136,7 +138,9 @@ class Listener:
         settings["application_name"] = "entasis cache"
         with psycopg.connect(make_conninfo("", **settings), autocommit=True) as connection:
             self._connection = connection
-            require_own_session(connection, "the cache's listener")
+            require_own_session(
+                connection, "the cache's listener", session_pooler=self._session_pooler
+            )
             connection.execute("SET search_path = pg_catalog, pg_temp")
             # readers are often given a read-only default; that somebody listens is a row
             connection.execute("SET default_transaction_read_only = off")

@@ -20,8 +20,9 @@ STORE = "URL of the archive: s3://BUCKET/PREFIX[?endpoint_url=...] or file:///FO
 
 @click.group(cls=Group, invoke_without_command=True)
 @click.option("--to", "url", envvar="ENTASIS_ARCHIVE_URL", show_envvar=True, help=STORE)
+@arguments.session_pooler
 @click.pass_context
-def archive(ctx: click.Context, url: str | None) -> None:
+def archive(ctx: click.Context, url: str | None, session_pooler: bool) -> None:
     """Archive what is past its keep period, of relations whose archived is true (the default).
 
     Nothing is dropped: entasis maintain does that, for ranges whose archive is verified.
@@ -39,7 +40,7 @@ def archive(ctx: click.Context, url: str | None) -> None:
             )
             return
         with archiving() as progress:
-            done = archives.archive(connection, store, progress)
+            done = archives.archive(connection, store, progress, session_pooler=session_pooler)
     size, rows = sum(a.bytes for a in done), sum(a.rows for a in done)
     step(f"{len(done)} ranges archived: {rows:,} rows, {size:,} bytes")
 
@@ -114,6 +115,7 @@ def _state(one: ArchivedRange) -> str:
     show_default=True,
     help="Days for which maintenance leaves there what is attached.",
 )
+@arguments.session_pooler
 @click.pass_obj
 def restore(
     target: Target,
@@ -123,6 +125,7 @@ def restore(
     url: str | None,
     attach: bool,
     hold: int,
+    session_pooler: bool,
 ) -> None:
     """Bring the archived rows of RELATION from FROM_TIME up to TO_TIME (UTC) back.
 
@@ -141,5 +144,6 @@ def restore(
             attach=attach,
             hold=timedelta(days=hold),
             progress=progress,
+            session_pooler=session_pooler,
         )
     step(f"{sum(r.rows for r in done):,} rows are back")

@@ -40,4 +40,9 @@ def check_range(from_time: datetime | None, to_time: datetime | None) -> None:
 from_time = click.argument("from_time", callback=moment)
 to_time = click.argument("to_time", callback=moment)
 optional_from_time = click.argument("from_time", required=False, callback=moment)
+session_pooler = click.option(
+    "--session-pooler",
+    is_flag=True,
+    help="The connection goes through a pooler that keeps a session for each client.",
+)
 optional_to_time = click.argument("to_time", required=False, callback=moment)

@@ -9,6 +9,7 @@ from psycopg.conninfo import conninfo_to_dict
 from rich.table import Table
 
 from entasis_db import migrate as migration
+from entasis_db.cli import arguments
 from entasis_db.cli.output import fail, print_whole, step, when
 from entasis_db.cli.target import Target
 from entasis_db.errors import DraftError
@@ -16,11 +17,14 @@ from entasis_db.errors import DraftError
 
 @click.command()
 @click.option("--engine", help="Name the engine at the first migration, instead of detecting it.")
+@arguments.session_pooler
 @click.pass_obj
-def migrate(target: Target, engine: str | None) -> None:
+def migrate(target: Target, engine: str | None, session_pooler: bool) -> None:
     """Bring the database to this release; safe to repeat."""
     try:
-        found = migration.migrate(target.dsn(), engine=engine, progress=step)
+        found = migration.migrate(
+            target.dsn(), engine=engine, progress=step, session_pooler=session_pooler
+        )
     except DraftError as error:
         fail(_advice(target, str(error)))
     step(f"the database is at release {found.release}, engine {found.engine}")

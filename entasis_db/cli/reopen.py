@@ -30,6 +30,7 @@ from entasis_db.cli.target import Target
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--from", "url", envvar="ENTASIS_ARCHIVE_URL", show_envvar=True, help=STORE)
+@arguments.session_pooler
 @click.pass_obj
 def reopen(
     target: Target,
@@ -42,6 +43,7 @@ def reopen(
     discard_candles: bool,
     yes: bool,
     url: str | None,
+    session_pooler: bool,
 ) -> None:
     """Open the UTC days from FROM_TIME up to TO_TIME below the floor for writers again.
 
@@ -56,7 +58,14 @@ def reopen(
         if discard_candles and relation == "market_data":
             # what is restored is not lost
             reopening.restore_archived(
-                connection, relation, from_time, to_time, store=store, hold=held, progress=step
+                connection,
+                relation,
+                from_time,
+                to_time,
+                store=store,
+                hold=held,
+                progress=step,
+                session_pooler=session_pooler,
             )
             lost = reopening.lost_candles(
                 connection, from_time, to_time, symbol=symbol, exchange=exchange
@@ -79,6 +88,7 @@ def reopen(
             discard_candles=discard_candles,
             store=store,
             progress=step,
+            session_pooler=session_pooler,
         )
     market = " ".join(filter(None, [exchange, symbol])) or "all markets"
     step(f"{relation} is open from {when(from_time)} to {when(to_time)} for {market}")

@@ -5,6 +5,7 @@ import sys
 import click
 
 from entasis_db import maintenance
+from entasis_db.cli import arguments
 from entasis_db.cli.exit_codes import ExitCode
 from entasis_db.cli.output import minute, note, step
 from entasis_db.cli.target import Target
@@ -12,8 +13,9 @@ from entasis_db.cli.target import Target
 
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Say what would be dropped and why; change nothing.")
+@arguments.session_pooler
 @click.pass_obj
-def maintain(target: Target, dry_run: bool) -> None:
+def maintain(target: Target, dry_run: bool, session_pooler: bool) -> None:
     """Do what has to happen daily: partitions ahead, drops past the keep period, statistics.
 
     Nothing is dropped without a verified archive (entasis archive), unless archived is false for
@@ -23,7 +25,7 @@ def maintain(target: Target, dry_run: bool) -> None:
         if dry_run:
             _show(maintenance.maintenance_plan(connection))
             return
-        maintenance.maintain(connection, progress=step)
+        maintenance.maintain(connection, progress=step, session_pooler=session_pooler)
         waiting = maintenance.left_over(connection)
     step("maintained")
     if waiting:

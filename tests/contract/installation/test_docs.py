@@ -190,7 +190,17 @@ def test_every_public_function_is_described_and_typed() -> None:
                 parameters = set(inspect.signature(function).parameters) - {"self"}
                 assert parameters | {"return"} <= hints, f"{value_name}.{function.__name__}"
                 assert inspect.getdoc(function), f"{value_name}.{function.__name__}"
-    internal = {"__main__", "cli", "drift", "ledger", "resources", "wire", "readers", "search_path"}
+    internal = {
+        "__main__",
+        "cli",
+        "drift",
+        "ledger",
+        "own_session",
+        "resources",
+        "wire",
+        "readers",
+        "search_path",
+    }
     package = REPOSITORY / "entasis_db"
     there = {path.stem for path in package.glob("*.py")} | {
         path.parent.name for path in package.glob("*/__init__.py")

@@ -1,49 +1,113 @@
-"""What needs a session of its own refuses a pooler and leaves nothing in it; writers work there."""
+"""What needs a session of its own refuses a pooler, unless told that it keeps sessions apart."""
+
+import asyncio
+from contextlib import ExitStack
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
+from entasis_db import queries
+from entasis_db.cache import AsyncCache, Cache
 from entasis_db.errors import SessionError
-from entasis_db.live import TickWriter
 from entasis_db.maintenance import maintain
-from entasis_db.migrate import migrate
-from tests.db import one
+from tests.contract.cli.support import fails, succeeds
+from tests.contract.retention.support import keep, load_old_rows
+from tests.db import discard, one
 from tests.engines import Database
-from tests.make import trade
-from tests.poolers import pooled
+from tests.poolers import pooler
 
-pytestmark = pytest.mark.several_connections
+pytestmark = [
+    pytest.mark.several_connections,
+    pytest.mark.newest_server,
+    pytest.mark.usefixtures("needs_pgbouncer"),
+]
 
 _LEFT = (
     "SELECT concat_ws('|', current_setting('search_path'), current_setting('role'),"
-    " current_setting('lock_timeout'), (SELECT count(*) FROM pg_locks"
-    " WHERE locktype = 'advisory' AND pid = pg_backend_pid()))"
+    " current_setting('lock_timeout'), current_setting('client_min_messages'),"
+    " current_setting('default_transaction_read_only'), (SELECT count(*) FROM pg_locks"
+    " WHERE locktype = 'advisory' AND pid = pg_backend_pid()),"
+    " (SELECT count(*) FROM pg_listening_channels()))"
 )
 
 
+def left(dsn: str, sessions: int = 1) -> set[Any]:
+    """Return what clients find in the sessions of a pool."""
+    with ExitStack() as stack:
+        found = set()
+        for _ in range(sessions):
+            client = stack.enter_context(psycopg.connect(dsn))
+            found.add(one(client, _LEFT))  # and stays in a transaction, in its session
+        return found
+
+
 @pytest.mark.parametrize("mode", ["transaction", "session"])
-def test_a_session_of_its_own_is_required(shared: Database, mode: str) -> None:
-    with pooled(shared.dsn, mode) as dsn:
+def test_a_session_of_its_own_is_required(shared: Database, mode: str, tmp_path: Path) -> None:
+    commands = (
+        ["migrate"],
+        ["maintain"],
+        ["archive", "--to", tmp_path.as_uri()],
+        ["restore", "market_data", "2020-01-01", "2020-02-01", "--from", tmp_path.as_uri()],
+    )
+    with pooler(shared.dsn, mode=mode) as dsn:
+        before = left(dsn)
+        for command in commands:
+            said = fails(dsn, *command)
+            assert said.startswith(f"entasis: {command[0]} needs a session of its own")
+            assert "--session-pooler" in said
+            assert left(dsn) == before
         with psycopg.connect(dsn, autocommit=True) as connection:
-            before = one(connection, _LEFT)
-        with pytest.raises(SessionError, match="pooler"):
-            migrate(dsn)
-        with psycopg.connect(dsn, autocommit=True) as connection:
-            with pytest.raises(SessionError, match="pooler"):
+            with pytest.raises(SessionError, match="session_pooler=True"):
                 maintain(connection)
-            assert one(connection, _LEFT) == before
+            assert one(connection, _LEFT) in before
 
 
-def test_writers_share_one_session(shared: Database) -> None:
-    with pooled(shared.dsn) as dsn:
-        writers = [
-            TickWriter(dsn, source=f"w{n}", id_space="ordinal", batch_rows=5) for n in range(3)
-        ]
-        for writer in writers:
-            writer.open()
-        for number in range(100):
-            for n, writer in enumerate(writers):
-                writer.put(trade(number, symbol=f"S{n}"))
-        for writer in writers:
-            writer.close()
-            assert writer.metrics().written == 100
+def test_a_pooler_that_keeps_sessions(empty_database: Database, tmp_path: Path) -> None:
+    told, place = "--session-pooler", tmp_path.as_uri()
+    with pooler(empty_database.dsn, mode="session", size=3) as dsn:
+        before = left(dsn, 3)
+        assert "is at release" in succeeds(dsn, "migrate", told)
+        assert left(dsn, 3) == before
+        with empty_database.connect() as connection:
+            load_old_rows(connection)
+            discard(connection, False)
+            keep(connection, market_data="1 year")
+            trades = one(connection, "SELECT count(*) FROM entasis.market_data")
+        succeeds(dsn, "archive", "--to", place, told)
+        assert left(dsn, 3) == before
+        assert "dropped market_data_y2020m01" in succeeds(dsn, "maintain", told)
+        assert left(dsn, 3) == before
+        span = ("market_data", "2020-01-01", "2020-05-01", "--from", place)
+        succeeds(dsn, "restore", *span, "--attach", told)
+        assert left(dsn, 3) == before
+        with empty_database.connect() as connection:
+            assert one(connection, "SELECT count(*) FROM entasis.market_data") == trades
+
+
+def test_a_cache_hears_only_in_a_session_of_its_own(
+    shared: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    markets = queries.markets()
+
+    async def hears(dsn: str) -> bool:
+        async with AsyncCache(dsn, session_pooler=True) as cache:
+            assert await markets.fetch_async(cache) == []
+            return cache.metrics().listening
+
+    with pooler(shared.dsn, size=2) as dsn:
+        cache = Cache(dsn)
+        cache.open(timedelta(seconds=0.2))
+        assert markets.fetch(cache) == []
+        assert not cache.metrics().listening
+        cache.close()
+    assert "goes through a pooler" in caplog.text
+    with pooler(shared.dsn, mode="session", size=2, reset=True) as dsn:
+        before = left(dsn, 2)
+        with Cache(dsn, session_pooler=True) as cache:
+            assert markets.fetch(cache) == []
+            assert cache.metrics().listening
+        assert asyncio.run(hears(dsn))
+        assert left(dsn, 2) == before
