@@ -11,8 +11,8 @@ from psycopg.rows import tuple_row
 
 from entasis_db.errors import IdentityError
 
-_ACT = "SELECT entasis.act_for(%s::uuid)"
-_RESTORE = "SELECT set_config('entasis.user_id', %s::text, true)"
+_ACT = "SELECT entasis.act_for(%s::pg_catalog.uuid)"
+_RESTORE = "SELECT pg_catalog.set_config('entasis.user_id', %s::pg_catalog.text, true)"
 
 
 @contextmanager

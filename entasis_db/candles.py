@@ -8,8 +8,6 @@ from typing import Any
 import psycopg
 from psycopg.rows import tuple_row
 
-from entasis_db.search_path import with_pinned_names
-
 Progress = Callable[[str], None]
 
 
@@ -32,7 +30,6 @@ class CandleDifference:
     """Trades that it counts and market_data does not hold. 0: the candle is wrong."""
 
 
-@with_pinned_names
 def check_candles(
     connection: psycopg.Connection[Any],
     from_time: datetime | None = None,
@@ -57,7 +54,6 @@ def check_candles(
         ]
 
 
-@with_pinned_names
 def refresh_candles(
     connection: psycopg.Connection[Any],
     from_time: datetime | None = None,
@@ -73,7 +69,6 @@ def refresh_candles(
     )
 
 
-@with_pinned_names
 def rebuild_candles(
     connection: psycopg.Connection[Any],
     from_time: datetime,

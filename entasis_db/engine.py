@@ -44,7 +44,8 @@ def choose_engine(
         return wanted
     available = _one(
         connection,
-        "SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb')",
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_available_extensions"
+        " WHERE name OPERATOR(pg_catalog.=) 'timescaledb')",
     )
     if not available:
         if wanted is None:
@@ -89,7 +90,11 @@ def check_extension(connection: psycopg.Connection[Any]) -> None:
             "this database has engine timescaledb, and its server no longer loads TimescaleDB. Set "
             "shared_preload_libraries = 'timescaledb' and restart it"
         )
-    version = _one(connection, "SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'")
+    version = _one(
+        connection,
+        "SELECT extversion FROM pg_catalog.pg_extension"
+        " WHERE extname OPERATOR(pg_catalog.=) 'timescaledb'",
+    )
     if version is None:
         raise MigrationError(
             "this database has engine timescaledb, and its extension was dropped, with all that "
@@ -103,7 +108,11 @@ def warnings(connection: psycopg.Connection[Any]) -> tuple[str, ...]:
 
     Needs no rights beyond connecting. ``connection`` belongs to a database of any engine, or none.
     """
-    version = _one(connection, "SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'")
+    version = _one(
+        connection,
+        "SELECT extversion FROM pg_catalog.pg_extension"
+        " WHERE extname OPERATOR(pg_catalog.=) 'timescaledb'",
+    )
     if version is None:
         return ()
     server = connection.info.server_version
@@ -146,7 +155,10 @@ def _numbers(version: str) -> tuple[int, int, int]:
 
 def _preloaded(connection: psycopg.Connection[Any]) -> bool:
     # Not everybody may read shared_preload_libraries. This setting is the loader's own.
-    return _one(connection, "SELECT current_setting('timescaledb.disable_load', true)") is not None
+    return (
+        _one(connection, "SELECT pg_catalog.current_setting('timescaledb.disable_load', true)")
+        is not None
+    )
 
 
 def _probe(connection: psycopg.Connection[Any]) -> tuple[str, str, str]:
@@ -160,9 +172,10 @@ def _probe(connection: psycopg.Connection[Any]) -> tuple[str, str, str]:
                 """
                 SELECT
                     e.extversion,
-                    current_setting('timescaledb.license', true),
-                    e.extnamespace::regnamespace::text
-                FROM pg_extension AS e WHERE e.extname = 'timescaledb'
+                    pg_catalog.current_setting('timescaledb.license', true),
+                    e.extnamespace::pg_catalog.regnamespace::pg_catalog.text
+                FROM pg_catalog.pg_extension AS e
+                WHERE e.extname OPERATOR(pg_catalog.=) 'timescaledb'
                 """
             ).fetchone()
     except errors.InsufficientPrivilege as error:

@@ -13,7 +13,6 @@ from psycopg.rows import tuple_row
 from entasis_db.errors import InstrumentError
 from entasis_db.model import MarketKind, VolumeUnit
 from entasis_db.readers.instruments import Instrument, read_instruments
-from entasis_db.search_path import with_pinned_names
 
 SETTABLE: dict[str, tuple[str, ...] | None] = {
     "kind": get_args(MarketKind),
@@ -48,7 +47,6 @@ class ImportedInstruments:
     """Why an entry was left out, one line for each."""
 
 
-@with_pinned_names
 def import_instruments(
     connection: psycopg.Connection[Any], path: Path | str, *, exchange: str | None = None
 ) -> ImportedInstruments:
@@ -71,7 +69,7 @@ def import_instruments(
     ]
     with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
         row = cursor.execute(
-            "SELECT entasis.record_instruments(%s::jsonb)", [json.dumps(rows)]
+            "SELECT entasis.record_instruments(%s::pg_catalog.jsonb)", [json.dumps(rows)]
         ).fetchone()
     assert row is not None
     return ImportedInstruments(
@@ -79,7 +77,6 @@ def import_instruments(
     )
 
 
-@with_pinned_names
 def set_market(
     connection: psycopg.Connection[Any], symbol: str, exchange: str, **settings: object
 ) -> bool:
@@ -107,7 +104,7 @@ def set_market(
     with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
         try:
             row = cursor.execute(
-                "SELECT entasis.set_market(%s, %s, %s::jsonb)", [symbol, exchange, said]
+                "SELECT entasis.set_market(%s, %s, %s::pg_catalog.jsonb)", [symbol, exchange, said]
             ).fetchone()
         except (psycopg.errors.CheckViolation, psycopg.DataError) as error:
             reason = error.diag.message_primary or str(error)

@@ -23,7 +23,6 @@ from entasis_db.drift import drift
 from entasis_db.engine import warnings
 from entasis_db.errors import DraftError, MigrationError
 from entasis_db.resources import engines, sql_root
-from entasis_db.search_path import with_pinned_names
 
 SCHEMA = "entasis_migrations"
 """Where yoyo's tables are, and the checksums."""
@@ -83,7 +82,6 @@ class Status:
         return _refusal(self.differing, self.release) if self.differing else None
 
 
-@with_pinned_names
 def status(connection: psycopg.Connection[Any]) -> Status:
     """Compare a database with this release; changes nothing.
 
@@ -95,7 +93,9 @@ def status(connection: psycopg.Connection[Any]) -> Status:
     if exists(connection, "entasis.migrations"):
         # a draft's view may lack the column
         query = (
-            "SELECT migration, applied_at, to_jsonb(m) ->> 'sha256' FROM entasis.migrations AS m"
+            "SELECT migration, applied_at,"
+            " pg_catalog.to_jsonb(m) OPERATOR(pg_catalog.->>) 'sha256'"
+            " FROM entasis.migrations AS m"
         )
         found = {name: (at, sha256) for name, at, sha256 in connection.execute(query).fetchall()}
     differing = _differing({name: sha256 for name, (_, sha256) in found.items()}, files)
@@ -175,7 +175,7 @@ def installation(connection: psycopg.Connection[Any]) -> Installation | None:
 
 def exists(connection: psycopg.Connection[Any], relation: str) -> bool:
     """Tell whether there is a relation of this qualified name."""
-    row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", [relation]).fetchone()
+    row = connection.execute("SELECT pg_catalog.to_regclass(%s) IS NOT NULL", [relation]).fetchone()
     return row is not None and bool(row[0])
 
 

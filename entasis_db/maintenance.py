@@ -17,7 +17,7 @@ from psycopg import sql
 from psycopg.rows import tuple_row
 
 from entasis_db.own_session import require_own_session
-from entasis_db.search_path import with_pinned_names
+from entasis_db.search_path import untyped
 
 Progress = Callable[[str], None]
 
@@ -42,7 +42,6 @@ class PlannedDrop:
     """Why, or why not."""
 
 
-@with_pinned_names
 def maintenance_plan(connection: psycopg.Connection[Any]) -> list[PlannedDrop]:
     """Return what is past its keep period, in the order in which maintenance would drop it.
 
@@ -59,13 +58,14 @@ def maintenance_plan(connection: psycopg.Connection[Any]) -> list[PlannedDrop]:
         )
         for relation, partition, start, end, *rest in _rows(
             connection,
-            "SELECT relation, partition_name, nullif(from_time, '-infinity'), to_time, bytes,"
+            "SELECT relation, partition_name,"
+            " CASE WHEN from_time OPERATOR(pg_catalog.<>) '-infinity' THEN from_time END,"
+            " to_time, bytes,"
             " goes, reason FROM entasis.maintenance_plan()",
         )
     ]
 
 
-@with_pinned_names
 def left_over(connection: psycopg.Connection[Any]) -> int:
     """Count what is past its keep period and waits for an archive, or was in use.
 
@@ -76,7 +76,6 @@ def left_over(connection: psycopg.Connection[Any]) -> int:
     return int(count)
 
 
-@with_pinned_names
 def maintain(
     connection: psycopg.Connection[Any],
     progress: Progress = lambda _: None,
@@ -113,16 +112,16 @@ def _can_detach(connection: psycopg.Connection[Any]) -> bool:
     right = "SET" if connection.info.server_version >= 160000 else "MEMBER"
     rows = _rows(
         connection,
-        "SELECT pg_has_role(session_user, 'entasis_owner', %s) AND EXISTS ("
+        "SELECT pg_catalog.pg_has_role(session_user, 'entasis_owner', %s) AND EXISTS ("
         " SELECT FROM pg_catalog.pg_partitioned_table AS t"
-        " WHERE t.partrelid = to_regclass('entasis.market_data'))",
+        " WHERE t.partrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('entasis.market_data'))",
         right,
     )
     return bool(rows[0][0])
 
 
 def _drop_concurrently(connection: psycopg.Connection[Any], progress: Progress) -> None:
-    (acting_before,) = _rows(connection, "SELECT current_setting('role')")[0]
+    (acting_before,) = _rows(connection, "SELECT pg_catalog.current_setting('role')")[0]
     connection.execute("SET ROLE entasis_owner")
     try:
         _rows(connection, "SELECT entasis_internal.record_partitions()")
@@ -154,9 +153,9 @@ def _drop_concurrently(connection: psycopg.Connection[Any], progress: Progress) 
 
 
 _LEFT_OVER = """
-    SELECT count(*)
+    SELECT pg_catalog.count(*)
     FROM entasis_internal.expired_partitions() AS e
-    INNER JOIN entasis.keep_periods AS k ON e.relation = k.relation
+    INNER JOIN entasis.keep_periods AS k ON e.relation OPERATOR(pg_catalog.=) k.relation
     WHERE entasis_internal.restore_hold(e.relation, e.from_time, e.to_time) IS NULL
     AND (
         e.kept_because IS NULL
@@ -170,8 +169,9 @@ _NEXT_EXPIRED = """
     FROM entasis_internal.expired_partitions() AS e
     -- what a DBA has put into another schema is left to CALL entasis.maintain()
     INNER JOIN pg_catalog.pg_class AS c
-        ON e.partition_oid = c.oid AND c.relnamespace = 'entasis'::regnamespace
-    INNER JOIN entasis.keep_periods AS k ON e.relation = k.relation
+        ON e.partition_oid OPERATOR(pg_catalog.=) c.oid
+            AND c.relnamespace OPERATOR(pg_catalog.=) 'entasis'::pg_catalog.regnamespace
+    INNER JOIN entasis.keep_periods AS k ON e.relation OPERATOR(pg_catalog.=) k.relation
     WHERE e.kept_because IS NULL
     -- in this order nothing is dropped before what lies below it
     ORDER BY k.derived_from IS NOT NULL, e.relation, e.from_time
@@ -181,10 +181,11 @@ _NEXT_EXPIRED = """
 _PENDING = """
     SELECT parent.relname, child.relname
     FROM pg_catalog.pg_inherits AS i
-    INNER JOIN pg_catalog.pg_class AS child ON i.inhrelid = child.oid
-    INNER JOIN pg_catalog.pg_class AS parent ON i.inhparent = parent.oid
+    INNER JOIN pg_catalog.pg_class AS child ON i.inhrelid OPERATOR(pg_catalog.=) child.oid
+    INNER JOIN pg_catalog.pg_class AS parent ON i.inhparent OPERATOR(pg_catalog.=) parent.oid
     INNER JOIN entasis.keep_periods AS k
-        ON parent.oid = to_regclass(format('entasis.%%I', k.relation))
+        ON parent.oid OPERATOR(pg_catalog.=)
+            pg_catalog.to_regclass(pg_catalog.format('entasis.%%I', k.relation))
     WHERE i.inhdetachpending
     ORDER BY 1, 2
 """
@@ -194,15 +195,18 @@ _PENDING = """
 _LEFT_DETACHED = """
     SELECT l.relation, l.detail, s.from_time, s.to_time
     FROM (
-        SELECT DISTINCT ON (split_part(m.detail, ' ', 1)) m.relation, m.action, m.detail
+        SELECT DISTINCT ON (pg_catalog.split_part(m.detail, ' ', 1)) m.relation, m.action, m.detail
         FROM entasis.maintenance_log AS m
-        ORDER BY split_part(m.detail, ' ', 1), m.id DESC
+        ORDER BY pg_catalog.split_part(m.detail, ' ', 1), m.id DESC
     ) AS l
-    INNER JOIN entasis.keep_periods AS k ON l.relation = k.relation
-    INNER JOIN pg_catalog.pg_class AS c ON c.oid = to_regclass(format('entasis.%%I', l.detail))
+    INNER JOIN entasis.keep_periods AS k ON l.relation OPERATOR(pg_catalog.=) k.relation
+    INNER JOIN pg_catalog.pg_class AS c
+        ON c.oid OPERATOR(pg_catalog.=)
+            pg_catalog.to_regclass(pg_catalog.format('entasis.%%I', l.detail))
     LEFT OUTER JOIN entasis_internal.known_partitions AS s
-        ON l.relation = s.relation AND l.detail = s.partition_name
-    WHERE l.action = 'detach' AND NOT c.relispartition
+        ON l.relation OPERATOR(pg_catalog.=) s.relation
+            AND l.detail OPERATOR(pg_catalog.=) s.partition_name
+    WHERE l.action OPERATOR(pg_catalog.=) 'detach' AND NOT c.relispartition
         AND NOT (k.archived AND s.partition_name IS NULL)
     ORDER BY k.derived_from IS NOT NULL, l.relation, l.detail
 """
@@ -240,7 +244,8 @@ def _drop(
             connection.execute(sql.SQL("LOCK TABLE {}").format(table))
             connection.execute(
                 "SELECT entasis_internal.check_archive_and_record_drop("
-                "to_regclass(format('entasis.%%I', %s::text)), %s, %s, %s)",
+                "pg_catalog.to_regclass(pg_catalog.format('entasis.%%I', %s::pg_catalog.text)),"
+                " %s, %s, %s)",
                 [partition, relation, *bounds],
             )
             connection.execute(sql.SQL("DROP TABLE {}").format(table))
@@ -252,7 +257,9 @@ def _drop(
         with connection.transaction():
             connection.execute(
                 sql.SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES FROM ({}) TO ({})").format(
-                    sql.Identifier("entasis", relation), table, *map(sql.Literal, bounds)
+                    sql.Identifier("entasis", relation),
+                    table,
+                    *(sql.Literal(untyped(bound)) for bound in bounds),
                 )
             )
             connection.execute(

@@ -44,10 +44,10 @@ def archived_ranges(connection: psycopg.Connection[Any]) -> list[ArchivedRange]:
             SELECT
                 a.relation, a.from_time, a.to_time,
                 CASE WHEN a.verified_at IS NOT NULL THEN a.row_count END,
-                sum(o.bytes), count(o.key),
+                pg_catalog.sum(o.bytes), pg_catalog.count(o.key),
                 a.verified_at, a.dropped_at, a.stale_at
             FROM entasis.archives AS a
-            LEFT OUTER JOIN entasis.archive_objects AS o ON a.id = o.archive_id
+            LEFT OUTER JOIN entasis.archive_objects AS o ON a.id OPERATOR(pg_catalog.=) o.archive_id
             WHERE a.superseded_at IS NULL
             GROUP BY a.id
             ORDER BY a.relation, a.from_time, a.id
@@ -71,6 +71,8 @@ def has_archived_relations(connection: psycopg.Connection[Any]) -> bool:
     """Say whether any relation is marked as archived in entasis.keep_periods."""
     with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
         cursor.execute(
-            "SELECT FROM entasis.keep_periods NATURAL JOIN entasis.floors WHERE archived LIMIT 1"
+            "SELECT FROM entasis.keep_periods AS k"
+            " INNER JOIN entasis.floors AS f ON k.relation OPERATOR(pg_catalog.=) f.relation"
+            " WHERE k.archived LIMIT 1"
         )
         return cursor.fetchone() is not None

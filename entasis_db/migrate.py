@@ -135,7 +135,9 @@ def _check_server(connection: psycopg.Connection[Any]) -> None:
 def _take_lock(connection: psycopg.Connection[Any], progress: Progress) -> None:
     told, until = False, time.monotonic() + _PATIENCE
     while True:
-        row = connection.execute("SELECT pg_try_advisory_lock(%s)", [_ADVISORY_LOCK]).fetchone()
+        row = connection.execute(
+            "SELECT pg_catalog.pg_try_advisory_lock(%s)", [_ADVISORY_LOCK]
+        ).fetchone()
         if row is not None and row[0]:
             return
         if not told:
@@ -152,11 +154,13 @@ def _take_lock(connection: psycopg.Connection[Any], progress: Progress) -> None:
 def _holders(connection: psycopg.Connection[Any]) -> str:
     """Say who holds the lock."""
     found = connection.execute(
-        "SELECT DISTINCT a.pid, a.usename FROM pg_locks AS l"
-        " INNER JOIN pg_stat_activity AS a ON l.pid = a.pid"
-        " WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1"
-        " AND a.datname = current_database()"
-        " AND (l.classid::bigint << 32 | l.objid::bigint) = %s ORDER BY 1",
+        "SELECT DISTINCT a.pid, a.usename FROM pg_catalog.pg_locks AS l"
+        " INNER JOIN pg_catalog.pg_stat_activity AS a ON l.pid OPERATOR(pg_catalog.=) a.pid"
+        " WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.granted"
+        " AND l.objsubid OPERATOR(pg_catalog.=) 1"
+        " AND a.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()"
+        " AND (l.classid::bigint OPERATOR(pg_catalog.<<) 32"
+        " OPERATOR(pg_catalog.|) l.objid::bigint) OPERATOR(pg_catalog.=) %s ORDER BY 1",
         [_ADVISORY_LOCK],
     ).fetchall()
     return ", ".join(f"process {pid} of {login}" for pid, login in found) or "it is free now"
@@ -259,7 +263,8 @@ def _apply_stateless(
         connection.execute("SET LOCAL ROLE entasis_owner")
         _apply(connection, order.stateless)
         connection.execute(
-            "UPDATE entasis.installation SET release = %s, applied_at = clock_timestamp()",
+            "UPDATE entasis.installation SET release = %s,"
+            " applied_at = pg_catalog.clock_timestamp()",
             [__version__],
         )
 

@@ -13,7 +13,6 @@ import psycopg
 from psycopg.rows import tuple_row
 
 from entasis_db.errors import ArchiveError
-from entasis_db.search_path import with_pinned_names
 
 if TYPE_CHECKING:  # the archive needs libraries that not everybody has
     from entasis_db.archive import Event, Store
@@ -37,7 +36,6 @@ class LostCandles:
     """How many they are: of minutes, hours and days."""
 
 
-@with_pinned_names
 def restore_archived(
     connection: psycopg.Connection[Any],
     relation: str,
@@ -60,18 +58,21 @@ def restore_archived(
         """
         SELECT a.relation, a.from_time, a.to_time
         FROM entasis.archives AS a
-        INNER JOIN entasis.keep_periods AS k ON a.relation = k.relation
-        INNER JOIN entasis.floors AS f ON f.relation = %s
-        WHERE %s IN (k.relation, k.derived_from)
-            AND a.from_time < least(%s, f.floor) AND a.to_time > %s
+        INNER JOIN entasis.keep_periods AS k ON a.relation OPERATOR(pg_catalog.=) k.relation
+        INNER JOIN entasis.floors AS f ON f.relation OPERATOR(pg_catalog.=) %s
+        WHERE (k.relation OPERATOR(pg_catalog.=) %s OR k.derived_from OPERATOR(pg_catalog.=) %s)
+            AND a.from_time OPERATOR(pg_catalog.<) least(%s, f.floor)
+            AND a.to_time OPERATOR(pg_catalog.>) %s
             AND a.superseded_at IS NULL AND a.dropped_at IS NOT NULL
             AND NOT EXISTS (
                 SELECT FROM entasis.restores AS r
-                WHERE r.relation = a.relation AND r.from_time = a.from_time
-                    AND r.to_time = a.to_time AND r.attached_at IS NOT NULL
+                WHERE r.relation OPERATOR(pg_catalog.=) a.relation
+                    AND r.from_time OPERATOR(pg_catalog.=) a.from_time
+                    AND r.to_time OPERATOR(pg_catalog.=) a.to_time AND r.attached_at IS NOT NULL
             )
         ORDER BY k.derived_from IS NULL, a.relation, a.from_time
         """,
+        relation,
         relation,
         relation,
         to_time,
@@ -96,7 +97,6 @@ def restore_archived(
         restore(connection, store, name, start, end, attach=True, **how)
 
 
-@with_pinned_names
 def lost_candles(
     connection: psycopg.Connection[Any],
     from_time: datetime,
@@ -115,12 +115,15 @@ def lost_candles(
         for row in _rows(
             connection,
             """
-            SELECT c.symbol, c.exchange, count(*) FILTER (WHERE c.relation = 'ohlcv_1d'), count(*)
+            SELECT c.symbol, c.exchange,
+                pg_catalog.count(*) FILTER (WHERE c.relation OPERATOR(pg_catalog.=) 'ohlcv_1d'),
+                pg_catalog.count(*)
             FROM entasis.floors AS f
             CROSS JOIN LATERAL entasis_internal.candle_faults(
                 %s, %s, %s, least(%s, f.floor)
             ) AS c
-            WHERE f.relation = 'market_data' AND f.floor > %s AND c.counted > c.stored
+            WHERE f.relation OPERATOR(pg_catalog.=) 'market_data'
+                AND f.floor OPERATOR(pg_catalog.>) %s AND c.counted OPERATOR(pg_catalog.>) c.stored
             GROUP BY c.symbol, c.exchange
             ORDER BY c.exchange, c.symbol
             """,
@@ -133,7 +136,6 @@ def lost_candles(
     ]
 
 
-@with_pinned_names
 def reopen(
     connection: psycopg.Connection[Any],
     relation: str,

@@ -11,6 +11,7 @@ from pglast.enums import FunctionParameterMode
 
 # what puts columns within reach of the expressions inside it
 _STATEMENTS = (ast.InsertStmt, ast.UpdateStmt, ast.DeleteStmt, ast.MergeStmt)
+_KEYWORDS = {"bigint", "boolean", "integer", "interval", "numeric", "smallint"}
 _INPUT = (
     FunctionParameterMode.FUNC_PARAM_DEFAULT,
     FunctionParameterMode.FUNC_PARAM_IN,
@@ -26,6 +27,10 @@ class Routine:
     language: str
     parameters: frozenset[str]
     body: tuple[Any, ...]
+    pinned: bool
+    """Whether its names mean the same under any search path."""
+    bare_types: frozenset[str]
+    """The types of its variables that are named without their schemas, and are no keywords."""
 
     def nodes(self) -> Iterator[tuple[Any, bool]]:
         """Yield every node of the body, and whether columns of a relation are within its reach."""
@@ -95,6 +100,16 @@ def _routine(statement: Any, text: str) -> Routine:
             if parameter.name and (language == "plpgsql" or parameter.mode in _INPUT)
         ),
         body=body,
+        bare_types=frozenset(
+            declared
+            for declarations in re.findall(r"\bDECLARE\n(.*?)\n *BEGIN\n", text, re.DOTALL)
+            for declared in re.findall(
+                r"(?m)^ +\w+ (?:CONSTANT )?(?!CONSTANT )(\w+)(?![.\w])", declarations
+            )
+            if declared not in _KEYWORDS
+        ),
+        pinned=statement.sql_body is not None
+        or any(o.defname == "set" and o.arg.name == "search_path" for o in statement.options),
     )
 
 

@@ -23,7 +23,7 @@ from entasis_db.archive.progress import Event, Progress
 from entasis_db.archive.store import Store
 from entasis_db.errors import ArchiveError, StoreError
 from entasis_db.own_session import require_own_session
-from entasis_db.search_path import with_pinned_names
+from entasis_db.search_path import untyped
 
 # any numbers will do, as long as every release uses the same
 _LOCK = (0x656E7461, 0x61726368)
@@ -60,7 +60,6 @@ class _Object:
     sha256: str
 
 
-@with_pinned_names
 def archive(
     connection: psycopg.Connection[Any],
     store: Store,
@@ -115,29 +114,29 @@ def archive(
 _EXPIRED = """
     SELECT e.relation, e.from_time, e.to_time
     FROM entasis_internal.expired_partitions() AS e
-    INNER JOIN entasis.keep_periods AS k ON e.relation = k.relation
-    LEFT OUTER JOIN pg_catalog.pg_inherits AS i ON e.partition_oid = i.inhrelid
-    WHERE k.archived AND isfinite(e.from_time) AND i.inhdetachpending IS NOT TRUE
+    INNER JOIN entasis.keep_periods AS k ON e.relation OPERATOR(pg_catalog.=) k.relation
+    LEFT OUTER JOIN pg_catalog.pg_inherits AS i ON e.partition_oid OPERATOR(pg_catalog.=) i.inhrelid
+    WHERE k.archived AND pg_catalog.isfinite(e.from_time) AND i.inhdetachpending IS NOT TRUE
 """
 
 _UNBOUNDED = """
     SELECT e.partition_name
     FROM entasis_internal.expired_partitions() AS e
-    INNER JOIN entasis.keep_periods AS k ON e.relation = k.relation
-    WHERE k.archived AND NOT isfinite(e.from_time)
+    INNER JOIN entasis.keep_periods AS k ON e.relation OPERATOR(pg_catalog.=) k.relation
+    WHERE k.archived AND NOT pg_catalog.isfinite(e.from_time)
 """
 
 
 @contextmanager
 def _alone(connection: psycopg.Connection[Any]) -> Iterator[None]:
     """Let one archive run go on at a time: another would take its objects for a dead one's."""
-    if not rows(connection, "SELECT pg_try_advisory_lock(%s, %s)", *_LOCK)[0][0]:
+    if not rows(connection, "SELECT pg_catalog.pg_try_advisory_lock(%s, %s)", *_LOCK)[0][0]:
         raise ArchiveError("another archive run of this database is going on; wait for its end")
     try:
         yield
     finally:
         if not connection.closed:
-            rows(connection, "SELECT pg_advisory_unlock(%s, %s)", *_LOCK)
+            rows(connection, "SELECT pg_catalog.pg_advisory_unlock(%s, %s)", *_LOCK)
 
 
 def _clean(connection: psycopg.Connection[Any], store: Store, progress: Progress) -> None:
@@ -145,7 +144,8 @@ def _clean(connection: psycopg.Connection[Any], store: Store, progress: Progress
     for number, relation, start, end, version in rows(
         connection,
         "SELECT id, relation, from_time, to_time, version FROM entasis.archives"
-        " WHERE location = %s AND (verified_at IS NULL OR superseded_at IS NOT NULL) ORDER BY id",
+        " WHERE location OPERATOR(pg_catalog.=) %s"
+        " AND (verified_at IS NULL OR superseded_at IS NOT NULL) ORDER BY id",
         store.location,
     ):
         _forget(connection, store, number, _Range(relation, start, end), version)
@@ -164,7 +164,8 @@ def _needed(connection: psycopg.Connection[Any], of: _Range, progress: Progress)
     current = rows(
         connection,
         "SELECT row_count, checksum, stale_at IS NOT NULL FROM entasis.archives"
-        " WHERE relation = %s AND from_time = %s AND to_time = %s"
+        " WHERE relation OPERATOR(pg_catalog.=) %s AND from_time OPERATOR(pg_catalog.=) %s"
+        " AND to_time OPERATOR(pg_catalog.=) %s"
         " AND verified_at IS NOT NULL AND superseded_at IS NULL",
         *of,
     )
@@ -176,7 +177,8 @@ def _needed(connection: psycopg.Connection[Any], of: _Range, progress: Progress)
     now = rows(
         connection,
         "SELECT row_count, checksum FROM entasis_internal.count_and_checksum("
-        "to_regclass(format('entasis.%%I', %s::text)), %s, %s, %s)",
+        "pg_catalog.to_regclass(pg_catalog.format('entasis.%%I', %s::pg_catalog.text)), %s, %s,"
+        " %s)",
         of.relation,
         *of,
     )
@@ -276,14 +278,15 @@ def _tables(connection: psycopg.Connection[Any], of: _Range, form: layout.Layout
     """
     query = sql.SQL(
         "COPY (SELECT {columns} FROM entasis.{relation} AS r"
-        " WHERE r.{time} >= {start} AND r.{time} < {end} ORDER BY {order})"
+        " WHERE r.{time} OPERATOR(pg_catalog.>=) {start}"
+        " AND r.{time} OPERATOR(pg_catalog.<) {end} ORDER BY {order})"
         " TO STDOUT (FORMAT csv)"
     ).format(
         columns=sql.SQL(form.expressions()),  # of constants only
         relation=sql.Identifier(of.relation),
         time=sql.Identifier(form.time),
-        start=sql.Literal(of.from_time),
-        end=sql.Literal(of.to_time),
+        start=sql.Literal(untyped(of.from_time)),
+        end=sql.Literal(untyped(of.to_time)),
         order=sql.SQL(", ").join(sql.Identifier("r", name) for name in form.order),
     )
     with connection.transaction():

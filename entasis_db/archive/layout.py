@@ -65,8 +65,11 @@ _IN_TEXT = {
     "quote_volume": "quote_volume_text",
 }
 _FITS = {
-    "volume": "r.volume < 1e20",
-    "quote_volume": "abs(r.quote_volume) < 1e14 AND min_scale(r.quote_volume) <= 24",
+    "volume": "r.volume OPERATOR(pg_catalog.<) 1e20",
+    "quote_volume": (
+        "pg_catalog.abs(r.quote_volume) OPERATOR(pg_catalog.<) 1e14"
+        " AND pg_catalog.min_scale(r.quote_volume) OPERATOR(pg_catalog.<=) 24"
+    ),
 }
 
 
@@ -104,13 +107,13 @@ class Layout:
         texts: dict[str, str] = {}
         for name, kind in self.columns.items():
             if text := self.text_of(name):
-                fits, number = _FITS[name], f"trim_scale(r.{name})"
+                fits, number = _FITS[name], f"pg_catalog.trim_scale(r.{name})"
                 found.append(f"CASE WHEN {fits} THEN {number} END")
                 texts[text] = f"CASE WHEN {fits} THEN NULL ELSE {number} END"
             elif name in texts:
                 found.append(texts[name])
             elif pa.types.is_decimal(kind):
-                found.append(f"trim_scale(r.{name})")
+                found.append(f"pg_catalog.trim_scale(r.{name})")
             else:
                 found.append(f"r.{name}")
         return ", ".join(found)

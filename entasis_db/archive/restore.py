@@ -19,7 +19,6 @@ from entasis_db.archive.store import Store
 from entasis_db.errors import ArchiveError
 from entasis_db.ingest.read_ahead import read_ahead
 from entasis_db.own_session import require_own_session
-from entasis_db.search_path import with_pinned_names
 
 _ATTEMPTS = 5
 
@@ -48,7 +47,6 @@ class _Archive:
     dropped: bool
 
 
-@with_pinned_names
 def restore(
     connection: psycopg.Connection[Any],
     store: Store,
@@ -114,7 +112,8 @@ def _verified_archives(
         for row in rows(
             connection,
             "SELECT id, from_time, to_time, row_count, checksum, dropped_at IS NOT NULL"
-            " FROM entasis.archives WHERE relation = %s AND from_time < %s AND to_time > %s"
+            " FROM entasis.archives WHERE relation OPERATOR(pg_catalog.=) %s"
+            " AND from_time OPERATOR(pg_catalog.<) %s AND to_time OPERATOR(pg_catalog.>) %s"
             " AND verified_at IS NOT NULL AND superseded_at IS NULL ORDER BY from_time",
             relation,
             to_time,
@@ -150,9 +149,10 @@ def _attached(
     # a restore that was killed before its last step, or that was made beside the relation
     ready = rows(
         connection,
-        "SELECT table_name FROM entasis.restores WHERE relation = %s AND from_time = %s"
-        " AND to_time = %s AND verified_at IS NOT NULL AND attached_at IS NULL"
-        " AND to_regclass(format('entasis.%%I', table_name)) IS NOT NULL",
+        "SELECT table_name FROM entasis.restores WHERE relation OPERATOR(pg_catalog.=) %s"
+        " AND from_time OPERATOR(pg_catalog.=) %s"
+        " AND to_time OPERATOR(pg_catalog.=) %s AND verified_at IS NOT NULL AND attached_at IS NULL"
+        " AND pg_catalog.to_regclass(pg_catalog.format('entasis.%%I', table_name)) IS NOT NULL",
         relation,
         *bounds,
     )
@@ -179,7 +179,8 @@ def _is_there(connection: psycopg.Connection[Any], relation: str, archive: _Arch
     bounds = (archive.from_time, archive.to_time)
     there = rows(
         connection,
-        "SELECT 1 FROM entasis_internal.partitions_of(%s) WHERE from_time < %s AND to_time > %s",
+        "SELECT 1 FROM entasis_internal.partitions_of(%s)"
+        " WHERE from_time OPERATOR(pg_catalog.<) %s AND to_time OPERATOR(pg_catalog.>) %s",
         relation,
         *reversed(bounds),
     )
@@ -187,9 +188,10 @@ def _is_there(connection: psycopg.Connection[Any], relation: str, archive: _Arch
         return bool(there)
     # a chunk may be there with nothing in it: whoever forces a refresh below the floor makes some
     time_column = sql.Identifier(layout.LAYOUTS[relation].time)
-    query = sql.SQL("SELECT 1 FROM {} WHERE {} >= %s AND {} < %s LIMIT 1").format(
-        sql.Identifier("entasis", relation), time_column, time_column
-    )
+    query = sql.SQL(
+        "SELECT 1 FROM {} WHERE {} OPERATOR(pg_catalog.>=) %s"
+        " AND {} OPERATOR(pg_catalog.<) %s LIMIT 1"
+    ).format(sql.Identifier("entasis", relation), time_column, time_column)
     return connection.execute(query, bounds).fetchone() is not None
 
 
@@ -235,7 +237,8 @@ def _fill(
                 connection.execute("SET LOCAL client_encoding = 'UTF8'")
                 for key, sha256 in rows(
                     connection,
-                    "SELECT key, sha256 FROM entasis.archive_objects WHERE archive_id = %s"
+                    "SELECT key, sha256 FROM entasis.archive_objects"
+                    " WHERE archive_id OPERATOR(pg_catalog.=) %s"
                     " ORDER BY part",
                     archive.id,
                 ):

@@ -40,7 +40,7 @@ _WRITERS = """
     WHERE l.relation OPERATOR(pg_catalog.=)
             pg_catalog.to_regclass('entasis_internal.cache_listeners')
         AND l.mode OPERATOR(pg_catalog.=) 'RowShareLock' AND l.granted
-        AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
+        AND (l.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid() OR l.pid IS NULL)
 """
 _PATIENCE = 30.0  # s of waiting for writers, after which it is said
 # a database that has this function notifies caches of every change
@@ -193,8 +193,9 @@ class Listener:
         namespace = self._namespace
         if namespace is None:
             row = connection.execute(
-                "SELECT s.system_identifier, d.oid FROM pg_control_system() AS s, pg_database AS d"
-                " WHERE d.datname = current_database()"
+                "SELECT s.system_identifier, d.oid"
+                " FROM pg_catalog.pg_control_system() AS s, pg_catalog.pg_database AS d"
+                " WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()"
             ).fetchone()
             assert row is not None
             namespace = f"{row[0]}.{row[1]}"
@@ -211,7 +212,7 @@ class Listener:
             return
         self._greeting = token_hex(16)
         connection.execute(
-            "SELECT pg_notify(entasis_internal.cache_channel_name(), %s)",
+            "SELECT pg_catalog.pg_notify(entasis_internal.cache_channel_name(), %s)",
             [json.dumps({"hello": self._greeting})],
         )
         # notifications that arrive meanwhile may have been sent after the greeting: the process

@@ -190,7 +190,8 @@ def _floor(connection: psycopg.Connection[Any]) -> datetime:
     with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
         row = cursor.execute(
             "SELECT f.floor FROM entasis.floors AS f"
-            " WHERE f.relation = 'market_data' AND isfinite(f.floor)"
+            " WHERE f.relation OPERATOR(pg_catalog.=) 'market_data'"
+            " AND pg_catalog.isfinite(f.floor)"
         ).fetchone()
     return row[0] if row is not None else datetime.min.replace(tzinfo=UTC)
 

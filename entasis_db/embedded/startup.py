@@ -157,7 +157,9 @@ class Startup:
         # ours waits for it, and finds the name taken.
         with self._server.connect(record) as connection:
             row = connection.execute(
-                "SELECT EXISTS (SELECT FROM pg_database WHERE datname = %s)", [DATABASE]
+                "SELECT EXISTS (SELECT FROM pg_catalog.pg_database"
+                " WHERE datname OPERATOR(pg_catalog.=) %s)",
+                [DATABASE],
             ).fetchone()
             if row is not None and not row[0]:
                 with contextlib.suppress(

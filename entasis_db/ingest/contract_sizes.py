@@ -22,7 +22,8 @@ def tell_contract_size(connection: psycopg.Connection[Any], reader: "AnyReader")
             SELECT coalesce(m.contract_size, k.contract_size)
             FROM entasis_internal.known_instrument(%(symbol)s, %(exchange)s) AS k
             LEFT JOIN entasis.markets AS m
-                ON m.symbol = %(symbol)s AND m.exchange = %(exchange)s
+                ON m.symbol OPERATOR(pg_catalog.=) %(symbol)s
+                    AND m.exchange OPERATOR(pg_catalog.=) %(exchange)s
             """,
             {"symbol": symbol, "exchange": exchange},
         )

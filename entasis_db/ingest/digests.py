@@ -16,5 +16,8 @@ def tell_digests(connection: psycopg.Connection[Any], reader: "AnyReader") -> No
     if not isinstance(reader, TradeReader):
         return
     with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
-        cursor.execute("SELECT exchange, symbol FROM entasis.markets WHERE id_space = 'digest'")
+        cursor.execute(
+            "SELECT exchange, symbol FROM entasis.markets"
+            " WHERE id_space OPERATOR(pg_catalog.=) 'digest'"
+        )
         reader.digests = frozenset(cursor.fetchall())

@@ -36,8 +36,9 @@ RECORD_MARKETS = sql.SQL(
     """
     SELECT m.symbol, m.exchange, m.id_space, m.recorded, m.may_repeat
     FROM entasis.record_markets(
-        %(source)s, %(symbols)s::text[], %(exchanges)s::text[], %(id_spaces)s::text[],
-        %(time_units)s::text[], %(first_times)s::timestamptz[], %(last_times)s::timestamptz[],
+        %(source)s, %(symbols)s::pg_catalog.text[], %(exchanges)s::pg_catalog.text[],
+        %(id_spaces)s::pg_catalog.text[], %(time_units)s::pg_catalog.text[],
+        %(first_times)s::pg_catalog.timestamptz[], %(last_times)s::pg_catalog.timestamptz[],
         %(first_ids)s::bigint[], %(last_ids)s::bigint[], %(rising)s::boolean[]
     ) AS m
     """
@@ -48,7 +49,11 @@ STAGE_UNITS = sql.SQL(
     """
     INSERT INTO pg_temp.entasis_staged_units (symbol, exchange, time_unit)
     SELECT u.symbol, u.exchange, u.time_unit
-    FROM unnest(%(symbols)s::text[], %(exchanges)s::text[], %(time_units)s::text[])
+    FROM ROWS FROM (
+        pg_catalog.unnest(%(symbols)s::pg_catalog.text[]),
+        pg_catalog.unnest(%(exchanges)s::pg_catalog.text[]),
+        pg_catalog.unnest(%(time_units)s::pg_catalog.text[])
+    )
         AS u (symbol, exchange, time_unit)
     WHERE u.time_unit IS NOT NULL
     """

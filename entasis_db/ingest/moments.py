@@ -29,11 +29,16 @@ _STORED = sql.SQL(
     SELECT
         e.position, d.id, d.price, d.volume,
         entasis_internal.has_signed_prices(e.symbol, e.exchange)
-    FROM unnest(%s::text[], %s::text[], %s::timestamptz[])
+    FROM ROWS FROM (
+        pg_catalog.unnest(%s::pg_catalog.text[]), pg_catalog.unnest(%s::pg_catalog.text[]),
+        pg_catalog.unnest(%s::pg_catalog.timestamptz[])
+    )
         WITH ORDINALITY AS e (symbol, exchange, moment, position)
     CROSS JOIN LATERAL (
         SELECT m.id, m.price, m.volume FROM entasis.market_data AS m
-        WHERE m.symbol = e.symbol AND m.exchange = e.exchange AND m.timestamp = e.moment
+        WHERE m.symbol OPERATOR(pg_catalog.=) e.symbol
+            AND m.exchange OPERATOR(pg_catalog.=) e.exchange
+            AND m.timestamp OPERATOR(pg_catalog.=) e.moment
         ORDER BY m.id LIMIT 9223372036854775807
     ) AS d
     ORDER BY e.position, d.id

@@ -8,15 +8,20 @@ from psycopg import sql
 HAS_NUMBERED = sql.SQL(
     """
     SELECT EXISTS (
-        SELECT FROM unnest(
-            %(underlyings)s::text[], %(first_times)s::timestamptz[], %(last_times)s::timestamptz[]
+        SELECT FROM ROWS FROM (
+            pg_catalog.unnest(%(underlyings)s::pg_catalog.text[]),
+            pg_catalog.unnest(%(first_times)s::pg_catalog.timestamptz[]),
+            pg_catalog.unnest(%(last_times)s::pg_catalog.timestamptz[])
         ) AS b (underlying, first_time, last_time)
         CROSS JOIN LATERAL (
             SELECT FROM entasis.option_data AS d
-            WHERE d.underlying = b.underlying COLLATE "C" AND d.id <> 0
-                AND d.timestamp >= b.first_time AND d.timestamp <= b.last_time
+            WHERE d.underlying OPERATOR(pg_catalog.=) b.underlying COLLATE pg_catalog."C"
+                AND d.id OPERATOR(pg_catalog.<>) 0
+                AND d.timestamp OPERATOR(pg_catalog.>=) b.first_time
+                AND d.timestamp OPERATOR(pg_catalog.<=) b.last_time
                 -- of the whole batch, so that other partitions are not looked at
-                AND d.timestamp >= %(first_time)s AND d.timestamp <= %(last_time)s
+                AND d.timestamp OPERATOR(pg_catalog.>=) %(first_time)s
+                AND d.timestamp OPERATOR(pg_catalog.<=) %(last_time)s
             LIMIT 1
         ) AS d
     )

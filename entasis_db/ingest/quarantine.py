@@ -76,7 +76,7 @@ def quarantined(
             """
             SELECT q.line, q.code, q.reason, q.payload
             FROM entasis.quarantine AS q
-            WHERE q.relation = %s AND q.source = %s
+            WHERE q.relation OPERATOR(pg_catalog.=) %s AND q.source OPERATOR(pg_catalog.=) %s
             ORDER BY q.line, q.id
             LIMIT %s
             """,

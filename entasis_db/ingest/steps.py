@@ -27,8 +27,8 @@ from entasis_db.ingest.report import IngestReport
 # in microseconds, because psycopg cannot read times in every DateStyle that a caller may have
 KEEP_FROM = sql.SQL(
     """
-    SELECT (extract(epoch FROM entasis.keep_from(k.keep)) * 1000000)::bigint
-    FROM entasis.keep_periods AS k WHERE k.relation = %s
+    SELECT (extract(epoch FROM entasis.keep_from(k.keep)) OPERATOR(pg_catalog.*) 1000000)::bigint
+    FROM entasis.keep_periods AS k WHERE k.relation OPERATOR(pg_catalog.=) %s
     """
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -145,8 +145,9 @@ def _held_position(given: PositionSnapshot, number: int, held: tuple[Any, ...]) 
 
 _PREDICTIONS = _Target(
     "SELECT line, outcome, rounded, id, held_value, held_confidence"
-    " FROM entasis.write_predictions(%s::text[], %s::text[], %s::text[], %s::numeric[],"
-    " %s::numeric[], %s::timestamptz[], %s::timestamptz[], %s::boolean)",
+    " FROM entasis.write_predictions(%s::pg_catalog.text[], %s::pg_catalog.text[],"
+    " %s::pg_catalog.text[], %s::numeric[],"
+    " %s::numeric[], %s::pg_catalog.timestamptz[], %s::pg_catalog.timestamptz[], %s::boolean)",
     (
         "model_id",
         "symbol",
@@ -160,8 +161,8 @@ _PREDICTIONS = _Target(
 )
 _POSITIONS = _Target(
     "SELECT line, outcome, rounded, id, held_size, held_entry_price, held_current_price, held_pnl"
-    " FROM entasis.write_positions(%s::uuid[], %s::text[], %s::numeric[], %s::numeric[],"
-    " %s::numeric[], %s::numeric[], %s::timestamptz[], %s::boolean)",
+    " FROM entasis.write_positions(%s::pg_catalog.uuid[], %s::pg_catalog.text[], %s::numeric[],"
+    " %s::numeric[], %s::numeric[], %s::numeric[], %s::pg_catalog.timestamptz[], %s::boolean)",
     (
         "user_id",
         "asset_type",

@@ -22,6 +22,7 @@ from psycopg import AsyncConnection, AsyncCursor, Connection, Cursor, DataError,
 
 from entasis_db.model import PositionSnapshot
 from entasis_db.queries.rows import Candle, PredictionScore, SmilePoint
+from entasis_db.search_path import untyped
 
 if TYPE_CHECKING:
     from entasis_db.queries.statement import Statement
@@ -106,7 +107,7 @@ def record_batches(
     with (
         ThreadPoolExecutor(1) as pool,
         Cursor(connection) as cursor,
-        cursor.copy(form.copy(statement.sql), statement.params) as copy,
+        cursor.copy(form.copy(statement.sql), _literals(statement)) as copy,
     ):
         parsing: Future[Any] | None = None
         size = FIRST_BYTES
@@ -132,7 +133,7 @@ async def record_batches_async(
     with ThreadPoolExecutor(1) as pool:
         async with (
             AsyncCursor(connection) as cursor,
-            cursor.copy(form.copy(statement.sql), statement.params) as copy,
+            cursor.copy(form.copy(statement.sql), _literals(statement)) as copy,
         ):
             parsing: Future[Any] | None = None
             size = FIRST_BYTES
@@ -144,6 +145,10 @@ async def record_batches_async(
                 parsing = following
             if parsing is not None:
                 yield await wrap_future(parsing)
+
+
+def _literals(statement: "Statement[Any]") -> dict[str, object]:
+    return {name: untyped(value) for name, value in statement.params.items()}
 
 
 def _piece(copy: Any, size: int) -> Any:
@@ -192,7 +197,9 @@ class _Csv:
             return sql.SQL("pg_catalog.to_json({})").format(name)
         # text of an interval and of a time hangs on the session; Arrow reads times of ISO's style
         if pa.types.is_duration(column.type) or (column.type == _TIME and not self._iso):
-            return sql.SQL("(extract(EPOCH FROM {}) * 1000000)::bigint").format(name)
+            return sql.SQL(
+                "(extract(EPOCH FROM {}) OPERATOR(pg_catalog.*) 1000000)::bigint"
+            ).format(name)
         return None
 
     def parse(self, text: bytearray) -> Any:

@@ -18,10 +18,10 @@ SELECT
     c.turnover
 FROM
     entasis.candles(
-        %(symbol)s::text,
-        %(exchange)s::text,
+        %(symbol)s::pg_catalog.text,
+        %(exchange)s::pg_catalog.text,
         %(interval)s::entasis.candle_interval,
-        %(from_time)s::timestamptz,
-        %(to_time)s::timestamptz
+        %(from_time)s::pg_catalog.timestamptz,
+        %(to_time)s::pg_catalog.timestamptz
     ) AS c
 ORDER BY c.bucket;

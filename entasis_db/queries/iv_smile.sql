@@ -10,14 +10,18 @@ WITH RECURSIVE contracts AS (
             o.option_type
         FROM entasis.option_data AS o
         WHERE
-            o.underlying = %(underlying)s::text
-            AND o.expiry_date >= %(expiry_from)s::timestamptz
-            AND o.expiry_date < %(expiry_to)s::timestamptz
-            AND o.timestamp >= date_trunc(
-                'month', %(at)s::timestamptz AT TIME ZONE 'UTC' - %(max_age)s::interval
+            o.underlying OPERATOR(pg_catalog.=) %(underlying)s::pg_catalog.text
+            AND o.expiry_date OPERATOR(pg_catalog.>=) %(expiry_from)s::pg_catalog.timestamptz
+            AND o.expiry_date OPERATOR(pg_catalog.<) %(expiry_to)s::pg_catalog.timestamptz
+            AND o.timestamp OPERATOR(pg_catalog.>=) pg_catalog.date_trunc(
+                'month',
+                %(at)s::pg_catalog.timestamptz AT TIME ZONE 'UTC'
+                OPERATOR(pg_catalog.-) %(max_age)s::interval
             ) AT TIME ZONE 'UTC'
-            AND o.timestamp < (
-                date_trunc('month', %(at)s::timestamptz AT TIME ZONE 'UTC') + interval '1 month'
+            AND o.timestamp OPERATOR(pg_catalog.<) (
+                pg_catalog.date_trunc(
+                    'month', %(at)s::pg_catalog.timestamptz AT TIME ZONE 'UTC'
+                ) OPERATOR(pg_catalog.+) interval '1 month'
             ) AT TIME ZONE 'UTC'
         ORDER BY o.expiry_date, o.strike_price, o.option_type
         LIMIT 1
@@ -35,15 +39,19 @@ WITH RECURSIVE contracts AS (
             o.option_type
         FROM entasis.option_data AS o
         WHERE
-            o.underlying = %(underlying)s::text
+            o.underlying OPERATOR(pg_catalog.=) %(underlying)s::pg_catalog.text
             AND (o.expiry_date, o.strike_price, o.option_type)
-            > (c.expiry_date, c.strike_price, c.option_type)
-            AND o.expiry_date < %(expiry_to)s::timestamptz
-            AND o.timestamp >= date_trunc(
-                'month', %(at)s::timestamptz AT TIME ZONE 'UTC' - %(max_age)s::interval
+            OPERATOR(pg_catalog.>) (c.expiry_date, c.strike_price, c.option_type)
+            AND o.expiry_date OPERATOR(pg_catalog.<) %(expiry_to)s::pg_catalog.timestamptz
+            AND o.timestamp OPERATOR(pg_catalog.>=) pg_catalog.date_trunc(
+                'month',
+                %(at)s::pg_catalog.timestamptz AT TIME ZONE 'UTC'
+                OPERATOR(pg_catalog.-) %(max_age)s::interval
             ) AT TIME ZONE 'UTC'
-            AND o.timestamp < (
-                date_trunc('month', %(at)s::timestamptz AT TIME ZONE 'UTC') + interval '1 month'
+            AND o.timestamp OPERATOR(pg_catalog.<) (
+                pg_catalog.date_trunc(
+                    'month', %(at)s::pg_catalog.timestamptz AT TIME ZONE 'UTC'
+                ) OPERATOR(pg_catalog.+) interval '1 month'
             ) AT TIME ZONE 'UTC'
         ORDER BY o.expiry_date, o.strike_price, o.option_type
         LIMIT 1
@@ -58,7 +66,10 @@ SELECT
     q.bid_iv,
     q.ask_iv,
     q.underlying_price,
-    c.strike_price / nullif(q.underlying_price, 0) AS moneyness,
+    CASE
+        WHEN q.underlying_price OPERATOR(pg_catalog.<>) 0
+            THEN c.strike_price OPERATOR(pg_catalog./) q.underlying_price
+    END AS moneyness,
     q.timestamp,
     q.id
 FROM contracts AS c
@@ -73,13 +84,16 @@ CROSS JOIN
             o.id
         FROM entasis.option_data AS o
         WHERE
-            o.underlying = %(underlying)s::text
-            AND o.expiry_date = c.expiry_date
-            AND o.strike_price = c.strike_price
-            AND o.option_type = c.option_type
+            o.underlying OPERATOR(pg_catalog.=) %(underlying)s::pg_catalog.text
+            AND o.expiry_date OPERATOR(pg_catalog.=) c.expiry_date
+            AND o.strike_price OPERATOR(pg_catalog.=) c.strike_price
+            AND o.option_type OPERATOR(pg_catalog.=) c.option_type
             AND o.timestamp
-            > (%(at)s::timestamptz AT TIME ZONE 'UTC' - %(max_age)s::interval) AT TIME ZONE 'UTC'
-            AND o.timestamp <= %(at)s::timestamptz
+            OPERATOR(pg_catalog.>) (
+                %(at)s::pg_catalog.timestamptz AT TIME ZONE 'UTC'
+                OPERATOR(pg_catalog.-) %(max_age)s::interval
+            ) AT TIME ZONE 'UTC'
+            AND o.timestamp OPERATOR(pg_catalog.<=) %(at)s::pg_catalog.timestamptz
             AND o.iv IS NOT NULL
         ORDER BY o.timestamp DESC, o.id DESC
         LIMIT 1

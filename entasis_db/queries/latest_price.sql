@@ -9,4 +9,4 @@ SELECT
     t.side,
     t.source_id,
     t.excluded
-FROM entasis_internal.latest_trade(%(symbol)s::text, %(exchange)s::text) AS t;
+FROM entasis_internal.latest_trade(%(symbol)s::pg_catalog.text, %(exchange)s::pg_catalog.text) AS t;

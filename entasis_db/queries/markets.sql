@@ -24,8 +24,10 @@ SELECT
     c.last_trade,
     coalesce(c.trades, 0) AS trades
 FROM entasis.markets AS m
-LEFT JOIN entasis.market_coverage AS c ON m.symbol = c.symbol AND m.exchange = c.exchange
+LEFT JOIN
+    entasis.market_coverage AS c
+    ON m.symbol OPERATOR(pg_catalog.=) c.symbol AND m.exchange OPERATOR(pg_catalog.=) c.exchange
 WHERE
-    %(exchange)s::text IS NULL
-    OR m.exchange = %(exchange)s::text
+    %(exchange)s::pg_catalog.text IS NULL
+    OR m.exchange OPERATOR(pg_catalog.=) %(exchange)s::pg_catalog.text
 ORDER BY m.exchange, m.symbol;

@@ -25,7 +25,7 @@ WITH RECURSIVE series AS (
         FROM entasis.predictions AS p
         WHERE
             (p.model_id, p.symbol, p.prediction_type)
-            > (s.model_id, s.symbol, s.prediction_type)
+            OPERATOR(pg_catalog.>) (s.model_id, s.symbol, s.prediction_type)
         ORDER BY p.model_id, p.symbol, p.prediction_type
         LIMIT 1
     ) AS n
@@ -43,9 +43,9 @@ CROSS JOIN
         SELECT p.timestamp
         FROM entasis.predictions AS p
         WHERE
-            p.model_id = s.model_id
-            AND p.symbol = s.symbol
-            AND p.prediction_type = s.prediction_type
+            p.model_id OPERATOR(pg_catalog.=) s.model_id
+            AND p.symbol OPERATOR(pg_catalog.=) s.symbol
+            AND p.prediction_type OPERATOR(pg_catalog.=) s.prediction_type
         ORDER BY p.timestamp ASC, p.target_time ASC
         LIMIT 1
     ) AS oldest
@@ -54,9 +54,9 @@ CROSS JOIN
         SELECT p.timestamp
         FROM entasis.predictions AS p
         WHERE
-            p.model_id = s.model_id
-            AND p.symbol = s.symbol
-            AND p.prediction_type = s.prediction_type
+            p.model_id OPERATOR(pg_catalog.=) s.model_id
+            AND p.symbol OPERATOR(pg_catalog.=) s.symbol
+            AND p.prediction_type OPERATOR(pg_catalog.=) s.prediction_type
         ORDER BY p.timestamp DESC, p.target_time DESC
         LIMIT 1
     ) AS newest

@@ -22,10 +22,10 @@ SELECT
     o.rho
 FROM entasis.option_data AS o
 WHERE
-    o.underlying = %(underlying)s::text
-    AND o.expiry_date = %(expiry_date)s::timestamptz
-    AND o.strike_price = %(strike_price)s::numeric
-    AND o.option_type = %(option_type)s::text
-    AND o.timestamp >= %(from_time)s::timestamptz
-    AND o.timestamp < %(to_time)s::timestamptz
+    o.underlying OPERATOR(pg_catalog.=) %(underlying)s::pg_catalog.text
+    AND o.expiry_date OPERATOR(pg_catalog.=) %(expiry_date)s::pg_catalog.timestamptz
+    AND o.strike_price OPERATOR(pg_catalog.=) %(strike_price)s::numeric
+    AND o.option_type OPERATOR(pg_catalog.=) %(option_type)s::pg_catalog.text
+    AND o.timestamp OPERATOR(pg_catalog.>=) %(from_time)s::pg_catalog.timestamptz
+    AND o.timestamp OPERATOR(pg_catalog.<) %(to_time)s::pg_catalog.timestamptz
 ORDER BY o.timestamp, o.id;

@@ -11,7 +11,7 @@ SELECT
     s.timestamp
 FROM entasis.portfolio_status AS s
 WHERE
-    s.user_id = %(user_id)s::uuid
-    AND s.timestamp >= %(from_time)s::timestamptz
-    AND s.timestamp < %(to_time)s::timestamptz
+    s.user_id OPERATOR(pg_catalog.=) %(user_id)s::pg_catalog.uuid
+    AND s.timestamp OPERATOR(pg_catalog.>=) %(from_time)s::pg_catalog.timestamptz
+    AND s.timestamp OPERATOR(pg_catalog.<) %(to_time)s::pg_catalog.timestamptz
 ORDER BY s.timestamp, s.id;

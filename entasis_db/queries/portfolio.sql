@@ -13,7 +13,7 @@ WITH RECURSIVE positions AS (
             s.pnl,
             s.timestamp
         FROM entasis.portfolio_status AS s
-        WHERE s.user_id = %(user_id)s::uuid
+        WHERE s.user_id OPERATOR(pg_catalog.=) %(user_id)s::pg_catalog.uuid
         ORDER BY s.asset_type DESC, s.timestamp DESC
         LIMIT 1
     )
@@ -32,8 +32,8 @@ WITH RECURSIVE positions AS (
             s.timestamp
         FROM entasis.portfolio_status AS s
         WHERE
-            s.user_id = %(user_id)s::uuid
-            AND s.asset_type < p.asset_type
+            s.user_id OPERATOR(pg_catalog.=) %(user_id)s::pg_catalog.uuid
+            AND s.asset_type OPERATOR(pg_catalog.<) p.asset_type
         ORDER BY s.asset_type DESC, s.timestamp DESC
         LIMIT 1
     ) AS n

@@ -18,31 +18,51 @@ SELECT
     base.price AS base_price,
     target.price AS target_price,
     happened.actual_value,
-    p.predicted_value - happened.actual_value AS error,
-    CASE p.prediction_type
-        WHEN 'direction' THEN sign(p.predicted_value) = sign(target.price - base.price)
-        WHEN 'return' THEN sign(p.predicted_value) = sign(target.price - base.price)
-        WHEN 'price' THEN sign(p.predicted_value - base.price) = sign(target.price - base.price)
+    p.predicted_value OPERATOR(pg_catalog.-) happened.actual_value AS error,
+    CASE
+        WHEN
+            p.prediction_type OPERATOR(pg_catalog.=) 'direction'
+            THEN
+                pg_catalog.sign(p.predicted_value) OPERATOR(pg_catalog.=) pg_catalog.sign(
+                    target.price OPERATOR(pg_catalog.-) base.price
+                )
+        WHEN
+            p.prediction_type OPERATOR(pg_catalog.=) 'return'
+            THEN
+                pg_catalog.sign(p.predicted_value) OPERATOR(pg_catalog.=) pg_catalog.sign(
+                    target.price OPERATOR(pg_catalog.-) base.price
+                )
+        WHEN
+            p.prediction_type OPERATOR(pg_catalog.=) 'price'
+            THEN
+                pg_catalog.sign(p.predicted_value OPERATOR(pg_catalog.-) base.price)
+                OPERATOR(pg_catalog.=) pg_catalog.sign(
+                    target.price OPERATOR(pg_catalog.-) base.price
+                )
     END AS hit
 FROM entasis.predictions AS p
 LEFT JOIN LATERAL (
     SELECT c.close AS price
     FROM entasis.ohlcv_1m AS c
     WHERE
-        c.symbol = p.symbol
-        AND c.exchange = %(exchange)s::text
-        AND c.bucket <= p.timestamp
-        AND c.bucket > (
-            p.timestamp AT TIME ZONE 'UTC' - %(lookback)s::interval - interval '1 minute'
+        c.symbol OPERATOR(pg_catalog.=) p.symbol
+        AND c.exchange OPERATOR(pg_catalog.=) %(exchange)s::pg_catalog.text
+        AND c.bucket OPERATOR(pg_catalog.<=) p.timestamp
+        AND c.bucket OPERATOR(pg_catalog.>) (
+            p.timestamp AT TIME ZONE 'UTC' OPERATOR(pg_catalog.-) %(lookback)s::interval
+            OPERATOR(pg_catalog.-) interval '1 minute'
         ) AT TIME ZONE 'UTC'
-        AND c.bucket > (
-            %(from_time)s::timestamptz AT TIME ZONE 'UTC' - %(lookback)s::interval
-            - interval '1 minute'
+        AND c.bucket OPERATOR(pg_catalog.>) (
+            %(from_time)s::pg_catalog.timestamptz AT TIME ZONE 'UTC'
+            OPERATOR(pg_catalog.-) %(lookback)s::interval
+            OPERATOR(pg_catalog.-) interval '1 minute'
         ) AT TIME ZONE 'UTC'
-        AND c.bucket < %(to_time)s::timestamptz
-        AND c.closed_at <= p.timestamp
+        AND c.bucket OPERATOR(pg_catalog.<) %(to_time)s::pg_catalog.timestamptz
+        AND c.closed_at OPERATOR(pg_catalog.<=) p.timestamp
         AND c.closed_at
-        > (p.timestamp AT TIME ZONE 'UTC' - %(lookback)s::interval) AT TIME ZONE 'UTC'
+        OPERATOR(pg_catalog.>) (
+            p.timestamp AT TIME ZONE 'UTC' OPERATOR(pg_catalog.-) %(lookback)s::interval
+        ) AT TIME ZONE 'UTC'
     ORDER BY c.bucket DESC
     LIMIT 1
 ) AS base ON true
@@ -50,41 +70,51 @@ LEFT JOIN LATERAL (
     SELECT c.close AS price
     FROM entasis.ohlcv_1m AS c
     WHERE
-        p.target_time <= now()
-        AND c.symbol = p.symbol
-        AND c.exchange = %(exchange)s::text
-        AND c.bucket <= p.target_time
-        AND c.bucket > (
-            p.target_time AT TIME ZONE 'UTC' - %(lookback)s::interval - interval '1 minute'
+        p.target_time OPERATOR(pg_catalog.<=) pg_catalog.now()
+        AND c.symbol OPERATOR(pg_catalog.=) p.symbol
+        AND c.exchange OPERATOR(pg_catalog.=) %(exchange)s::pg_catalog.text
+        AND c.bucket OPERATOR(pg_catalog.<=) p.target_time
+        AND c.bucket OPERATOR(pg_catalog.>) (
+            p.target_time AT TIME ZONE 'UTC' OPERATOR(pg_catalog.-) %(lookback)s::interval
+            OPERATOR(pg_catalog.-) interval '1 minute'
         ) AT TIME ZONE 'UTC'
-        AND c.bucket > (
-            %(from_time)s::timestamptz AT TIME ZONE 'UTC' - %(lookback)s::interval
-            - interval '1 minute'
+        AND c.bucket OPERATOR(pg_catalog.>) (
+            %(from_time)s::pg_catalog.timestamptz AT TIME ZONE 'UTC'
+            OPERATOR(pg_catalog.-) %(lookback)s::interval
+            OPERATOR(pg_catalog.-) interval '1 minute'
         ) AT TIME ZONE 'UTC'
-        AND c.closed_at <= p.target_time
+        AND c.closed_at OPERATOR(pg_catalog.<=) p.target_time
         AND c.closed_at
-        > (p.target_time AT TIME ZONE 'UTC' - %(lookback)s::interval) AT TIME ZONE 'UTC'
+        OPERATOR(pg_catalog.>) (
+            p.target_time AT TIME ZONE 'UTC' OPERATOR(pg_catalog.-) %(lookback)s::interval
+        ) AT TIME ZONE 'UTC'
     ORDER BY c.bucket DESC
     LIMIT 1
 ) AS target ON true
 CROSS JOIN
     LATERAL (
         SELECT
-            CASE p.prediction_type
-                WHEN 'price' THEN target.price
+            CASE
+                WHEN p.prediction_type OPERATOR(pg_catalog.=) 'price' THEN target.price
                 -- as target / base - 1, with the digits of the division spent on the difference
                 -- of a price at zero or below (spreads) there is none
-                WHEN 'return'
+                WHEN p.prediction_type OPERATOR(pg_catalog.=) 'return'
                     THEN
                         CASE
-                            WHEN base.price > 0 THEN (target.price - base.price) / base.price
+                            WHEN
+                                base.price OPERATOR(pg_catalog.>) 0
+                                THEN
+                                    (target.price OPERATOR(pg_catalog.-) base.price)
+                                    OPERATOR(pg_catalog./) base.price
                         END
-                WHEN 'direction' THEN sign(target.price - base.price)
+                WHEN
+                    p.prediction_type OPERATOR(pg_catalog.=) 'direction'
+                    THEN pg_catalog.sign(target.price OPERATOR(pg_catalog.-) base.price)
             END AS actual_value
     ) AS happened
 WHERE
-    p.model_id = %(model_id)s::text
-    AND p.symbol = %(symbol)s::text
-    AND p.timestamp >= %(from_time)s::timestamptz
-    AND p.timestamp < %(to_time)s::timestamptz
+    p.model_id OPERATOR(pg_catalog.=) %(model_id)s::pg_catalog.text
+    AND p.symbol OPERATOR(pg_catalog.=) %(symbol)s::pg_catalog.text
+    AND p.timestamp OPERATOR(pg_catalog.>=) %(from_time)s::pg_catalog.timestamptz
+    AND p.timestamp OPERATOR(pg_catalog.<) %(to_time)s::pg_catalog.timestamptz
 ORDER BY p.timestamp, p.id;

@@ -10,8 +10,8 @@ SELECT
     p.target_time
 FROM entasis.predictions AS p
 WHERE
-    p.model_id = %(model_id)s::text
-    AND p.symbol = %(symbol)s::text
-    AND p.timestamp >= %(from_time)s::timestamptz
-    AND p.timestamp < %(to_time)s::timestamptz
+    p.model_id OPERATOR(pg_catalog.=) %(model_id)s::pg_catalog.text
+    AND p.symbol OPERATOR(pg_catalog.=) %(symbol)s::pg_catalog.text
+    AND p.timestamp OPERATOR(pg_catalog.>=) %(from_time)s::pg_catalog.timestamptz
+    AND p.timestamp OPERATOR(pg_catalog.<) %(to_time)s::pg_catalog.timestamptz
 ORDER BY p.timestamp, p.id;

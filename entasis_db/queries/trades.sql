@@ -12,9 +12,9 @@ SELECT
     m.excluded
 FROM entasis.market_data AS m
 WHERE
-    m.symbol = %(symbol)s::text
-    AND m.exchange = %(exchange)s::text
-    AND m.timestamp >= %(from_time)s::timestamptz
-    AND m.timestamp < %(to_time)s::timestamptz
+    m.symbol OPERATOR(pg_catalog.=) %(symbol)s::pg_catalog.text
+    AND m.exchange OPERATOR(pg_catalog.=) %(exchange)s::pg_catalog.text
+    AND m.timestamp OPERATOR(pg_catalog.>=) %(from_time)s::pg_catalog.timestamptz
+    AND m.timestamp OPERATOR(pg_catalog.<) %(to_time)s::pg_catalog.timestamptz
 ORDER BY m.timestamp, m.id
 LIMIT %(limit)s;

@@ -11,7 +11,7 @@ CREATE OR REPLACE PROCEDURE entasis.reopen(
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    until timestamptz := entasis_internal.reopen_begin(
+    until pg_catalog.timestamptz := entasis_internal.reopen_begin(
         relation_name, from_time, to_time, symbol_name, exchange_name, keep_for, discard_candles
     );
 BEGIN

@@ -3,7 +3,7 @@ CREATE OR REPLACE PROCEDURE entasis_internal.delete_expired_rows()
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    kept record;
+    kept pg_catalog.record;
     deleted bigint;
     total bigint;
 BEGIN

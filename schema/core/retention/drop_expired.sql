@@ -3,7 +3,7 @@ CREATE OR REPLACE PROCEDURE entasis_internal.drop_expired()
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    expired record;
+    expired pg_catalog.record;
     attempt integer;
     dropped boolean;
     lagging boolean;

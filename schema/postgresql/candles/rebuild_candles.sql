@@ -6,8 +6,8 @@ CREATE OR REPLACE PROCEDURE entasis.rebuild_candles(
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    d record;
-    m record;
+    d pg_catalog.record;
+    m pg_catalog.record;
     looked_at bigint := 0;
     days bigint := 0;
 BEGIN

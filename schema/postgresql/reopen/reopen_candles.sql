@@ -5,7 +5,7 @@ CREATE OR REPLACE PROCEDURE entasis_internal.reopen_candles(
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    wrong record;
+    wrong pg_catalog.record;
 BEGIN
     FOR wrong IN
         SELECT DISTINCT f.symbol, f.exchange, pg_catalog.date_trunc('day', f.bucket, 'UTC') AS day

@@ -6,7 +6,7 @@ LANGUAGE plpgsql
 AS $$
 DECLARE
     made integer;
-    kept_relation record;
+    kept_relation pg_catalog.record;
 BEGIN
     made := entasis_internal.make_partitions_ahead();
     PERFORM entasis_internal.record_partitions();

@@ -6,10 +6,10 @@ CREATE OR REPLACE PROCEDURE entasis_internal.refresh_levels(
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    w record;
-    jit_before text := pg_catalog.current_setting('jit');
-    messages_before text := pg_catalog.current_setting('client_min_messages');
-    merge_before text := pg_catalog.current_setting('timescaledb.enable_merge_on_cagg_refresh');
+    w pg_catalog.record;
+    jit_before pg_catalog.text := pg_catalog.current_setting('jit');
+    messages_before pg_catalog.text := pg_catalog.current_setting('client_min_messages');
+    merge_before pg_catalog.text := pg_catalog.current_setting('timescaledb.enable_merge_on_cagg_refresh');
 BEGIN
     -- JIT compilation takes longer than these queries
     PERFORM pg_catalog.set_config('jit', 'off', false);

@@ -5,10 +5,10 @@ CREATE OR REPLACE PROCEDURE entasis_internal.await_refresh()
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    asked timestamptz := pg_catalog.clock_timestamp();
-    failed_at timestamptz := asked;
+    asked pg_catalog.timestamptz := pg_catalog.clock_timestamp();
+    failed_at pg_catalog.timestamptz := asked;
     failures integer := 0;
-    refresh record;
+    refresh pg_catalog.record;
 BEGIN
     LOOP
         PERFORM FROM entasis_internal.last_refresh AS l

@@ -3,7 +3,7 @@ CREATE OR REPLACE PROCEDURE entasis_internal.compress_job(job_id integer, config
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    chunk record;
+    chunk pg_catalog.record;
     compress_after interval := config OPERATOR(pg_catalog.->>) 'compress_after';
 BEGIN
     IF compress_after IS NULL THEN

@@ -3,7 +3,7 @@ CREATE OR REPLACE PROCEDURE entasis_internal.refresh_job(job_id integer, config 
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    began timestamptz := pg_catalog.clock_timestamp();
+    began pg_catalog.timestamptz := pg_catalog.clock_timestamp();
 BEGIN
     CALL entasis.refresh_candles('-infinity', 'infinity');
     INSERT INTO entasis_internal.last_refresh AS l (started_at, finished_at)

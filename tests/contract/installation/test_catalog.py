@@ -113,6 +113,9 @@ HOSTILE = """
     AS $$ BEGIN RAISE 'hijacked'; END $$;
     CREATE OPERATOR hostile.+ (FUNCTION = hostile.add, LEFTARG = bigint, RIGHTARG = integer);
     CREATE OPERATOR hostile.> (FUNCTION = hostile.gt, LEFTARG = integer, RIGHTARG = integer);
+    CREATE DOMAIN hostile.record AS text CHECK (hostile.gt(1, 1));
+    CREATE DOMAIN hostile.timestamptz AS timestamptz CHECK (hostile.gt(1, 1));
+    CREATE DOMAIN hostile.text AS text CHECK (hostile.gt(1, 1));
     SET search_path = hostile, pg_catalog;
 """
 

@@ -1,7 +1,11 @@
 """Whoever may create in a schema of the search path becomes nobody else by it."""
 
-import inspect
-import re
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import click
@@ -9,61 +13,102 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from entasis_db import archive, candles, instruments, ledger, maintenance, reopening
+from entasis_db import (
+    archive,
+    candles,
+    exchange_candles,
+    ids,
+    ingest,
+    instruments,
+    ledger,
+    maintenance,
+    manifest,
+    queries,
+    reopening,
+)
+from entasis_db.acting import acting_for
+from entasis_db.cache import Cache
 from entasis_db.cli import main
-from entasis_db.search_path import pinned
-from tests.contract.cli.support import entasis
+from entasis_db.live import TickWriter
+from entasis_db.model import ExchangeCandle
+from tests.conftest import Login
+from tests.contract.cli.support import HEADER, entasis, lines
+from tests.contract.portfolio.test_write import ADA, position
+from tests.contract.predictions.test_write import prediction
+from tests.contract.queries.test_queries import EXAMPLES
 from tests.db import Connection, ensure
-from tests.engines import REPOSITORY, Database
-from tests.make import NOON, insert_trades, trade
+from tests.engines import Database, Server
+from tests.hostile import PATH, hijack, hijacked, hostile, planted
+from tests.make import NOON, insert_trades, quote, trade
+from tests.unit.test_instrument_lists import SPOT
 
-pytestmark = pytest.mark.copy
+pytestmark = [pytest.mark.copy, pytest.mark.several_connections, pytest.mark.newest_server]
+
+Act = Callable[..., Connection]
 
 DAY, NEXT = "2024-08-08", "2024-08-09"
 # commands that ask nothing of a database
-WITHOUT = {"rollback", "url", "env", "psql", "stop", "load"}
+WITHOUT = {"rollback", "url", "env", "psql", "stop"}
 COMMANDS = {
     "migrate": [[]],
     "status": [[]],
-    "markets": [["list"]],
+    "load": [["trades", "{folder}/t.csv"], ["candles", "{folder}/c.csv"]],
+    "markets": [["list"], ["set", "BTC", "x", "kind=spot"]],
     "candles": [["BTC", "--exchange", "x", "--interval", "1m"]],
     "check": [[]],
     "rebuild": [[DAY, NEXT, "--yes"]],
-    "maintain": [[], ["--dry-run"]],
-    "archive": [["--to", "{folder}"]],
+    "archive": [["--to", "{folder}"], ["list"]],
+    "maintain": [["--dry-run"], []],
     "restore": [["market_data", DAY, NEXT, "--from", "{folder}"]],
-    "reopen": [["market_data", DAY, NEXT, "--yes"]],
+    "reopen": [["market_data", DAY, NEXT, "--yes", "--from", "{folder}"]],
 }
 
-_PLANTS = """
-    CREATE SCHEMA hostile;
-    CREATE FUNCTION hostile.is(text, text) RETURNS boolean LANGUAGE plpgsql
-        AS $$ BEGIN RAISE EXCEPTION 'hijacked'; END $$;
-    CREATE OPERATOR hostile.= (LEFTARG = text, RIGHTARG = text, FUNCTION = hostile.is);
-    CREATE OPERATOR hostile.<> (LEFTARG = text, RIGHTARG = text, FUNCTION = hostile.is);
-    CREATE OPERATOR hostile.|| (LEFTARG = text, RIGHTARG = text, FUNCTION = hostile.is);
-    DO $do$ DECLARE p record; BEGIN
-    FOR p IN SELECT proname, oidvectortypes(proargtypes) AS args FROM pg_proc
-        WHERE pronamespace = 'pg_catalog'::regnamespace AND prokind = 'f' AND provariadic = 0
-            AND proname = ANY ('{NAMED}'::text[])
-            AND NOT EXISTS (SELECT FROM unnest(proargtypes::oid[]) AS a
-                INNER JOIN pg_type AS t ON t.oid = a WHERE t.typtype = 'p')
-    LOOP
-        EXECUTE format('CREATE FUNCTION hostile.%I(%s) RETURNS text LANGUAGE plpgsql AS'
-            ' $f$ BEGIN RAISE EXCEPTION $m$hijacked$m$; END $f$', p.proname, p.args);
-    END LOOP; END $do$
-"""
+
+@contextmanager
+def lent(server: Server) -> Iterator[Database]:
+    """Lend a database in which a stranger has made the schema."""
+    with server.database() as database, server.login() as (name, password):
+        dsn = make_conninfo(database.dsn, user=name, password=password)
+        with psycopg.connect(dsn, autocommit=True) as stranger, planted(database, stranger):
+            yield database
 
 
-def plant(database: Database) -> str:
-    """Stand in for every function of PostgreSQL's that the package names, and for operators."""
-    text = "".join(
-        file.read_text(encoding="utf-8") for file in (REPOSITORY / "entasis_db").rglob("*.py")
-    )
-    named = sorted(set(re.findall(r"\b([a-z_0-9]+)\(", text)))
-    with database.connect() as stranger:
-        stranger.execute(_PLANTS.replace("NAMED", ",".join(named)).encode())
-    return make_conninfo(database.dsn, options="-c search_path=hostile,pg_catalog")
+@pytest.fixture(scope="module")
+def database(server: Server) -> Iterator[Database]:
+    """A database in which a stranger has made the schema."""
+    with lent(server) as database:
+        yield database
+
+
+@pytest.fixture
+def act(login: Login) -> Act:
+    """Connect as a login of the given roles, with the schema first in its path."""
+    return partial(login, options=f"-c search_path={PATH}")
+
+
+def test_the_schema_stands_in_for_every_kind_of_name(database: Database) -> None:
+    with psycopg.connect(hostile(database.dsn), autocommit=True) as connection:
+        for query in (
+            "SELECT 1 = 2",
+            "SELECT 'a'::pg_catalog.varchar = 'a'::pg_catalog.text",
+            "SELECT - 1::pg_catalog.int8",
+            "SELECT 1 IN (1, 2)",
+            "SELECT nullif('a', 'b')",
+            "SELECT CASE 1 WHEN 1 THEN 1 END",
+            "SELECT now()",
+            "SELECT count(*)",
+            "SELECT unnest('{1}'::pg_catalog.int4[])",
+            "SELECT to_jsonb(1)",
+            "SELECT 'a'::text",
+            "SELECT FROM pg_class",
+            "SELECT FROM market_data",
+            "SELECT FROM hostile.market_data AS a INNER JOIN hostile.floors AS b USING (oid)",
+        ):
+            with hijack():
+                connection.execute(query.encode())
+    assert hijacked(database)
+    with database.connect() as connection:
+        connection.execute("ALTER SEQUENCE hostile.used RESTART")
 
 
 def test_every_command_is_tried() -> None:
@@ -71,61 +116,98 @@ def test_every_command_is_tried() -> None:
     assert set(main.commands) == WITHOUT | set(COMMANDS)
 
 
-def test_no_command_is_hijacked(database: Database, tmp_path: Path) -> None:
+def test_no_helper_of_a_reader_is_hijacked(database: Database, act: Act) -> None:
+    reader = act("entasis_reader")
+    assert ledger.status(reader).drift == ()
+    dsn = make_conninfo(hostile(database.dsn), user=reader.info.user, password=reader.info.password)
+    with Cache(dsn) as cache:
+        queries.latest_prices().fetch(cache)
+        assert cache.metrics().listening
+    reader.execute("SET datestyle = 'SQL, DMY'")
+    for statement in EXAMPLES:
+        if statement.name not in ("portfolio", "pnl_history"):  # the session acts for nobody
+            statement.fetch(reader)
+            statement.arrow(reader)
+    assert not hijacked(database)
+
+
+def test_no_helper_of_a_writer_is_hijacked(database: Database, act: Act, tmp_path: Path) -> None:
     with database.connect() as connection:
         ensure(connection, "market_data", NOON, NOON.replace(day=9))
-        insert_trades(connection, trade(1, timestamp=NOON))
-    hostile = plant(database)
-    with (
-        psycopg.connect(hostile, autocommit=True) as connection,
-        pytest.raises(psycopg.errors.RaiseException, match="hijacked"),
+    writer = act("entasis_writer", "entasis_service")
+    # a clean batch; one that is judged row by row; ids that are stored at other times
+    for trades in (
+        [trade(1)],
+        [trade(1), trade(2, price=Decimal(0))],
+        [trade(1, volume=Decimal(9))],
     ):
-        connection.execute("SELECT 'a'::text = 'b'::text")
-    for name, forms in COMMANDS.items():
-        for arguments in forms:
-            filled = [each.replace("{folder}", tmp_path.as_uri()) for each in arguments]
-            result = entasis(hostile, name, *filled)
-            assert "hijacked" not in result.output, name
-            # not refused before it has asked anything
-            assert result.exit_code != 2, (name, result.output)
+        ingest.ingest_trades(writer, trades, source="f", id_space="trade")
+    ingest.ingest_options(writer, [quote(1), quote(2, iv=Decimal(-1))], source="f")
+    ingest.ingest_options(writer, [quote(3)._replace(id=None)], source="f")
+    assert ingest.quarantined(writer, "market_data", "f", limit=1)
+    file = tmp_path / "t.csv"
+    # a moment that is counted within itself is compared with what is stored
+    file.write_text(HEADER + 2 * "y,BTC,1723118400000000000,,,1,1\n")
+    for _ in range(2):
+        ingest.load_trades(writer, file)
+    ingest.replace_trades(writer, file, from_time=NOON, to_time=NOON + timedelta(hours=1))
+    candle = ExchangeCandle("BTC", "x", "1m", NOON, *map(Decimal, (1, 1, 1, 1, 1)))
+    exchange_candles.write_exchange_candles(writer, [candle], source="f")
+    ingest.write_predictions(writer, [prediction()])
+    with acting_for(writer, ADA):
+        ingest.write_positions(writer, [position()])
+        assert queries.portfolio(ADA).one(writer) is not None
+        assert len(queries.portfolio(ADA).arrow(writer)) == 1
+    listed = tmp_path / "list.json"
+    listed.write_text(json.dumps({"timezone": "UTC", "symbols": [SPOT]}))
+    assert instruments.import_instruments(writer, listed).recorded == 1
+    dsn = make_conninfo(hostile(database.dsn), user=writer.info.user, password=writer.info.password)
+    with TickWriter(dsn, source="g", id_space="trade") as ticks:
+        ticks.put(trade(7))
+    assert ticks.metrics().written == 1
+    assert not hijacked(database)
 
 
-def test_no_helper_is_hijacked(database: Database) -> None:
-    hostile = plant(database)
-    with psycopg.connect(hostile, autocommit=True) as connection:
-        assert ledger.status(connection).drift == ()
-        maintenance.maintain(connection)
-        assert maintenance.maintenance_plan(connection) == []
-        assert maintenance.left_over(connection) == 0
-        assert candles.check_candles(connection) == []
-        assert reopening.lost_candles(connection, NOON, NOON.replace(day=9)) == []
-        row = connection.execute("SELECT pg_catalog.current_setting('search_path')").fetchone()
-        assert row == ("hostile,pg_catalog",)
+def test_no_helper_of_an_admin_is_hijacked(database: Database, act: Act, tmp_path: Path) -> None:
+    with database.connect() as connection:
+        ensure(connection, "market_data", NOON, NOON.replace(day=9))
+        insert_trades(connection, trade(1, symbol="ETH"))
+    admin = act("entasis_admin")
+    store = archive.open_store(tmp_path.as_uri())
+    later = NOON + timedelta(days=1)
+    assert candles.check_candles(admin) == []
+    candles.refresh_candles(admin, NOON, later)
+    candles.rebuild_candles(admin, NOON, later)
+    exchange_candles.check_exchange_candles(admin)
+    assert ids.check_ids(admin) == []
+    instruments.set_market(admin, "BTC", "x", kind="spot")
+    assert manifest.has_archived_relations(admin)
+    assert maintenance.maintenance_plan(admin)
+    assert maintenance.left_over(admin)
+    archive.archive(admin, store)
+    maintenance.maintain(admin)
+    assert manifest.archived_ranges(admin)
+    archive.restore(admin, store, "market_data", NOON, later)
+    assert reopening.lost_candles(admin, NOON, later) == []
+    day = NOON.replace(hour=0)
+    reopening.reopen(admin, "market_data", day, day + timedelta(days=1), store=store)
+    assert not hijacked(database)
 
 
-@pytest.mark.parametrize(
-    "module",
-    [archive, candles, instruments, maintenance, reopening],
-    ids=lambda m: m.__name__,
-)
-def test_every_helper_pins_its_names(module: object) -> None:
-    for name, function in inspect.getmembers(module, inspect.isfunction):
-        if name.startswith("_") or not function.__module__.startswith("entasis_db."):
-            continue
-        parameters = list(inspect.signature(function).parameters)
-        if parameters[:1] == ["connection"] and function.__module__.startswith(
-            getattr(module, "__name__", "")
-        ):
-            assert hasattr(function, "__wrapped__"), name
-
-
-def test_a_path_comes_back_whatever_happens(connection: Connection) -> None:
-    show = "SELECT pg_catalog.current_setting('search_path')"
-    former = connection.execute(show).fetchone()
-    with pytest.raises(psycopg.errors.DivisionByZero), connection.transaction(), pinned(connection):
-        connection.execute("SELECT 1 / 0")
-    assert connection.execute(show).fetchone() == former
-    with pytest.raises(ValueError, match="mine"), pinned(connection):
-        assert connection.execute(show).fetchone() == ("pg_catalog, pg_temp",)
-        raise ValueError("mine")
-    assert connection.execute(show).fetchone() == former
+def test_no_command_is_hijacked(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(HEADER + lines(20))
+    (tmp_path / "c.csv").write_text(
+        "exchange,symbol,interval,bucket,open,high,low,close,volume,quote_volume,trades\n"
+        "x,BTC,1m,2024-08-08T12:00:00Z,1,1,1,1,1,1,1\n"
+    )
+    with lent(server) as database:
+        for name, forms in COMMANDS.items():
+            for arguments in forms:
+                filled = [
+                    each.replace("{folder}", str(tmp_path) if name == "load" else tmp_path.as_uri())
+                    for each in arguments
+                ]
+                result = entasis(hostile(database.dsn), name, *filled)
+                assert not hijacked(database), (name, result.output)
+                # not refused before it has asked anything, and no error of a query
+                assert result.exit_code in (0, 3), (name, result.output)

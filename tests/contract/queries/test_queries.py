@@ -4,7 +4,9 @@ import asyncio
 import gc
 import inspect
 import pickle
+import re
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -14,11 +16,13 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 from psycopg.types.numeric import FloatLoader
 from psycopg.types.string import TextLoader
 
 from entasis_db import queries
+from entasis_db.acting import acting_for
 from entasis_db.errors import QueryError
 from entasis_db.queries import (
     Statement,
@@ -41,6 +45,7 @@ from tests.contract.queries.support import (
     trade,
 )
 from tests.engines import Database, Server
+from tests.hostile import hostile, planted
 from tests.make import insert, insert_quotes
 from tests.plans import numbered
 
@@ -292,3 +297,40 @@ def test_a_range_is_compared_as_instants() -> None:
     queries.trades(*MARKET, first, second)
     with pytest.raises(ValueError, match="not before"):
         queries.trades(*MARKET, second, first)
+
+
+# --- other schemas in the search path ------------------------------------------------------------
+
+
+@pytest.mark.several_connections
+def test_a_name_without_its_schema_would_be_found_in_the_callers_path(
+    seeded: Database, server: Server
+) -> None:
+    # In a schema of nobody's business, which stands in for every name: nothing of it is meant as
+    # long as each name says its schema, and any one that does not is found there.
+    qualified = re.compile(r"OPERATOR\(pg_catalog\.(\S+)\)|pg_catalog\.(\w+)")
+    roles: tuple[list[str], ...] = ([], ["entasis_reader", "entasis_service"])
+    with ExitStack() as stack:
+        stranger, reader = (
+            stack.enter_context(
+                psycopg.connect(
+                    make_conninfo(hostile(seeded.dsn), user=name, password=password),
+                    autocommit=True,
+                )
+            )
+            for name, password in [stack.enter_context(server.login(*some)) for some in roles]
+        )
+        stack.enter_context(planted(seeded, stranger, runs=False))
+        stack.enter_context(acting_for(reader, USER))
+        # no condition is left out because of a parameter's value
+        reader.execute("SET plan_cache_mode = force_generic_plan")
+        tried = 0
+        for statement in EXAMPLES:
+            assert statement.fetch(reader)
+            # each name once, where it stands last
+            for bare, found in {f[1] or f[2]: f for f in qualified.finditer(statement.sql)}.items():
+                wrong = statement.sql[: found.start()] + bare + statement.sql[found.end() :]
+                tried += 1
+                with pytest.raises(psycopg.Error), reader.transaction():
+                    replace(statement, sql=wrong).fetch(reader)
+        assert tried > 60
