@@ -15,6 +15,7 @@ from entasis_db.ingest import IngestReport, steps
 from entasis_db.ingest.batch import RowBatch
 from entasis_db.ingest.id_spaces import RECORD_MARKETS, STAGE_UNITS
 from entasis_db.ingest.steps import KEEP_FROM, Copy, Step
+from entasis_db.ingest.stored import is_what_comes
 from entasis_db.ingest.targets import TRADES
 from entasis_db.model import Trade
 
@@ -26,13 +27,14 @@ TRANSACTION = "waiting: BEGIN and SAVEPOINT"
 IDS = "waiting: ids check, record_markets()"
 SENDING = "waiting: sending text"
 COPYING = "waiting: end of COPY"
+COMPARING = "waiting: what is stored of it?"
 KEEP = "waiting: keep period"
 STAGING = "waiting: staging table, its units"
 INSERTING = "waiting: insert_staged_trades()"
 COMMIT = "waiting: commit"
 PARTS = (
     *(BUILDING, SORTING, ENCODING, BETWEEN, TRANSACTION),
-    *(IDS, SENDING, COPYING, KEEP, STAGING, INSERTING, COMMIT),
+    *(IDS, SENDING, COPYING, COMPARING, KEEP, STAGING, INSERTING, COMMIT),
 )
 """In the order of the report; together they are the whole batch."""
 
@@ -125,6 +127,11 @@ def _do(connection: Connection, cursor: psycopg.Cursor[Any], step: Step, laps: L
                     laps.lap(SENDING)
             laps.lap(COPYING)
             return cursor.rowcount
+        case steps.Compare(statement, parameters, text):
+            with cursor.copy(statement, parameters) as comes:
+                same = connection.wait(is_what_comes(comes, _encoded(text, laps)))
+            laps.lap(COMPARING)
+            return same
         case steps.ForEach(statement, rows):
             cursor.executemany(statement, rows)
         case steps.Query(statement, parameters) | steps.Execute(statement, parameters):

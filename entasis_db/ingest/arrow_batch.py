@@ -59,6 +59,15 @@ class ArrowBatch(Batch):
         """Sort as writers do, who must lock in one order so that they do not deadlock."""
         return self._table.sort_by([(name, "ascending") for name in TRADE_KEY])
 
+    @cached_property
+    def _by_market(self) -> Any:
+        table = self._in_key_order
+        if len(pc.unique(table.column("exchange"))) > 1:
+            # in the order of the key, exchanges of one symbol take turns
+            order = ("symbol", "exchange", "timestamp", "id")
+            table = table.sort_by([(name, "ascending") for name in order])
+        return table
+
     def markets(self) -> Mapping[Market, MarketBatch]:
         """Return each (symbol, exchange) with what it has."""
         first, latest = time_bounds()
@@ -70,23 +79,21 @@ class ArrowBatch(Batch):
             return dict.fromkeys(self._first_lines, UNKNOWN)
         found = self._in_key_order.group_by(["symbol", "exchange"]).aggregate(
             [(name, end) for name in ("timestamp", "id") for end in ("min", "max")]
+            + [("id", "count")]
         )
         falling = self._falling()
         return {
             (m["symbol"], m["exchange"]): MarketBatch(
                 *(m["timestamp_min"], m["timestamp_max"], m["id_min"], m["id_max"]),
                 rising=(m["symbol"], m["exchange"]) not in falling,
+                trades=m["id_count"],
             )
             for m in found.to_pylist()
         }
 
     def _falling(self) -> set[Market]:
         """Return the markets in which an id is not larger than the one before it."""
-        table = self._in_key_order
-        if len(pc.unique(table.column("exchange"))) > 1:
-            # in the order of the key, exchanges of one symbol take turns
-            order = ("symbol", "exchange", "timestamp", "id")
-            table = table.sort_by([(name, "ascending") for name in order])
+        table = self._by_market
         before, after = table.slice(0, len(table) - 1), table.slice(1)
         same = [pc.equal(before.column(n), after.column(n)) for n in ("symbol", "exchange")]
         falls = pc.less_equal(after.column("id"), before.column("id"))
@@ -104,6 +111,10 @@ class ArrowBatch(Batch):
     def clean_text(self) -> Iterator[str | memoryview]:
         """Write the rows in the order of the key; DoubtfulRowError at one that may be refused."""
         yield _copy_text(_clean(self._in_key_order), COLUMNS)
+
+    def stored_text(self) -> Iterator[str | memoryview]:
+        """Write the rows as the server would, market by market."""
+        yield _copy_text(_clean(self._by_market), COLUMNS, short_times=True)
 
     def staged_text(self, refusals: list[Refusal]) -> Iterator[str | memoryview]:
         """Write the rows with their lines, apart from those that no type can hold."""
@@ -164,10 +175,13 @@ def _clean(table: Any) -> Any:
     return table
 
 
-def _copy_text(table: Any, columns: Sequence[str]) -> memoryview:
+def _copy_text(table: Any, columns: Sequence[str], *, short_times: bool = False) -> memoryview:
     fields = {name: table.column(name) for name in columns}
     # without its zone, because Arrow would ask the machine for it
     moments = fields["timestamp"].cast(pa.int64()).cast(pa.timestamp("us")).cast(pa.string())
+    if short_times:
+        # the server writes no zeros at the end, and no point before nothing
+        moments = pc.replace_substring_regex(moments, r"\.?0*$", "")
     fields["timestamp"] = pc.binary_join_element_wise(moments, "+00", "")
     for name in OPTIONAL:
         fields[name] = pc.fill_null(fields[name], "\\N")

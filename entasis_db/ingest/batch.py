@@ -1,7 +1,7 @@
 """Batches: what one transaction writes, as the text that COPY reads."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import InvalidOperation
 from functools import cached_property
@@ -24,7 +24,7 @@ _market_of = itemgetter(Trade._fields.index("symbol"), Trade._fields.index("exch
 _id_of = itemgetter(Trade._fields.index("id"))
 _number_of = attrgetter("id")  # of a trade or a quote
 
-UNKNOWN = MarketBatch(None, None, None, None, rising=False)
+UNKNOWN = MarketBatch(None, None, None, None, rising=False, trades=0)
 """Of trades that SQL shall judge: some are not what they should be."""
 
 
@@ -71,6 +71,13 @@ class Batch(ABC):
         """Write all rows in the order of the key, in pieces.
 
         Raises DoubtfulRowError at a row that the table may refuse.
+        """
+
+    @abstractmethod
+    def stored_text(self) -> Iterator[str | memoryview]:
+        """Write all trades as the server would, market by market and in the order of time and id.
+
+        Raises DoubtfulRowError as clean_text() does.
         """
 
     @abstractmethod
@@ -160,10 +167,18 @@ class RowBatch(Batch, Generic[Row]):
 
     def clean_text(self) -> Iterator[str | memoryview]:
         """Write the rows in the order of the key; DoubtfulRowError at one that may be refused."""
+        return self._text(self._in_key_order)
+
+    def stored_text(self) -> Iterator[str | memoryview]:
+        """Write the rows as the server would, market by market."""
+        rows: Sequence[Any] = self._in_key_order
+        return self._text(sorted(rows, key=_market_of))
+
+    def _text(self, rows: Iterable[Row]) -> Iterator[str]:
         write = self.target.writer()
         lines = []
         full = _FIRST_CHUNK
-        for row in self._in_key_order:
+        for row in rows:
             line = write(row)
             if line is None:
                 raise DoubtfulRowError
@@ -221,4 +236,4 @@ def _market_batch(trades: Sequence[Trade]) -> MarketBatch:
             return UNKNOWN
     except TypeError:  # a time without a zone, or an id that is no number
         return UNKNOWN
-    return MarketBatch(first.timestamp, last.timestamp, first_id, last_id, rising)
+    return MarketBatch(first.timestamp, last.timestamp, first_id, last_id, rising, len(trades))

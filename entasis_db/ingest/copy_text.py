@@ -26,7 +26,7 @@ _SHORT = 2 + PRICE_DECIMALS
 """A number whose text has fewer characters fits: it has fewer digits and decimals than allowed."""
 _SIDES = {None: "\\N", "buy": "buy", "sell": "sell"}
 _ONE_HOUR = timedelta(hours=1)
-_HOUR = len("2025-01-01T00")
+_HOUR = len("2025-01-01 00")
 _MINUTES = [f":{number:02d}" for number in range(60)]
 _key = itemgetter(*map(OptionQuote._fields.index, OPTION_KEY))
 
@@ -34,9 +34,9 @@ _key = itemgetter(*map(OptionQuote._fields.index, OPTION_KEY))
 def trade_writer() -> Callable[[Trade], str | None]:
     """Return a function that writes a trade for COPY if the table will surely take it, else None.
 
-    It runs once for every trade there is, which is why it is one loop-free piece that asks for
-    nothing twice: a market's names are looked at once, an hour is written once, and most numbers
-    are so short that their text alone says that they fit.
+    It writes what the server would, so that the two can be compared. It runs once for every trade,
+    which is why it is one loop-free piece that asks for nothing twice: a market's names are looked
+    at once, an hour is written once, and the text of most numbers is so short that they fit.
     """
     first, latest = time_bounds()
     markets: dict[tuple[str, str], str] = {}
@@ -61,7 +61,7 @@ def trade_writer() -> Callable[[Trade], str | None]:
             if not first <= timestamp < latest:
                 return None
             begin = timestamp.replace(minute=0, second=0, microsecond=0)
-            hour = begin.isoformat()[:_HOUR]
+            hour = begin.isoformat(" ")[:_HOUR]
             hour_begin, hour_end = max(begin, first), min(begin + _ONE_HOUR, latest)
         names = markets.get((symbol, exchange))
         if names is None:
@@ -84,9 +84,10 @@ def trade_writer() -> Callable[[Trade], str | None]:
         rest = "\\N\t\\N" if source_id is excluded is None else _rest_text(source_id, excluded)
         if not (price_text and volume_text and side_text and rest and -INT64 <= number < INT64):
             return None
+        fraction = f".{timestamp.microsecond:06d}".rstrip("0") if timestamp.microsecond else ""
         return (
             f"{number}\t{names}\t{hour}{_MINUTES[timestamp.minute]}{_MINUTES[timestamp.second]}"
-            f".{timestamp.microsecond:06d}+00\t{price_text}\t{volume_text}\t{side_text}\t{rest}\n"
+            f"{fraction}+00\t{price_text}\t{volume_text}\t{side_text}\t{rest}\n"
         )
 
     return write

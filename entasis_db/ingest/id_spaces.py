@@ -30,6 +30,8 @@ class MarketBatch(NamedTuple):
     last_id: int | None
     rising: bool
     """Whether each id is larger than the one before it, in the order of (timestamp, id)."""
+    trades: int
+    """How many there are; 0: SQL shall judge them."""
 
 
 RECORD_MARKETS = sql.SQL(
@@ -79,8 +81,8 @@ def record_markets_parameters(
         for market in ordered:
             if market not in id_space:
                 raise ValueError(f"id_space does not say how trades of {market} are numbered")
-    columns = list(zip(*(markets[market] for market in ordered), strict=True)) or [()] * 5
-    first_times, last_times, first_ids, last_ids, rising = map(list, columns)
+    columns = list(zip(*(markets[market] for market in ordered), strict=True)) or [()] * 6
+    first_times, last_times, first_ids, last_ids, rising, _ = map(list, columns)
     return {
         "source": source,
         "symbols": [symbol for symbol, _ in ordered],

@@ -11,7 +11,8 @@ from entasis_db.ingest import steps
 from entasis_db.ingest.batch import Batch, RowBatch
 from entasis_db.ingest.id_spaces import IdSpace, TimeUnits
 from entasis_db.ingest.report import IngestReport
-from entasis_db.ingest.steps import Copy, Execute, ForEach, Query, Step
+from entasis_db.ingest.steps import Compare, Copy, Execute, ForEach, Query, Step
+from entasis_db.ingest.stored import is_what_comes
 from entasis_db.ingest.targets import OPTIONS, TRADES
 from entasis_db.model import OptionQuote, Trade
 
@@ -118,6 +119,9 @@ def _do(connection: psycopg.Connection[Any], cursor: psycopg.Cursor[Any], step: 
             return cursor.execute(statement, parameters)
         case ForEach(statement, rows):
             return cursor.executemany(statement, rows)
+        case Compare(statement, parameters, text):
+            with cursor.copy(statement, parameters) as comes:
+                return connection.wait(is_what_comes(comes, text))
         case Copy(statement, text, in_savepoint=True):
             with connection.transaction():
                 return _do(connection, cursor, Copy(statement, text))
@@ -168,6 +172,9 @@ async def _do_async(
             return await cursor.execute(statement, parameters)
         case ForEach(statement, rows):
             return await cursor.executemany(statement, rows)
+        case Compare(statement, parameters, text):
+            async with cursor.copy(statement, parameters) as comes:
+                return await connection.wait(is_what_comes(comes, text))
         case Copy(statement, text, in_savepoint=True):
             async with connection.transaction():
                 return await _do_async(connection, cursor, Copy(statement, text))

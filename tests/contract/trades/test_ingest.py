@@ -159,7 +159,8 @@ def test_clean_batches_are_copied_straight_into_their_table(
 @pytest.mark.parametrize(
     "why",
     [
-        "repeated",
+        "changed",
+        "repeated with another",
         pytest.param("no month", marks=pytest.mark.monthly_partitions),
         "floor",
         "inexact",
@@ -173,9 +174,10 @@ def test_other_batches_are_staged(
         without_months(connection)
     else:
         with_months(connection)
-    if why == "repeated":
+    if why in ("changed", "repeated with another"):
         ingest(connection, *batch)
         assert not took_the_slow_way(connection)
+        batch = [trade(1, price=D(9))] if why == "changed" else [trade(1), trade(2)]
     if why == "floor":
         connection.execute("UPDATE entasis.floors SET floor = '2024-08-09'")
     if why == "inexact":
