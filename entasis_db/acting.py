@@ -7,8 +7,8 @@ from uuid import UUID
 
 import psycopg
 from psycopg import errors
-from psycopg.rows import tuple_row
 
+from entasis_db.cursors import AsyncCursor, Cursor
 from entasis_db.errors import IdentityError
 
 _ACT = "SELECT entasis.act_for(%s::pg_catalog.uuid)"
@@ -32,7 +32,7 @@ def acting_for(connection: psycopg.Connection[Any], user_id: UUID) -> Iterator[p
     # the caller's own factories of cursors and rows are for the caller's statements
     with (
         connection.transaction() as transaction,
-        psycopg.Cursor(connection, row_factory=tuple_row) as cursor,
+        Cursor(connection) as cursor,
     ):
         try:
             former = cursor.execute(_ACT, [user_id]).fetchone()
@@ -50,7 +50,7 @@ async def acting_for_async(
     """Do what :func:`acting_for` does, on an asynchronous connection."""
     async with (
         connection.transaction() as transaction,
-        psycopg.AsyncCursor(connection, row_factory=tuple_row) as cursor,
+        AsyncCursor(connection) as cursor,
     ):
         try:
             await cursor.execute(_ACT, [user_id])

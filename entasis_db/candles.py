@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
-from psycopg.rows import tuple_row
+
+from entasis_db.cursors import Cursor
 
 Progress = Callable[[str], None]
 
@@ -42,7 +43,7 @@ def check_candles(
     until they are refreshed. Raises psycopg.Error when the server refuses, and for a range that is
     empty or reversed.
     """
-    with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
+    with Cursor(connection) as cursor:
         cursor.execute(
             "SELECT relation, exchange, symbol, bucket, problem, missing_trades"
             " FROM entasis.check_candles(%s, %s)",
@@ -64,7 +65,7 @@ def refresh_candles(
     None is no bound. ``connection`` is in autocommit mode and belongs to a member of
     entasis_admin. Raises psycopg.Error when the server refuses.
     """
-    connection.execute(
+    Cursor(connection).execute(
         "CALL entasis.refresh_candles(%s, %s)", [from_time or "-infinity", to_time or "infinity"]
     )
 
@@ -93,6 +94,8 @@ def rebuild_candles(
 
     connection.add_notice_handler(report)
     try:
-        connection.execute("CALL entasis.rebuild_candles(%s, %s, %s)", [from_time, to_time, force])
+        Cursor(connection).execute(
+            "CALL entasis.rebuild_candles(%s, %s, %s)", [from_time, to_time, force]
+        )
     finally:
         connection.remove_notice_handler(report)

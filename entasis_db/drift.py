@@ -6,8 +6,8 @@ from itertools import product
 from typing import Any
 
 import psycopg
-from psycopg.rows import tuple_row
 
+from entasis_db.cursors import Cursor
 from entasis_db.resources import schema_order
 
 _OWNERS = """
@@ -93,7 +93,7 @@ def drift(connection: psycopg.Connection[Any], engine: str) -> tuple[str, ...]:
 
     ``connection`` may be anybody's. Raises psycopg.Error when the server refuses.
     """
-    with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
+    with Cursor(connection) as cursor:
         found = [text for (text,) in cursor.execute(_OWNERS.encode()).fetchall()]
         found += [text for (text,) in cursor.execute(_SWITCHES.encode()).fetchall()]
         wanted = [list(column) for column in zip(*_granted(engine), strict=True)]

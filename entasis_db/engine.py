@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 from psycopg import errors
 
+from entasis_db.cursors import Cursor
 from entasis_db.errors import MigrationError
 
 _TIMESCALEDB = "timescaledb"
@@ -205,5 +206,5 @@ def check_pair(server: int, version: str) -> None:
 
 
 def _one(connection: psycopg.Connection[Any], query: str) -> Any:
-    row = connection.execute(query.encode()).fetchone()
+    row = Cursor(connection).execute(query.encode()).fetchone()
     return row[0] if row is not None else None

@@ -10,8 +10,8 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
-from psycopg.rows import tuple_row
 
+from entasis_db.cursors import AsyncCursor, Cursor
 from entasis_db.errors import LoadError
 from entasis_db.ingest.parts import MAX_REFUSED
 from entasis_db.ingest.quarantine import Refusal, quarantine, quarantined, refuse_more
@@ -95,7 +95,7 @@ def write_exchange_candles(
     SerializationFailure and DeadlockDetected, after which the caller repeats the transaction.
     """
     numbers = range(1, len(candles) + 1) if lines is None else lines
-    with connection.transaction(), psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
+    with connection.transaction(), Cursor(connection) as cursor:
         cursor.execute(_STAGE)
         with cursor.copy(_COPY) as copy:
             for line, candle in zip(numbers, candles, strict=True):
@@ -117,7 +117,7 @@ async def write_exchange_candles_async(
     numbers = range(1, len(candles) + 1) if lines is None else lines
     async with (
         connection.transaction(),
-        psycopg.AsyncCursor(connection, row_factory=tuple_row) as cursor,
+        AsyncCursor(connection) as cursor,
     ):
         await cursor.execute(_STAGE)
         async with cursor.copy(_COPY) as copy:
@@ -210,7 +210,7 @@ def check_exchange_candles(
     None is no bound. ``connection`` belongs to a member of entasis_admin. Raises psycopg.Error
     when the server refuses, and for a range that is empty or reversed.
     """
-    with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
+    with Cursor(connection) as cursor:
         cursor.execute(
             "SELECT symbol, exchange, candle_interval, bucket, problem"
             " FROM entasis.check_exchange_candles(%s, %s)",

@@ -6,7 +6,8 @@ from hashlib import sha256
 from typing import Any
 
 import psycopg
-from psycopg.rows import tuple_row
+
+from entasis_db.cursors import Cursor
 
 
 def digest_id(source_id: str) -> int:
@@ -50,7 +51,7 @@ def check_ids(
     None is no bound. It reads all trades. ``connection`` belongs to a member of entasis_admin.
     Raises psycopg.Error when the server refuses.
     """
-    with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
+    with Cursor(connection) as cursor:
         cursor.execute(
             "SELECT problem, exchange, symbol, first_id, last_id, first_time, last_time, remedy"
             " FROM entasis.check_ids(%s, %s)",

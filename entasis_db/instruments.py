@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 import psycopg
-from psycopg.rows import tuple_row
 
+from entasis_db.cursors import Cursor
 from entasis_db.errors import InstrumentError
 from entasis_db.model import MarketKind, VolumeUnit
 from entasis_db.readers.instruments import Instrument, read_instruments
@@ -67,7 +67,7 @@ def import_instruments(
         {"exchange": found.exchange} | {name: _said(value) for name, value in asdict(one).items()}
         for one in found.instruments
     ]
-    with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
+    with Cursor(connection) as cursor:
         row = cursor.execute(
             "SELECT entasis.record_instruments(%s::pg_catalog.jsonb)", [json.dumps(rows)]
         ).fetchone()
@@ -101,7 +101,7 @@ def set_market(
                 f"{name} is {value!r}: give a Decimal, an int or text, not a float"
             )
     said = json.dumps({name: _said(value) for name, value in settings.items()})
-    with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
+    with Cursor(connection) as cursor:
         try:
             row = cursor.execute(
                 "SELECT entasis.set_market(%s, %s, %s::pg_catalog.jsonb)", [symbol, exchange, said]

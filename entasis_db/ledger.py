@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from psycopg.rows import class_row
 from yoyo.migrations import Migration as YoyoMigration
 from yoyo.migrations import MigrationStep
 
 from entasis_db import __version__
+from entasis_db.cursors import Cursor
 from entasis_db.drift import drift
 from entasis_db.engine import warnings
 from entasis_db.errors import DraftError, MigrationError
@@ -97,7 +97,9 @@ def status(connection: psycopg.Connection[Any]) -> Status:
             " pg_catalog.to_jsonb(m) OPERATOR(pg_catalog.->>) 'sha256'"
             " FROM entasis.migrations AS m"
         )
-        found = {name: (at, sha256) for name, at, sha256 in connection.execute(query).fetchall()}
+        found = {
+            name: (at, sha256) for name, at, sha256 in Cursor(connection).execute(query).fetchall()
+        }
     differing = _differing({name: sha256 for name, (_, sha256) in found.items()}, files)
     return Status(
         engine=installed.engine if installed else None,
@@ -167,15 +169,17 @@ def installation(connection: psycopg.Connection[Any]) -> Installation | None:
     """Read what was installed; None when nothing was."""
     if not exists(connection, "entasis.installation"):
         return None
-    with connection.cursor(row_factory=class_row(Installation)) as cursor:
-        return cursor.execute(
+    with Cursor(connection) as cursor:
+        row = cursor.execute(
             "SELECT engine, release, applied_at FROM entasis.installation"
         ).fetchone()
+    return None if row is None else Installation(*row)
 
 
 def exists(connection: psycopg.Connection[Any], relation: str) -> bool:
     """Tell whether there is a relation of this qualified name."""
-    row = connection.execute("SELECT pg_catalog.to_regclass(%s) IS NOT NULL", [relation]).fetchone()
+    query = "SELECT pg_catalog.to_regclass(%s) IS NOT NULL"
+    row = Cursor(connection).execute(query, [relation]).fetchone()
     return row is not None and bool(row[0])
 
 

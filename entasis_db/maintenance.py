@@ -14,8 +14,8 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
-from psycopg.rows import tuple_row
 
+from entasis_db.cursors import Cursor
 from entasis_db.own_session import require_own_session
 from entasis_db.search_path import untyped
 
@@ -214,7 +214,7 @@ _LEFT_DETACHED = """
 
 def _rows(connection: psycopg.Connection[Any], query: str, *values: object) -> list[Any]:
     """Fetch rows as tuples, whatever the connection's own row factory is."""
-    with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
+    with Cursor(connection) as cursor:
         return cursor.execute(query.encode(), values).fetchall()
 
 

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
-from psycopg.rows import tuple_row
+
+from entasis_db.cursors import Cursor
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def archived_ranges(connection: psycopg.Connection[Any]) -> list[ArchivedRange]:
     ``connection`` belongs to a member of entasis_admin. Raises psycopg.Error when the server
     refuses.
     """
-    with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
+    with Cursor(connection) as cursor:
         cursor.execute(
             """
             SELECT
@@ -69,7 +70,7 @@ def archived_ranges(connection: psycopg.Connection[Any]) -> list[ArchivedRange]:
 
 def has_archived_relations(connection: psycopg.Connection[Any]) -> bool:
     """Say whether any relation is marked as archived in entasis.keep_periods."""
-    with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
+    with Cursor(connection) as cursor:
         cursor.execute(
             "SELECT FROM entasis.keep_periods AS k"
             " INNER JOIN entasis.floors AS f ON k.relation OPERATOR(pg_catalog.=) f.relation"

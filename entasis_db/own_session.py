@@ -3,8 +3,8 @@
 from typing import Any
 
 import psycopg
-from psycopg.rows import tuple_row
 
+from entasis_db.cursors import Cursor
 from entasis_db.errors import SessionError
 
 _ASK = "SELECT pg_catalog.pg_backend_pid(), pg_catalog.pg_is_in_recovery()"
@@ -18,8 +18,8 @@ def require_own_session(
     A pooler tells its clients another number of the backend than the server's. ``session_pooler``
     says that the one in front keeps a server's session for each client (pool_mode = session).
     """
-    with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
-        row = cursor.execute(_ASK, prepare=False).fetchone()
+    with Cursor(connection) as cursor:
+        row = cursor.execute(_ASK).fetchone()
     assert row is not None
     backend, in_recovery = row
     if in_recovery:

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from psycopg.rows import tuple_row
 
+from entasis_db.cursors import Cursor
 from entasis_db.errors import ArchiveError
 
 if TYPE_CHECKING:  # the archive needs libraries that not everybody has
@@ -175,7 +175,7 @@ def reopen(
         progress=progress,
         session_pooler=session_pooler,
     )
-    connection.execute(
+    Cursor(connection).execute(
         "CALL entasis.reopen(%s, %s, %s, %s, %s, %s, %s)",
         [relation, from_time, to_time, symbol, exchange, keep_for, discard_candles],
     )
@@ -183,5 +183,5 @@ def reopen(
 
 def _rows(connection: psycopg.Connection[Any], query: str, *values: object) -> list[Any]:
     """Fetch rows as tuples, whatever the connection's own row factory is."""
-    with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
+    with Cursor(connection) as cursor:
         return cursor.execute(query.encode(), values).fetchall()

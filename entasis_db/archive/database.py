@@ -10,15 +10,16 @@ from psycopg import generators, sql
 from psycopg.abc import PQGen
 from psycopg.pq import ConnStatus, ExecStatus
 from psycopg.pq.abc import PGresult
-from psycopg.rows import tuple_row
 from psycopg.waiting import Wait
+
+from entasis_db.cursors import Cursor
 
 _PAUSE = 0.1  # s
 
 
 def rows(connection: psycopg.Connection[Any], query: str, *values: object) -> list[Any]:
     """Fetch rows as tuples, whatever the connection's own row factory is."""
-    with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
+    with Cursor(connection) as cursor:
         return cursor.execute(query.encode(), values or None).fetchall()
 
 

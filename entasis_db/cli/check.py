@@ -8,13 +8,13 @@ from typing import Any
 
 import click
 import psycopg
-from psycopg.rows import tuple_row
 
 from entasis_db.candles import CandleDifference, check_candles, rebuild_candles, refresh_candles
 from entasis_db.cli import arguments
 from entasis_db.cli.exit_codes import ExitCode
 from entasis_db.cli.output import fail, note, step, when
 from entasis_db.cli.target import Target
+from entasis_db.cursors import Cursor
 from entasis_db.exchange_candles import check_exchange_candles
 from entasis_db.ids import IdProblem, check_ids
 
@@ -187,7 +187,7 @@ def _how_to_restore(missing: list[_MarketDay]) -> str:
 
 def _floor(connection: psycopg.Connection[Any]) -> datetime:
     """Return the floor of trades, or the earliest time there is where nothing was dropped."""
-    with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
+    with Cursor(connection) as cursor:
         row = cursor.execute(
             "SELECT f.floor FROM entasis.floors AS f"
             " WHERE f.relation OPERATOR(pg_catalog.=) 'market_data'"

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from psycopg.rows import tuple_row
 
+from entasis_db.cursors import Cursor
 from entasis_db.readers import TradeReader
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ def tell_contract_size(connection: psycopg.Connection[Any], reader: "AnyReader")
     if not isinstance(reader, TradeReader) or reader.contracts_of is None:
         return
     exchange, symbol = reader.contracts_of
-    with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
+    with Cursor(connection) as cursor:
         cursor.execute(
             """
             SELECT coalesce(m.contract_size, k.contract_size)

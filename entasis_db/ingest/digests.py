@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from psycopg.rows import tuple_row
 
+from entasis_db.cursors import Cursor
 from entasis_db.readers import TradeReader
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ def tell_digests(connection: psycopg.Connection[Any], reader: "AnyReader") -> No
     """Give a reader of trades the markets that are on record for digests."""
     if not isinstance(reader, TradeReader):
         return
-    with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
+    with Cursor(connection) as cursor:
         cursor.execute(
             "SELECT exchange, symbol FROM entasis.markets"
             " WHERE id_space OPERATOR(pg_catalog.=) 'digest'"

@@ -13,8 +13,8 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
-from psycopg.rows import tuple_row
 
+from entasis_db.cursors import Cursor
 from entasis_db.errors import LoadError
 from entasis_db.ingest.copy_text import trade_writer
 from entasis_db.ingest.id_spaces import Market
@@ -132,7 +132,7 @@ def refuse_cut_moments(
     """
     edges = [e for e in edges if is_name(e.trades[0].symbol) and is_name(e.trades[0].exchange)]
     firsts = [edge.trades[0] for edge in edges]
-    with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
+    with Cursor(connection) as cursor:
         found = cursor.execute(
             _STORED,
             [

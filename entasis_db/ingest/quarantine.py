@@ -6,9 +6,9 @@ from typing import Any, NoReturn
 
 import psycopg
 from psycopg import sql
-from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from entasis_db.cursors import Cursor
 from entasis_db.errors import LoadError
 
 
@@ -29,7 +29,14 @@ class Refusal:
 QUARANTINE = sql.SQL(
     """
     INSERT INTO entasis.quarantine (relation, source, line, code, reason, payload)
-    VALUES (%(relation)s, %(source)s, %(line)s, %(code)s, %(reason)s, %(payload)s)
+    SELECT %(relation)s::pg_catalog.text, %(source)s::pg_catalog.text, r.line, r.code, r.reason,
+        r.payload
+    FROM ROWS FROM (
+        pg_catalog.unnest(%(lines)s::pg_catalog.int8[]),
+        pg_catalog.unnest(%(codes)s::pg_catalog.text[]),
+        pg_catalog.unnest(%(reasons)s::pg_catalog.text[]),
+        pg_catalog.unnest(%(payloads)s::pg_catalog.jsonb[])
+    ) AS r (line, code, reason, payload)
     ON CONFLICT DO NOTHING
     """
 )
@@ -43,35 +50,32 @@ def quarantine(
     source: str,
 ) -> int:
     """Put rows that could not be read into quarantine, each once; return how many were given."""
-    rows = quarantine_rows(relation, refusals, source)
-    if rows:
-        with connection.cursor() as cursor:
-            cursor.executemany(QUARANTINE, rows)
-    return len(rows)
+    given = list(refusals)
+    if given:
+        with Cursor(connection) as cursor:
+            cursor.execute(QUARANTINE, quarantine_parameters(relation, given, source))
+    return len(given)
 
 
-def quarantine_rows(
-    relation: str, refusals: Iterable[Refusal], source: str
-) -> list[dict[str, object]]:
-    """Return the parameters of QUARANTINE for each refusal."""
-    return [
-        {
-            "relation": relation,
-            "source": source,
-            "line": refusal.line,
-            "code": refusal.code,
-            "reason": refusal.reason,
-            "payload": Jsonb(refusal.payload),
-        }
-        for refusal in refusals
-    ]
+def quarantine_parameters(
+    relation: str, refusals: Sequence[Refusal], source: str
+) -> dict[str, object]:
+    """Return the parameters of QUARANTINE."""
+    return {
+        "relation": relation,
+        "source": source,
+        "lines": [refusal.line for refusal in refusals],
+        "codes": [refusal.code for refusal in refusals],
+        "reasons": [refusal.reason for refusal in refusals],
+        "payloads": [Jsonb(refusal.payload) for refusal in refusals],
+    }
 
 
 def quarantined(
     connection: psycopg.Connection[Any], relation: str, source: str, *, limit: int
 ) -> list[Refusal]:
     """Return the first rows of a source that are in quarantine, by line, at most ``limit``."""
-    with psycopg.Cursor(connection, row_factory=class_row(Refusal)) as cursor:
+    with Cursor(connection) as cursor:
         cursor.execute(
             """
             SELECT q.line, q.code, q.reason, q.payload
@@ -82,7 +86,7 @@ def quarantined(
             """,
             [relation, source, limit],
         )
-        return cursor.fetchall()
+        return [Refusal(*row) for row in cursor.fetchall()]
 
 
 def refuse_more(

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import psycopg
 from psycopg import errors, sql
-from psycopg.rows import tuple_row
 
+from entasis_db.cursors import Cursor
 from entasis_db.errors import LoadError
 from entasis_db.ingest.batch import UNKNOWN
 from entasis_db.ingest.contract_sizes import tell_contract_size
@@ -111,7 +111,7 @@ def replace_trades(
     tell_digests(connection, reader)
     source = source_name(reader)
     staging = _Staging(source)
-    with connection.transaction(), psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
+    with connection.transaction(), Cursor(connection) as cursor:
         # what is repeated after a conflict with another session must see what that one has done
         cursor.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
         cursor.execute(TRADES.stage)

@@ -21,7 +21,7 @@ from entasis_db.ingest.id_spaces import (
     record_markets_parameters,
 )
 from entasis_db.ingest.numbers import HAS_NUMBERED, has_numbered_parameters
-from entasis_db.ingest.quarantine import QUARANTINE, Refusal, quarantine_rows
+from entasis_db.ingest.quarantine import QUARANTINE, Refusal, quarantine_parameters
 from entasis_db.ingest.report import IngestReport
 from entasis_db.ingest.stored import STORED_TRADES, stored_trades_parameters
 
@@ -52,14 +52,6 @@ class Execute:
 
 
 @dataclass(frozen=True, slots=True)
-class ForEach:
-    """Run a statement once for each set of parameters."""
-
-    statement: sql.SQL
-    parameters: Sequence[Mapping[str, object]]
-
-
-@dataclass(frozen=True, slots=True)
 class Copy:
     """Send text to a COPY; answer how many rows it wrote."""
 
@@ -81,7 +73,7 @@ class Compare:
     text: Iterable[str | memoryview]
 
 
-Step = Query | Execute | ForEach | Copy | Compare
+Step = Query | Execute | Copy | Compare
 Steps = Generator[Step, Any, IngestReport]
 
 
@@ -99,7 +91,7 @@ def write(
     target = batch.target
     report = IngestReport(quarantined=len(batch.refusals)) + batch.prepared
     if batch.refusals:
-        yield ForEach(QUARANTINE, quarantine_rows(target.relation, batch.refusals, source))
+        yield Execute(QUARANTINE, quarantine_parameters(target.relation, batch.refusals, source))
     if not len(batch):
         return report
     doubtful, repeated, parameters = False, False, None
@@ -135,7 +127,7 @@ def _stage(batch: Batch, source: str, units: Mapping[str, object] | None) -> Ste
     # written while the server is busy with what was sent before, as above
     yield Copy(target.copy_staged, batch.staged_text(refusals))
     if refusals:
-        yield ForEach(QUARANTINE, quarantine_rows(target.relation, refusals, source))
+        yield Execute(QUARANTINE, quarantine_parameters(target.relation, refusals, source))
     if units is not None:
         yield Execute(STAGE_UNITS, units)
     (counts,) = yield Query(target.insert_staged, [source])

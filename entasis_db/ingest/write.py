@@ -5,13 +5,13 @@ from typing import Any
 
 import psycopg
 from psycopg.copy import AsyncLibpqWriter, LibpqWriter
-from psycopg.rows import tuple_row
 
+from entasis_db.cursors import AsyncCursor, Cursor
 from entasis_db.ingest import steps
 from entasis_db.ingest.batch import Batch, RowBatch
 from entasis_db.ingest.id_spaces import IdSpace, TimeUnits
 from entasis_db.ingest.report import IngestReport
-from entasis_db.ingest.steps import Compare, Copy, Execute, ForEach, Query, Step
+from entasis_db.ingest.steps import Compare, Copy, Execute, Query, Step
 from entasis_db.ingest.stored import is_what_comes
 from entasis_db.ingest.targets import OPTIONS, TRADES
 from entasis_db.model import OptionQuote, Trade
@@ -96,7 +96,7 @@ def write_batch(
         return IngestReport()
     writing = steps.write(batch, source, id_space, time_unit)
     # the caller's own factories of cursors and rows are for the caller's statements
-    with connection.transaction(), psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
+    with connection.transaction(), Cursor(connection) as cursor:
         try:
             step = next(writing)
             while True:
@@ -117,8 +117,6 @@ def _do(connection: psycopg.Connection[Any], cursor: psycopg.Cursor[Any], step: 
             return cursor.execute(statement, parameters).fetchall()
         case Execute(statement, parameters):
             return cursor.execute(statement, parameters)
-        case ForEach(statement, rows):
-            return cursor.executemany(statement, rows)
         case Compare(statement, parameters, text):
             with cursor.copy(statement, parameters) as comes:
                 return connection.wait(is_what_comes(comes, text))
@@ -145,7 +143,7 @@ async def write_batch_async(
     writing = steps.write(batch, source, id_space, time_unit)
     async with (
         connection.transaction(),
-        psycopg.AsyncCursor(connection, row_factory=tuple_row) as cursor,
+        AsyncCursor(connection) as cursor,
     ):
         try:
             step = next(writing)
@@ -170,8 +168,6 @@ async def _do_async(
             return await cursor.fetchall()
         case Execute(statement, parameters):
             return await cursor.execute(statement, parameters)
-        case ForEach(statement, rows):
-            return await cursor.executemany(statement, rows)
         case Compare(statement, parameters, text):
             async with cursor.copy(statement, parameters) as comes:
                 return await connection.wait(is_what_comes(comes, text))

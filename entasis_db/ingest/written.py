@@ -6,8 +6,8 @@ from datetime import UTC
 from typing import Any, Generic, TypeVar
 
 import psycopg
-from psycopg.rows import tuple_row
 
+from entasis_db.cursors import AsyncCursor, Cursor
 from entasis_db.model import PositionSnapshot, Prediction
 
 Row = TypeVar("Row", Prediction, PositionSnapshot)
@@ -182,7 +182,7 @@ def _write(
     if not rows:
         return WriteReport()
     # the caller's own factories of cursors and rows are for the caller's statements
-    with connection.transaction(), psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
+    with connection.transaction(), Cursor(connection) as cursor:
         cursor.execute(target.statement.encode(), _parameters(target, rows, replace))
         return _report(target, rows, cursor.fetchall())
 
@@ -197,7 +197,7 @@ async def _write_async(
         return WriteReport()
     async with (
         connection.transaction(),
-        psycopg.AsyncCursor(connection, row_factory=tuple_row) as cursor,
+        AsyncCursor(connection) as cursor,
     ):
         await cursor.execute(target.statement.encode(), _parameters(target, rows, replace))
         return _report(target, rows, await cursor.fetchall())

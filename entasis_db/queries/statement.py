@@ -12,6 +12,7 @@ from psycopg import AsyncConnection, AsyncCursor, Connection, Cursor
 
 from entasis_db.queries.cache_rules import CacheRule
 from entasis_db.queries.decoding import collector_paused, is_binary, register_loaders, rows_of
+from entasis_db.queries.preparing import may_prepare, may_prepare_async
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,7 +71,12 @@ class Statement(Generic[Row]):
             return connection.fetch(self)
         with Cursor(connection, row_factory=rows_of(self.row)) as cursor:
             register_loaders(cursor.adapters)
-            cursor.execute(self.sql.encode(), self.params, binary=is_binary(connection))
+            cursor.execute(
+                self.sql.encode(),
+                self.params,
+                prepare=may_prepare(connection),
+                binary=is_binary(connection),
+            )
             with collector_paused():
                 return cursor.fetchall()
 
@@ -80,7 +86,12 @@ class Statement(Generic[Row]):
             return await connection.fetch_async(self)
         async with AsyncCursor(connection, row_factory=rows_of(self.row)) as cursor:
             register_loaders(cursor.adapters)
-            await cursor.execute(self.sql.encode(), self.params, binary=is_binary(connection))
+            await cursor.execute(
+                self.sql.encode(),
+                self.params,
+                prepare=await may_prepare_async(connection),
+                binary=is_binary(connection),
+            )
             with collector_paused():
                 return await cursor.fetchall()
 

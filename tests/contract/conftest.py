@@ -1,4 +1,4 @@
-"""A database for properties whose examples take their rows back."""
+"""A database for properties whose examples take their rows back, and which way batches take."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,6 +6,9 @@ from typing import Any
 import psycopg
 import pytest
 
+from entasis_db.ingest import write
+from entasis_db.ingest.steps import Query
+from entasis_db.ingest.targets import OPTIONS, TRADES
 from tests.engines import Database, Server
 
 
@@ -31,3 +34,18 @@ def months_connection(months: Database) -> Iterator[psycopg.Connection[Any]]:
     """One connection for all examples of all properties; each example takes its rows back."""
     with months.connect() as connection:
         yield connection
+
+
+@pytest.fixture
+def staged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The relations of batches that went the slow way, through a staging table."""
+    found: list[str] = []
+    do = write._do
+
+    def watch(connection: psycopg.Connection[Any], cursor: Any, step: Any) -> Any:
+        if isinstance(step, Query):
+            found.extend(t.relation for t in (TRADES, OPTIONS) if t.stage == step.statement)
+        return do(connection, cursor, step)
+
+    monkeypatch.setattr(write, "_do", watch)
+    return found

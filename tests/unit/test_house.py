@@ -124,6 +124,24 @@ def _imports() -> set[str]:
     )
 
 
+_HAVE_SESSIONS = re.compile(
+    r"entasis_db/(archive|embedded|cache/listener|cursors|engine|ledger|maintenance|migrate"
+    r"|search_path)\b"
+)
+_MAY_PREPARE = re.compile(r"psycopg\.(Async)?Cursor\(|\.executemany\(|connection\.execute\(")
+
+
+def _preparing() -> set[str]:
+    """Statements that psycopg may prepare in a session that a pooler hands on."""
+    return {
+        f"{name}: {line.strip()}"
+        for name, text in _files("entasis_db")
+        if not _HAVE_SESSIONS.match(name)
+        for line in text.splitlines()
+        if _MAY_PREPARE.search(line)
+    }
+
+
 RULES: dict[str, Callable[[], set[str]]] = {
     "package files of 450 lines": _package_files,
     "test files of 700 lines": _test_files,
@@ -131,6 +149,7 @@ RULES: dict[str, Callable[[], set[str]]] = {
     "schema folders of 20 files": _schema_folders,
     "SQL routines of 200 lines": _sql_routines,
     "imports that go one way": _imports,
+    "cursors that prepare nothing": _preparing,
     "plans that are not compiled": _compiled_plans,
 }
 

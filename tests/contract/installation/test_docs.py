@@ -193,6 +193,7 @@ def test_every_public_function_is_described_and_typed() -> None:
     internal = {
         "__main__",
         "cli",
+        "cursors",
         "drift",
         "ledger",
         "own_session",

@@ -21,7 +21,7 @@ from entasis_db.ingest import (
 from entasis_db.live import TickWriter
 from entasis_db.model import OptionQuote
 from tests.contract.options.test_arrow import in_csv, table
-from tests.contract.trades.support import quarantined, took_the_slow_way, with_months
+from tests.contract.trades.support import quarantined, with_months
 from tests.contract.trades.test_concurrency import wait_until_blocked
 from tests.db import wipe
 from tests.engines import Database, Server
@@ -150,7 +150,9 @@ def test_what_its_source_has_numbered_is_there_already(
         assert quarantined(connection) == []
 
 
-def test_only_numbers_at_their_times_send_quotes_the_slow_way(connection: Connection) -> None:
+def test_only_numbers_at_their_times_send_quotes_the_slow_way(
+    connection: Connection, staged: list[str]
+) -> None:
     with_months(connection)
     second = timedelta(seconds=1)
     numbered = [quote(7, timestamp=AT), quote(7, timestamp=AT + 4 * second)]
@@ -169,10 +171,10 @@ def test_only_numbers_at_their_times_send_quotes_the_slow_way(connection: Connec
     ]
     for batch in fast:
         assert ingest_options(connection, batch, source="b") == IngestReport(len(batch))
-    assert not took_the_slow_way(connection)
+    assert not staged
     slow = [unnumbered(timestamp=AT + n * second, iv=None) for n in (-3, 0)]
     assert ingest_options(connection, slow, source="b") == IngestReport(2)
-    assert took_the_slow_way(connection)
+    assert staged
 
 
 def test_a_number_of_its_source_tells_a_quote_from_one_without(connection: Connection) -> None:

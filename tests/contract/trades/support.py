@@ -78,15 +78,6 @@ def everything(connection: psycopg.Connection[Any]) -> list[list[tuple[Any, ...]
     ]
 
 
-def took_the_slow_way(connection: psycopg.Connection[Any]) -> bool:
-    row = connection.execute(
-        "SELECT to_regclass('pg_temp.entasis_staged_trades') IS NOT NULL"
-        " OR to_regclass('pg_temp.entasis_staged_options') IS NOT NULL"
-    ).fetchone()
-    assert row is not None
-    return bool(row[0])
-
-
 def with_months(connection: psycopg.Connection[Any]) -> None:
     connection.execute(
         "SELECT entasis.ensure_partitions(r, '2024-08-01', '2024-09-01')"

@@ -26,7 +26,6 @@ from tests.contract.trades.support import (
     by_key,
     ingest,
     quarantined,
-    took_the_slow_way,
     with_months,
     without_months,
 )
@@ -138,7 +137,7 @@ def test_a_mistake_in_the_program_raises_and_stores_nothing(
 
 
 def test_clean_batches_are_copied_straight_into_their_table(
-    connection: psycopg.Connection[Any],
+    connection: psycopg.Connection[Any], staged: list[str]
 ) -> None:
     with_months(connection)
     east = timezone(timedelta(hours=20))
@@ -151,9 +150,9 @@ def test_clean_batches_are_copied_straight_into_their_table(
         trade(2, price=D("1.500000000000")),
     )
     ingest_options(connection, [quote(2), quote(1, gamma=D("2E-18"), iv=None)], source="o")
-    assert not took_the_slow_way(connection)
+    assert not staged
     ingest(connection, trade(9, price=D(0)))
-    assert took_the_slow_way(connection)
+    assert staged
 
 
 @pytest.mark.parametrize(
@@ -167,7 +166,7 @@ def test_clean_batches_are_copied_straight_into_their_table(
     ],
 )
 def test_other_batches_are_staged(
-    connection: psycopg.Connection[Any], database: Database, why: str
+    connection: psycopg.Connection[Any], database: Database, why: str, staged: list[str]
 ) -> None:
     batch = [trade(1)]
     if why == "no month":
@@ -176,14 +175,14 @@ def test_other_batches_are_staged(
         with_months(connection)
     if why in ("changed", "repeated with another"):
         ingest(connection, *batch)
-        assert not took_the_slow_way(connection)
+        assert not staged
         batch = [trade(1, price=D(9))] if why == "changed" else [trade(1), trade(2)]
     if why == "floor":
         connection.execute("UPDATE entasis.floors SET floor = '2024-08-09'")
     if why == "inexact":
         batch = [trade(1, price=D("1.5000000000000000000"))]
     ingest(connection, *batch)
-    assert took_the_slow_way(connection)
+    assert staged
 
 
 def test_a_batch_given_up_half_way_says_nothing_on_the_log(
