@@ -40,12 +40,15 @@ def months_connection(months: Database) -> Iterator[psycopg.Connection[Any]]:
 def staged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The relations of batches that went the slow way, through a staging table."""
     found: list[str] = []
-    do = write._do
 
-    def watch(connection: psycopg.Connection[Any], cursor: Any, step: Any) -> Any:
-        if isinstance(step, Query):
-            found.extend(t.relation for t in (TRADES, OPTIONS) if t.stage == step.statement)
-        return do(connection, cursor, step)
+    def watch(do: Any) -> Any:
+        def watched(connection: Any, cursor: Any, step: Any) -> Any:
+            if isinstance(step, Query):
+                found.extend(t.relation for t in (TRADES, OPTIONS) if t.stage == step.statement)
+            return do(connection, cursor, step)
 
-    monkeypatch.setattr(write, "_do", watch)
+        return watched
+
+    for name in ("_do", "_do_async"):
+        monkeypatch.setattr(write, name, watch(getattr(write, name)))
     return found
