@@ -23,6 +23,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from entasis_db.cache.eviction import Evictor
 from entasis_db.cache.memory import Memory
+from entasis_db.cache.messages import understood
 from entasis_db.cache.redis_keys import KeyNames
 from entasis_db.cache.redis_store import FAILURES, RedisStore
 from entasis_db.cache.trust import Trust
@@ -239,21 +240,26 @@ class Listener:
             self._handle(notification.payload)
 
     def _handle(self, payload: str) -> None:
-        """Handle one notification: any session can send anything on the channel."""
+        """Handle one notification. What is none of ours is ignored: anybody may have sent it."""
         try:
-            message: Any = json.loads(payload)
-            if (greeting := message.get("hello")) is not None:
-                self._acknowledge(str(greeting))
-            else:
-                self._evictor.evict(message)
-        except Exception as error:  # noqa: BLE001 - what cannot be understood may mean any change
+            message = understood(payload)
+        except (ValueError, RecursionError) as error:
             if not self._puzzled:
                 self._puzzled = True
                 _log.warning(
-                    "a notification could not be understood (%s): the cache was emptied, and will"
-                    " be, without another word, for each one like it",
+                    "a notification that no database of ours sends was ignored, as others like it"
+                    " will be without another word (%d characters: %s)",
+                    len(payload),
                     type(error).__name__,
                 )
+            return
+        if (greeting := message.get("hello")) is not None:
+            self._acknowledge(greeting)
+            return
+        try:
+            self._evictor.evict(message)
+        except Exception:  # noqa: BLE001 - so that nothing stale is left
+            _log.exception("a notification could not be followed, so that the cache was emptied")
             self._evictor.evict_everything()
 
     def _acknowledge(self, greeting: str) -> None:

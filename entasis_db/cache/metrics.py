@@ -32,3 +32,4 @@ class Counters:
     queries: int = 0
     notifications: int = 0
     redis_failures: int = 0
+    unreadable_values: int = 0

@@ -4,6 +4,7 @@ A read is a generator: it yields what is to be done (ask Redis, run a query, wai
 came of it. Cache and AsyncCache differ only in how they do that.
 """
 
+import logging
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic, time
@@ -19,6 +20,7 @@ from entasis_db.cache.trust import Trust
 from entasis_db.queries.cache_rules import CacheRule, Key, Rows
 from entasis_db.queries.statement import Statement
 
+_log = logging.getLogger("entasis_db.cache")
 _POLL = 0.01  # s between two looks at a key that another process is fetching
 # what a value that is none of ours makes decode raise, or the number before it
 _UNREADABLE = (ValueError, TypeError, ArithmeticError, RecursionError)
@@ -150,7 +152,14 @@ class _Fetching:
         try:
             left = int(until) / 1000 - time()
             self.rows[key] = decode(data, self.statement.row)
-        except _UNREADABLE:
+        except _UNREADABLE as error:
+            self.reads.counters.unreadable_values += 1
+            if self.reads.counters.unreadable_values == 1:
+                _log.warning(
+                    "Redis holds a value that cannot be read (%s): it is deleted, as others like it"
+                    " will be without another word",
+                    type(error).__name__,
+                )
             return False
         # no longer than a value of our own is kept, whatever Redis says
         self.lifetimes[key] = min(max(0.0, left), self.reads.policy.longest)

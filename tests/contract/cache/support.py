@@ -76,7 +76,7 @@ def heard(*caches: Cache | AsyncCache) -> None:
         for _, _, _, nonce in told:
             connection.execute(
                 "SELECT pg_notify(entasis_internal.cache_channel_name(), %s)",
-                [json.dumps({"barrier": nonce})],
+                [json.dumps({"options": [], "barrier": nonce})],
             )
     for cache, inner, event, _ in told:
         assert event.wait(20)
