@@ -1,12 +1,11 @@
 """Brings a database to this release: yoyo applies ``migrations/``, then ``schema/`` is re-applied.
 
-Everything happens under one session advisory lock, over a direct connection: two migrators wait for
-each other. It may be killed at any moment and run again: each migration is one transaction, with
-the checksum of its text, and may be applied twice (yoyo records it in a second transaction); what
-holds no rows is replaced in one transaction at the end.
+Everything happens under one lease, over a direct connection: two migrators wait for each other. It
+may be killed at any moment and run again: each migration is one transaction, with the checksum of
+its text, and may be applied twice (yoyo records it in a second transaction); what holds no rows is
+replaced in one transaction at the end.
 """
 
-import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -41,8 +40,18 @@ from entasis_db.resources import SchemaOrder, engines, schema_order, sql_root
 __all__ = ["OLDEST_SERVER", "Migration", "Status", "migrate", "status"]
 
 OLDEST_SERVER = 15
-# any number will do, as long as every release uses the same
-_ADVISORY_LOCK = int.from_bytes(hashlib.sha256(b"entasis_db.migrate").digest()[:8], signed=True)
+_LEASE = "entasis_internal.take_lease(text)"
+# what two sessions that make the same objects get, and one of them tries again
+_RACES = (
+    errors.UniqueViolation,
+    errors.DuplicateObject,
+    errors.DuplicateSchema,
+    errors.DuplicateTable,
+    errors.DuplicateFunction,
+    errors.InternalError_,
+    errors.LockNotAvailable,
+    errors.DeadlockDetected,
+)
 # a migration that waits for a lock holds up everybody behind it: better give up and come again
 _LOCK_TIMEOUT = "5s"
 _ATTEMPTS = 6
@@ -73,19 +82,8 @@ def migrate(
     try:
         with _connected(dsn, session_pooler) as connection:
             _check_server(connection)
-            _take_lock(connection, progress)
-            engine = _engine(connection, engine, progress)
-            order = schema_order(engine)
-            with connection.transaction():
-                _apply(connection, order.bootstrap)
-                connection.execute("SET LOCAL ROLE entasis_owner")
-                refuse_other_texts(connection, engine)
-            _retry(lambda: _run_yoyo(connection, dsn, engine, progress), progress)
-            _retry(lambda: _apply_stateless(connection, order, progress), progress)
-            migrated = status(connection)
-            for warning in migrated.warnings:
-                progress(f"warning: {warning}")
-            return migrated
+            with _alone(connection, progress):
+                return _migrate(connection, dsn, engine, progress)
     except errors.InsufficientPrivilege as error:
         raise MigrationError(
             f"the login lacks a right: {error.diag.message_primary}. Migrate as a superuser, or as "
@@ -99,6 +97,23 @@ def migrate(
             f"{error}. Nothing of the failed step was kept; "
             "after the cause is mended, run the migration again"
         ) from error
+
+
+def _migrate(
+    connection: psycopg.Connection[Any], dsn: str, engine: str | None, progress: Progress
+) -> Status:
+    chosen = _engine(connection, engine, progress)
+    order = schema_order(chosen)
+    with connection.transaction():
+        _apply(connection, order.bootstrap)
+        connection.execute("SET LOCAL ROLE entasis_owner")
+        refuse_other_texts(connection, chosen)
+    _retry(lambda: _run_yoyo(connection, dsn, chosen, progress), progress)
+    _retry(lambda: _apply_stateless(connection, order, progress), progress)
+    migrated = status(connection)
+    for warning in migrated.warnings:
+        progress(f"warning: {warning}")
+    return migrated
 
 
 @contextmanager
@@ -132,38 +147,58 @@ def _check_server(connection: psycopg.Connection[Any]) -> None:
         )
 
 
-def _take_lock(connection: psycopg.Connection[Any], progress: Progress) -> None:
+@contextmanager
+def _alone(connection: psycopg.Connection[Any], progress: Progress) -> Iterator[None]:
+    """Let one migration of the database go on at a time."""
+    _make_lease(connection)
     told, until = False, time.monotonic() + _PATIENCE
-    while True:
-        row = connection.execute(
-            "SELECT pg_catalog.pg_try_advisory_lock(%s)", [_ADVISORY_LOCK]
-        ).fetchone()
-        if row is not None and row[0]:
-            return
+    while (
+        holder := _as_owner(connection, "SELECT entasis_internal.take_lease('migrate')")
+    ) is not None:
         if not told:
-            progress("another migration of this database is running; waiting for it to end")
+            progress(f"another migration is running ({holder}); waiting for it to end")
             told = True
         if time.monotonic() > until:
             raise MigrationError(
-                f"the lock of migrations was held for {_PATIENCE:.0f} s ({_holders(connection)}). "
-                "If that is no migration, end it with pg_terminate_backend(), and try again"
+                f"another migration has been running for {_PATIENCE:.0f} s ({holder}). If it does "
+                "nothing any more, end it with pg_terminate_backend(), and try again"
             )
         time.sleep(0.2)
+    try:
+        yield
+    finally:
+        if not connection.closed:
+            with suppress(psycopg.Error):  # the session has ended, and the lease with it
+                connection.rollback()
+                _as_owner(connection, "SELECT entasis_internal.release_lease('migrate')")
 
 
-def _holders(connection: psycopg.Connection[Any]) -> str:
-    """Say who holds the lock."""
-    found = connection.execute(
-        "SELECT DISTINCT a.pid, a.usename FROM pg_catalog.pg_locks AS l"
-        " INNER JOIN pg_catalog.pg_stat_activity AS a ON l.pid OPERATOR(pg_catalog.=) a.pid"
-        " WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.granted"
-        " AND l.objsubid OPERATOR(pg_catalog.=) 1"
-        " AND a.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()"
-        " AND (l.classid::bigint OPERATOR(pg_catalog.<<) 32"
-        " OPERATOR(pg_catalog.|) l.objid::bigint) OPERATOR(pg_catalog.=) %s ORDER BY 1",
-        [_ADVISORY_LOCK],
-    ).fetchall()
-    return ", ".join(f"process {pid} of {login}" for pid, login in found) or "it is free now"
+def _make_lease(connection: psycopg.Connection[Any]) -> None:
+    """Make what leases need, in a database that does not have it; several may do so at once."""
+    for attempt in range(1, 11):
+        row = connection.execute(
+            "SELECT CASE WHEN pg_catalog.to_regrole('entasis_owner') IS NOT NULL"
+            " THEN pg_catalog.has_function_privilege('entasis_owner',"
+            " pg_catalog.to_regprocedure(%s)::pg_catalog.oid, 'EXECUTE') END",
+            [_LEASE],
+        ).fetchone()
+        if row is not None and row[0]:
+            return
+        try:
+            with connection.transaction():
+                # all that they need is every engine's
+                _apply(connection, schema_order("postgresql").bootstrap)
+        except _RACES:
+            if attempt == 10:
+                raise
+            time.sleep(0.1 * attempt)
+
+
+def _as_owner(connection: psycopg.Connection[Any], query: str) -> Any:
+    with connection.transaction():
+        connection.execute("SET LOCAL ROLE entasis_owner")
+        row = connection.execute(query.encode()).fetchone()
+    return row[0] if row is not None else None
 
 
 def _engine(connection: psycopg.Connection[Any], wanted: str | None, progress: Progress) -> str:
@@ -201,7 +236,7 @@ def _apply(connection: psycopg.Connection[Any], files: Iterable[Path]) -> None:
 def _run_yoyo(
     connection: psycopg.Connection[Any], dsn: str, engine: str, progress: Progress
 ) -> None:
-    # We hold the advisory lock, so a row in yoyo's own lock table was left by a killed process.
+    # We have the lease, so a row in yoyo's own lock table was left by a killed process.
     if exists(connection, "entasis_migrations.yoyo_lock"):
         connection.execute("DELETE FROM entasis_migrations.yoyo_lock")
     with _Backend(_yoyo_uri(dsn), default_migration_table) as backend:

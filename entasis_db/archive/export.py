@@ -25,8 +25,6 @@ from entasis_db.errors import ArchiveError, StoreError
 from entasis_db.own_session import require_own_session
 from entasis_db.search_path import untyped
 
-# any numbers will do, as long as every release uses the same
-_LOCK = (0x656E7461, 0x61726368)
 _ATTEMPTS = 3
 
 
@@ -130,13 +128,16 @@ _UNBOUNDED = """
 @contextmanager
 def _alone(connection: psycopg.Connection[Any]) -> Iterator[None]:
     """Let one archive run go on at a time: another would take its objects for a dead one's."""
-    if not rows(connection, "SELECT pg_catalog.pg_try_advisory_lock(%s, %s)", *_LOCK)[0][0]:
-        raise ArchiveError("another archive run of this database is going on; wait for its end")
+    ((holder,),) = rows(connection, "SELECT entasis_internal.take_lease('archive')")
+    if holder is not None:
+        raise ArchiveError(
+            f"another archive run of this database is going on ({holder}); wait for its end"
+        )
     try:
         yield
     finally:
         if not connection.closed:
-            rows(connection, "SELECT pg_catalog.pg_advisory_unlock(%s, %s)", *_LOCK)
+            rows(connection, "SELECT entasis_internal.release_lease('archive')")
 
 
 def _clean(connection: psycopg.Connection[Any], store: Store, progress: Progress) -> None:

@@ -7,7 +7,7 @@ BEGIN
     -- there is none in a copy that was made without rows
     INSERT INTO entasis_internal.cache_channel DEFAULT VALUES ON CONFLICT DO NOTHING;
     DELETE FROM entasis_internal.cache_listeners AS l
-    WHERE NOT entasis_internal.is_listening(l.backend, l.login, l.since);
+    WHERE NOT entasis_internal.is_session_there(l.backend, l.login, l.since);
     INSERT INTO entasis_internal.cache_listeners AS l (backend, login, since)
     SELECT pg_backend_pid(), r.oid, clock_timestamp() FROM pg_roles AS r
     WHERE r.rolname = session_user

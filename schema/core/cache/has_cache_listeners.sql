@@ -15,7 +15,7 @@ BEGIN
     -- in the other levels, what is read may be older than the lock
     RETURN current_setting('transaction_isolation') <> 'read committed' OR EXISTS (
         SELECT FROM entasis_internal.cache_listeners AS l
-        WHERE entasis_internal.is_listening(l.backend, l.login, l.since)
+        WHERE entasis_internal.is_session_there(l.backend, l.login, l.since)
     );
 END
 $$;

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.newest_server
 
 def of_schema(database: Database) -> dict[str, Routine]:
     order = schema_order(database.engine)
-    return routines((*order.state, *order.stateless))
+    return routines((*order.bootstrap, *order.state, *order.stateless))
 
 
 def names(connection: Connection, query: str, *values: object) -> set[str]:
