@@ -233,6 +233,9 @@ CREATE TABLE IF NOT EXISTS entasis_internal.last_refresh (
     CONSTRAINT last_refresh_only_row CHECK (only_row)
 );
 
+-- What a session has set here it alone reads, by currval(), and only the owner may set it.
+CREATE SEQUENCE IF NOT EXISTS entasis_internal.row_notifications_left MINVALUE 0;
+
 -- A chunk that was dropped by hand is made again by the next late row, with the same bounds: only its name is
 -- another one.
 CREATE TABLE IF NOT EXISTS entasis_internal.lost_ranges (

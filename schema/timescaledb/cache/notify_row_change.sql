@@ -3,7 +3,7 @@ LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    remaining integer := current_setting('entasis.row_notifications_left')::integer - 1;
+    remaining bigint := currval('entasis_internal.row_notifications_left') - 1;
 BEGIN
     IF remaining > 0 THEN
         -- PostgreSQL sends equal notifications of a transaction once
@@ -11,7 +11,7 @@ BEGIN
     ELSE
         PERFORM entasis.flush_caches();
     END IF;
-    PERFORM set_config('entasis.row_notifications_left', remaining::text, true);
+    PERFORM setval('entasis_internal.row_notifications_left', remaining);
 END
 $$;
 

@@ -26,7 +26,7 @@ BEGIN
         );
         EXECUTE format(
             'CREATE OR REPLACE TRIGGER zz_notify_candle_change BEFORE INSERT OR UPDATE OR DELETE ON %s
-            FOR EACH ROW WHEN (pg_catalog.current_setting(''entasis.row_notifications_left'', true) > ''0'')
+            FOR EACH ROW WHEN (pg_catalog.currval(''entasis_internal.row_notifications_left'') > 0)
             EXECUTE FUNCTION entasis_internal.notify_candle_change()',
             guarded.hypertable
         );

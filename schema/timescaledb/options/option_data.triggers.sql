@@ -15,7 +15,7 @@ CREATE OR REPLACE TRIGGER floor_before_delete BEFORE DELETE ON entasis.option_da
 FOR EACH ROW EXECUTE FUNCTION entasis_internal.refuse_row_below_floor('option_data');
 
 CREATE OR REPLACE TRIGGER notify_quote_change BEFORE DELETE ON entasis.option_data
-FOR EACH ROW WHEN (pg_catalog.current_setting('entasis.row_notifications_left', true) > '0')
+FOR EACH ROW WHEN (pg_catalog.currval('entasis_internal.row_notifications_left') > 0)
 EXECUTE FUNCTION entasis_internal.notify_quote_change();
 
 CREATE OR REPLACE TRIGGER refuse_truncate BEFORE TRUNCATE ON entasis.option_data

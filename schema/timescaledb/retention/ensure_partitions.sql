@@ -12,4 +12,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis.ensure_partitions IS
-'Refuses a range [from_time, to_time) before 2009, below the floor, or further ahead than keep_periods.months_ahead, and more than 36 past months at a time. On engine timescaledb chunks are created by the rows that need them, and it returns 0.';
+'Refuses a range [from_time, to_time) before 2009, below the floor, or further ahead than keep_periods.months_ahead, and more than 36 months at a time. On engine timescaledb chunks are created by the rows that need them, and it returns 0.';
