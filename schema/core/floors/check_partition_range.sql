@@ -35,9 +35,9 @@ BEGIN
         USING ERRCODE = 'datetime_field_overflow',
             HINT = 'Are these times in the right unit? Else raise months_ahead in entasis.keep_periods.';
     END IF;
-    -- each partition is locked to the end of the transaction; how many lie ahead, keep_periods bounds
-    IF from_time + interval '36 months' < least(to_time, now()) THEN
-        RAISE EXCEPTION 'partitions of % are made for at most 36 past months at a time', relation_name
+    -- each partition is locked to the end of the transaction
+    IF from_time + interval '36 months' < to_time THEN
+        RAISE EXCEPTION 'partitions of % are made for at most 36 months at a time', relation_name
         USING ERRCODE = 'program_limit_exceeded',
             HINT = 'Call it for one part after the other, each in its own transaction.';
     END IF;
@@ -48,4 +48,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.check_partition_range IS
-'Raises an error if a range [from_time, to_time) of a partitioned relation holds more than 36 past months, reaches before 2009, below the floor, or further ahead than keep_periods.months_ahead.';
+'Raises an error if a range [from_time, to_time) of a partitioned relation holds more than 36 months, reaches before 2009, below the floor, or further ahead than keep_periods.months_ahead.';

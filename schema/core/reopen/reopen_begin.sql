@@ -47,6 +47,12 @@ BEGIN
         USING ERRCODE = 'invalid_parameter_value';
     END IF;
 
+    -- its partitions are locked to the end of the transaction
+    IF from_time + interval '36 months' < to_time THEN
+        RAISE EXCEPTION 'at most 36 months are reopened at a time'
+        USING ERRCODE = 'program_limit_exceeded', HINT = 'Reopen one part after the other.';
+    END IF;
+
     -- an archive made anew of a range that is not there whole would replace the only copy
     SELECT a.relation, a.from_time, a.to_time INTO archived
     FROM entasis.archives AS a

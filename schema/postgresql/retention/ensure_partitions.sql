@@ -35,4 +35,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis.ensure_partitions IS
-'Creates the missing monthly partitions of a relation in [from_time, to_time), for market_data those of the candles too, and returns how many it created. Refuses times before 2009, below the floor, and further ahead than keep_periods.months_ahead, and more than 36 past months at a time.';
+'Creates the missing monthly partitions of a relation in [from_time, to_time), for market_data those of the candles too, and returns how many it created. Refuses times before 2009, below the floor, and further ahead than keep_periods.months_ahead, and more than 36 months at a time.';

@@ -5,10 +5,15 @@ CREATE OR REPLACE PROCEDURE entasis.maintain()
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    made integer;
+    made integer := 0;
     kept_relation pg_catalog.record;
 BEGIN
-    made := entasis_internal.make_partitions_ahead();
+    -- each is locked to the end of its transaction, and so is what it is made of
+    FOR years IN 0..10 LOOP
+        made := made OPERATOR(pg_catalog.+)
+            entasis_internal.make_partitions_ahead(12 OPERATOR(pg_catalog.*) years);
+        COMMIT;
+    END LOOP;
     PERFORM entasis_internal.record_partitions();
     PERFORM entasis_internal.record_sizes();
     COMMIT;

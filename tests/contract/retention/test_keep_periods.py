@@ -293,6 +293,29 @@ def test_maintain_makes_the_months_ahead(admin: Connection) -> None:
         assert set(partitions(admin, relation)) == {month_of(this, n) for n in range(ahead + 1)}
 
 
+@pytest.mark.newest_server
+@pytest.mark.monthly_partitions
+def test_no_transaction_makes_the_partitions_of_more_than_a_year(admin: Connection) -> None:
+    # each is locked to the end of the transaction that makes it
+    admin.execute(
+        "UPDATE entasis.keep_periods SET months_ahead = 30 WHERE relation = 'market_data'"
+    )
+    maintain(admin)
+    this = month_of(datetime.now(UTC))
+    assert set(partitions(admin, "market_data")) == {month_of(this, n) for n in range(31)}
+    made = (
+        "SELECT count(*) FROM pg_class WHERE relispartition AND relkind = 'r' GROUP BY xmin::text"
+    )
+    assert max(count for (count,) in admin.execute(made).fetchall()) <= 12 * 4
+    with pytest.raises(errors.ProgramLimitExceeded):
+        one(
+            admin,
+            "SELECT entasis.ensure_partitions('market_data', %s, %s)",
+            month_of(this, -18),
+            month_of(this, 19),
+        )
+
+
 # --- Partitions in use ---------------------------------------------------------------------------
 
 
