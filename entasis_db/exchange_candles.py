@@ -12,6 +12,7 @@ import psycopg
 from psycopg import sql
 
 from entasis_db.cursors import AsyncCursor, Cursor
+from entasis_db.direct import is_direct, is_direct_async
 from entasis_db.errors import LoadError
 from entasis_db.ingest.parts import MAX_REFUSED
 from entasis_db.ingest.quarantine import Refusal, quarantine, quarantined, refuse_more
@@ -27,6 +28,7 @@ _COPY = sql.SQL(
     "COPY pg_temp.entasis_staged_exchange_candles (line, symbol, exchange, interval, bucket,"
     " open, high, low, close, volume, quote_volume, trades) FROM STDIN"
 )
+_UNSTAGE = sql.SQL("DROP TABLE pg_temp.entasis_staged_exchange_candles")
 _INSERT = sql.SQL(
     "SELECT inserted, already_there, superseded, quarantined"
     " FROM entasis.insert_staged_exchange_candles(%s, %s)"
@@ -101,6 +103,8 @@ def write_exchange_candles(
             for line, candle in zip(numbers, candles, strict=True):
                 copy.write_row((line, *candle))
         counts = cursor.execute(_INSERT, [source, replace]).fetchone()
+        if not is_direct(connection):
+            cursor.execute(_UNSTAGE)
     assert counts is not None
     return CandleReport(*counts)
 
@@ -125,6 +129,8 @@ async def write_exchange_candles_async(
                 await copy.write_row((line, *candle))
         await cursor.execute(_INSERT, [source, replace])
         counts = await cursor.fetchone()
+        if not await is_direct_async(connection):
+            await cursor.execute(_UNSTAGE)
     assert counts is not None
     return CandleReport(*counts)
 

@@ -11,6 +11,7 @@ import psycopg
 from psycopg import errors, sql
 
 from entasis_db.cursors import Cursor
+from entasis_db.direct import is_direct
 from entasis_db.errors import LoadError
 from entasis_db.ingest.batch import UNKNOWN
 from entasis_db.ingest.contract_sizes import tell_contract_size
@@ -120,6 +121,9 @@ def replace_trades(
         with ahead as parts:
             staging.fill(cursor, parts, reader, progress)
         counts = staging.replace(connection, cursor, from_time, to_time)
+        if not is_direct(connection):
+            cursor.execute(TRADES.unstage)
+            cursor.execute("DROP TABLE pg_temp.entasis_replaced_trades")
     return Replaced(source, reader.layout, *counts, reader.truncated_nanoseconds)
 
 

@@ -52,6 +52,13 @@ class Execute:
 
 
 @dataclass(frozen=True, slots=True)
+class Unstage:
+    """Drop a staging table behind a pooler, which may hand the session to another client."""
+
+    statement: sql.SQL
+
+
+@dataclass(frozen=True, slots=True)
 class Copy:
     """Send text to a COPY; answer how many rows it wrote."""
 
@@ -73,7 +80,7 @@ class Compare:
     text: Iterable[str | memoryview]
 
 
-Step = Query | Execute | Copy | Compare
+Step = Query | Execute | Unstage | Copy | Compare
 Steps = Generator[Step, Any, IngestReport]
 
 
@@ -131,6 +138,7 @@ def _stage(batch: Batch, source: str, units: Mapping[str, object] | None) -> Ste
     if units is not None:
         yield Execute(STAGE_UNITS, units)
     (counts,) = yield Query(target.insert_staged, [source])
+    yield Unstage(target.unstage)
     return IngestReport(quarantined=len(refusals)) + IngestReport(*counts)
 
 

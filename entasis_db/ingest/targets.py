@@ -28,6 +28,8 @@ class Target(Generic[Row]):
     stage: sql.SQL
     copy_staged: sql.SQL
     insert_staged: sql.SQL
+    unstage: sql.SQL
+    """Drops the staging table, which a direct connection keeps for the next batch."""
     key: Callable[[Row], Any]
     """Writers that lock in one order do not deadlock."""
     writer: Callable[[], Callable[[Row], str | None]]
@@ -52,6 +54,7 @@ TRADES: Target[Trade] = Target(
         "SELECT inserted, already_there, quarantined, past_retention, past_keep"
         " FROM entasis.insert_staged_trades(%s)"
     ),
+    unstage=sql.SQL("DROP TABLE pg_temp.entasis_staged_trades, pg_temp.entasis_staged_units"),
     key=itemgetter(*map(Trade._fields.index, TRADE_KEY)),
     writer=trade_writer,
 )
@@ -73,6 +76,7 @@ OPTIONS: Target[OptionQuote] = Target(
         "SELECT inserted, already_there, quarantined, past_retention, past_keep, rounded, nulled"
         " FROM entasis.insert_staged_options(%s)"
     ),
+    unstage=sql.SQL("DROP TABLE pg_temp.entasis_staged_options"),
     key=itemgetter(*map(OptionQuote._fields.index, OPTION_KEY)),
     writer=option_writer,
     prepare=round_quotes,

@@ -7,11 +7,12 @@ import psycopg
 from psycopg.copy import AsyncLibpqWriter, LibpqWriter
 
 from entasis_db.cursors import AsyncCursor, Cursor
+from entasis_db.direct import is_direct, is_direct_async
 from entasis_db.ingest import steps
 from entasis_db.ingest.batch import Batch, RowBatch
 from entasis_db.ingest.id_spaces import IdSpace, TimeUnits
 from entasis_db.ingest.report import IngestReport
-from entasis_db.ingest.steps import Compare, Copy, Execute, Query, Step
+from entasis_db.ingest.steps import Compare, Copy, Execute, Query, Step, Unstage
 from entasis_db.ingest.stored import is_what_comes
 from entasis_db.ingest.targets import OPTIONS, TRADES
 from entasis_db.model import OptionQuote, Trade
@@ -117,6 +118,8 @@ def _do(connection: psycopg.Connection[Any], cursor: psycopg.Cursor[Any], step: 
             return cursor.execute(statement, parameters).fetchall()
         case Execute(statement, parameters):
             return cursor.execute(statement, parameters)
+        case Unstage(statement):
+            return None if is_direct(connection) else cursor.execute(statement)
         case Compare(statement, parameters, text):
             with cursor.copy(statement, parameters) as comes:
                 return connection.wait(is_what_comes(comes, text))
@@ -168,6 +171,8 @@ async def _do_async(
             return await cursor.fetchall()
         case Execute(statement, parameters):
             return await cursor.execute(statement, parameters)
+        case Unstage(statement):
+            return None if await is_direct_async(connection) else await cursor.execute(statement)
         case Compare(statement, parameters, text):
             async with cursor.copy(statement, parameters) as comes:
                 return await connection.wait(is_what_comes(comes, text))

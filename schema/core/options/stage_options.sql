@@ -27,10 +27,10 @@ BEGIN
         open_interest numeric,
         rho numeric,
         unnumbered boolean NOT NULL DEFAULT false
-    ) ON COMMIT DROP;
+    ) ON COMMIT DELETE ROWS;
     DELETE FROM pg_temp.entasis_staged_options;
 END
 $$;
 
 COMMENT ON FUNCTION entasis.stage_options IS
-'Creates the empty staging table pg_temp.entasis_staged_options (line, and the columns of option_data). An id that is NULL is given by insert_staged_options(): the source has none. COPY into it, then call insert_staged_options() in the same transaction, which drops it.';
+'Creates the session''s empty staging table pg_temp.entasis_staged_options (line, and the columns of option_data). An id that is NULL is given by insert_staged_options(): the source has none. COPY into it, then call insert_staged_options() in the same transaction.';

@@ -16,7 +16,7 @@ BEGIN
         side text COLLATE "C",
         source_id text COLLATE "C",
         excluded text COLLATE "C"
-    ) ON COMMIT DROP;
+    ) ON COMMIT DELETE ROWS;
     DELETE FROM pg_temp.entasis_staged_trades;
     PERFORM setval('pg_temp.entasis_staged_trades_line_seq', 1, false);
     CREATE TEMPORARY TABLE IF NOT EXISTS entasis_staged_units (
@@ -24,10 +24,10 @@ BEGIN
         exchange text COLLATE "C" NOT NULL,
         time_unit text NOT NULL,
         PRIMARY KEY (symbol, exchange)
-    ) ON COMMIT DROP;
+    ) ON COMMIT DELETE ROWS;
     DELETE FROM pg_temp.entasis_staged_units;
 END
 $$;
 
 COMMENT ON FUNCTION entasis.stage_trades IS
-'Creates the empty staging table pg_temp.entasis_staged_trades (line, symbol, exchange, timestamp, id, price, volume, side, source_id, excluded). line may be left out: rows are then counted from 1, as they come. side, source_id and excluded may be NULL, and so may id where source_id is not: it is then digest_id() of it. COPY into it, then call insert_staged_trades() in the same transaction, which drops it. Also creates pg_temp.entasis_staged_units (symbol, exchange, time_unit): the unit (s, ms, us) in which the source states the times of a market, which may be left out.';
+'Creates the session''s empty staging table pg_temp.entasis_staged_trades (line, symbol, exchange, timestamp, id, price, volume, side, source_id, excluded). line may be left out: rows are then counted from 1, as they come. side, source_id and excluded may be NULL, and so may id where source_id is not: it is then digest_id() of it. COPY into it, then call insert_staged_trades() in the same transaction. Also creates pg_temp.entasis_staged_units (symbol, exchange, time_unit): the unit (s, ms, us) in which the source states the times of a market, which may be left out.';

@@ -19,7 +19,7 @@ from psycopg.conninfo import make_conninfo
 from entasis_db import ledger, queries
 from entasis_db.acting import acting_for, acting_for_async
 from entasis_db.candles import check_candles, rebuild_candles, refresh_candles
-from entasis_db.exchange_candles import write_exchange_candles
+from entasis_db.exchange_candles import write_exchange_candles, write_exchange_candles_async
 from entasis_db.ids import check_ids
 from entasis_db.ingest import (
     ingest_arrow,
@@ -192,6 +192,7 @@ def test_batches_of_an_event_loop(pooled: str) -> None:
                 report = await ingest_trades_async(connection, rows, source="f", id_space="trade")
                 assert (report.inserted, report.quarantined) == (1, 1)
                 await ingest_options_async(connection, [quote(1), quote(1)], source="f")
+                await write_exchange_candles_async(connection, [candle()], source="f")
                 await write_predictions_async(connection, [prediction()])
                 await write_positions_async(connection, [position()])
 

@@ -18,10 +18,10 @@ BEGIN
         volume numeric NOT NULL,
         quote_volume numeric,
         trades bigint
-    ) ON COMMIT DROP;
+    ) ON COMMIT DELETE ROWS;
     DELETE FROM pg_temp.entasis_staged_exchange_candles;
 END
 $$;
 
 COMMENT ON FUNCTION entasis.stage_exchange_candles IS
-'Creates the empty staging table pg_temp.entasis_staged_exchange_candles (line, which counts by itself, and the columns of exchange_candles without source). COPY into it, then call insert_staged_exchange_candles() in the same transaction, which drops it.';
+'Creates the session''s empty staging table pg_temp.entasis_staged_exchange_candles (line, which counts by itself, and the columns of exchange_candles without source). COPY into it, then call insert_staged_exchange_candles() in the same transaction.';

@@ -26,7 +26,7 @@ BEGIN
         -- partitions that were just loaded have no statistics, and are taken for empty: without an index,
         -- this table would be read once for each of their trades
         PRIMARY KEY (symbol, timestamp, exchange, id)
-    ) ON COMMIT DROP;
+    ) ON COMMIT DELETE ROWS;
     DELETE FROM pg_temp.entasis_replaced_trades;
 
     FOR market IN
