@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+from psycopg.adapt import PyFormat, Transformer
 
 _PIN = "SET search_path = pg_catalog, pg_temp"
 
@@ -34,4 +35,8 @@ def untyped(value: object) -> object:
             return value.isoformat()
         case UUID():
             return str(value)
+        case list():
+            return str(
+                bytes(Transformer().get_dumper(value, PyFormat.TEXT).dump(value) or b""), "utf8"
+            )
     return value

@@ -9,6 +9,7 @@ from psycopg.abc import PQGen
 from entasis_db.ingest.batch import DoubtfulRowError
 from entasis_db.ingest.id_spaces import Market, MarketBatch
 from entasis_db.ingest.limits import is_name
+from entasis_db.search_path import untyped
 
 # The trades of each market between the batch's first and last, in the order of the markets as they
 # are given: one more than the batch has are enough to tell the two apart. Nothing is sent where a
@@ -18,46 +19,61 @@ from entasis_db.ingest.limits import is_name
 STORED_TRADES = sql.SQL(
     """
     COPY (
-        SELECT d.id, m.symbol, m.exchange, pg_catalog.timezone('UTC', d.timestamp) || '+00',
+        SELECT d.id, m.symbol, m.exchange, pg_catalog.timezone('UTC',
+            d.timestamp) OPERATOR(pg_catalog.||) '+00',
             d.price, d.volume, d.side, d.source_id, d.excluded
-        FROM unnest(
-            %(symbols)s::text[], %(exchanges)s::text[],
-            %(first_times)s::timestamptz[], %(last_times)s::timestamptz[],
-            %(first_ids)s::bigint[], %(last_ids)s::bigint[], %(trades)s::bigint[]
+        FROM ROWS FROM (
+            pg_catalog.unnest(%(symbols)s::pg_catalog.text[]),
+            pg_catalog.unnest(%(exchanges)s::pg_catalog.text[]),
+            pg_catalog.unnest(%(first_times)s::pg_catalog.timestamptz[]),
+            pg_catalog.unnest(%(last_times)s::pg_catalog.timestamptz[]),
+            pg_catalog.unnest(%(first_ids)s::bigint[]),
+            pg_catalog.unnest(%(last_ids)s::bigint[]),
+            pg_catalog.unnest(%(trades)s::bigint[])
         ) AS m (symbol, exchange, first_time, last_time, first_id, last_id, trades)
         CROSS JOIN LATERAL (
             SELECT t.id, t.timestamp, t.price, t.volume, t.side, t.source_id, t.excluded
             FROM entasis.market_data AS t
-            WHERE t.symbol = m.symbol AND t.exchange || '' = m.exchange
-                AND t.timestamp >= m.first_time AND t.timestamp <= m.last_time
-                AND t.timestamp >= %(begin)s::timestamptz AND t.timestamp <= %(end)s::timestamptz
+            WHERE t.symbol OPERATOR(pg_catalog.=) m.symbol
+                AND t.exchange OPERATOR(pg_catalog.||) '' OPERATOR(pg_catalog.=) m.exchange
+                AND t.timestamp OPERATOR(pg_catalog.>=) m.first_time
+                    AND t.timestamp OPERATOR(pg_catalog.<=) m.last_time
+                AND t.timestamp OPERATOR(pg_catalog.>=) %(begin)s::pg_catalog.timestamptz
+                    AND t.timestamp OPERATOR(pg_catalog.<=) %(end)s::pg_catalog.timestamptz
                 -- the batches before and after may have trades of the same moments
-                AND (t.timestamp > m.first_time OR t.id >= m.first_id)
-                AND (t.timestamp < m.last_time OR t.id <= m.last_id)
+                AND (t.timestamp OPERATOR(pg_catalog.>) m.first_time OR t.id
+                    OPERATOR(pg_catalog.>=) m.first_id)
+                AND (t.timestamp OPERATOR(pg_catalog.<) m.last_time OR t.id
+                    OPERATOR(pg_catalog.<=) m.last_id)
             ORDER BY t.symbol, t.timestamp, t.exchange, t.id
-            LIMIT m.trades + 1
+            LIMIT m.trades OPERATOR(pg_catalog.+) 1
         ) AS d
         WHERE NOT EXISTS (
-            SELECT FROM unnest(
-                %(symbols)s::text[], %(exchanges)s::text[],
-                %(first_times)s::timestamptz[], %(last_times)s::timestamptz[]
+            SELECT
+            FROM ROWS FROM (
+                pg_catalog.unnest(%(symbols)s::pg_catalog.text[]),
+                pg_catalog.unnest(%(exchanges)s::pg_catalog.text[]),
+                pg_catalog.unnest(%(first_times)s::pg_catalog.timestamptz[]),
+                pg_catalog.unnest(%(last_times)s::pg_catalog.timestamptz[])
             ) AS e (symbol, exchange, first_time, last_time)
-            CROSS JOIN LATERAL unnest(ARRAY[e.first_time, e.last_time]) AS moment
+            CROSS JOIN LATERAL pg_catalog.unnest(ARRAY[e.first_time, e.last_time]) AS moment
             CROSS JOIN LATERAL (
-                SELECT count(*) AS trades FROM (
+                SELECT pg_catalog.count(*) AS trades FROM (
                     SELECT FROM entasis.market_data AS t
-                    WHERE t.symbol = e.symbol AND t.exchange || '' = e.exchange
-                        AND t.timestamp = moment
-                        AND t.timestamp >= %(begin)s::timestamptz
-                        AND t.timestamp <= %(end)s::timestamptz
+                    WHERE t.symbol OPERATOR(pg_catalog.=) e.symbol
+                        AND t.exchange OPERATOR(pg_catalog.||) '' OPERATOR(pg_catalog.=) e.exchange
+                        AND t.timestamp OPERATOR(pg_catalog.=) moment
+                        AND t.timestamp OPERATOR(pg_catalog.>=) %(begin)s::pg_catalog.timestamptz
+                        AND t.timestamp OPERATOR(pg_catalog.<=) %(end)s::pg_catalog.timestamptz
                     LIMIT 1
                 ) AS first
             ) AS found
-            WHERE found.trades = 0
+            WHERE found.trades OPERATOR(pg_catalog.=) 0
         )
         AND NOT EXISTS (
             SELECT FROM entasis.floors AS f
-            WHERE f.relation = 'market_data' AND f.floor > %(begin)s::timestamptz
+            WHERE f.relation OPERATOR(pg_catalog.=) 'market_data'
+                AND f.floor OPERATOR(pg_catalog.>) %(begin)s::pg_catalog.timestamptz
         )
     ) TO STDOUT (ENCODING 'UTF8')
     """
@@ -74,12 +90,13 @@ def stored_trades_parameters(
     ):
         return None
     batches = [batch for _, batch in sorted(markets.items())]
-    return {
+    found = {
         **parameters,
         "trades": [batch.trades for batch in batches],
         "begin": min(batch.first_time for batch in batches if batch.first_time is not None),
         "end": max(batch.last_time for batch in batches if batch.last_time is not None),
     }
+    return {name: untyped(value) for name, value in found.items()}
 
 
 def is_what_comes(copy: Any, text: Iterable[str | memoryview]) -> PQGen[bool]:
