@@ -19,8 +19,8 @@ from entasis_db.search_path import untyped
 STORED_TRADES = sql.SQL(
     """
     COPY (
-        SELECT d.id, m.symbol, m.exchange, pg_catalog.timezone('UTC',
-            d.timestamp) OPERATOR(pg_catalog.||) '+00',
+        SELECT d.id, m.symbol, m.exchange,
+            pg_catalog.timezone('UTC', d.timestamp) OPERATOR(pg_catalog.||) '+00',
             d.price, d.volume, d.side, d.source_id, d.excluded
         FROM ROWS FROM (
             pg_catalog.unnest(%(symbols)s::pg_catalog.text[]),
@@ -37,14 +37,18 @@ STORED_TRADES = sql.SQL(
             WHERE t.symbol OPERATOR(pg_catalog.=) m.symbol
                 AND t.exchange OPERATOR(pg_catalog.||) '' OPERATOR(pg_catalog.=) m.exchange
                 AND t.timestamp OPERATOR(pg_catalog.>=) m.first_time
-                    AND t.timestamp OPERATOR(pg_catalog.<=) m.last_time
+                AND t.timestamp OPERATOR(pg_catalog.<=) m.last_time
                 AND t.timestamp OPERATOR(pg_catalog.>=) %(begin)s::pg_catalog.timestamptz
-                    AND t.timestamp OPERATOR(pg_catalog.<=) %(end)s::pg_catalog.timestamptz
+                AND t.timestamp OPERATOR(pg_catalog.<=) %(end)s::pg_catalog.timestamptz
                 -- the batches before and after may have trades of the same moments
-                AND (t.timestamp OPERATOR(pg_catalog.>) m.first_time OR t.id
-                    OPERATOR(pg_catalog.>=) m.first_id)
-                AND (t.timestamp OPERATOR(pg_catalog.<) m.last_time OR t.id
-                    OPERATOR(pg_catalog.<=) m.last_id)
+                AND (
+                    t.timestamp OPERATOR(pg_catalog.>) m.first_time
+                    OR t.id OPERATOR(pg_catalog.>=) m.first_id
+                )
+                AND (
+                    t.timestamp OPERATOR(pg_catalog.<) m.last_time
+                    OR t.id OPERATOR(pg_catalog.<=) m.last_id
+                )
             ORDER BY t.symbol, t.timestamp, t.exchange, t.id
             LIMIT m.trades OPERATOR(pg_catalog.+) 1
         ) AS d

@@ -135,8 +135,9 @@ def test_no_helper_of_a_writer_is_hijacked(database: Database, act: Act, tmp_pat
     with database.connect() as connection:
         ensure(connection, "market_data", NOON, NOON.replace(day=9))
     writer = act("entasis_writer", "entasis_service")
-    # a clean batch; one that is judged row by row; ids that are stored at other times
+    # a clean batch; the same again; one that is judged row by row; ids stored with other values
     for trades in (
+        [trade(1)],
         [trade(1)],
         [trade(1), trade(2, price=Decimal(0))],
         [trade(1, volume=Decimal(9))],
