@@ -17,6 +17,7 @@ from psycopg import sql
 
 from entasis_db.cursors import Cursor
 from entasis_db.own_session import require_own_session
+from entasis_db.runs import recorded
 from entasis_db.search_path import untyped
 
 Progress = Callable[[str], None]
@@ -93,17 +94,23 @@ def maintain(
     if not connection.autocommit:
         raise ValueError("maintain over a connection in autocommit mode: it commits as it goes")
     require_own_session(connection, "maintain", session_pooler=session_pooler)
-    if _can_detach(connection):
-        _drop_concurrently(connection, progress)
 
     def tell(diagnostic: psycopg.errors.Diagnostic) -> None:
         progress(diagnostic.message_primary or "")
 
-    connection.add_notice_handler(tell)
-    try:
-        connection.execute("CALL entasis.maintain()")
-    finally:
-        connection.remove_notice_handler(tell)
+    with recorded(connection, "maintain") as (run, detail):
+        ((last,),) = _rows(
+            connection, "SELECT pg_catalog.max(m.id) FROM entasis.maintenance_log AS m"
+        )
+        if _can_detach(connection):
+            _drop_concurrently(connection, progress)
+        connection.add_notice_handler(tell)
+        try:
+            connection.execute("CALL entasis.maintain(%s)", [run])
+        finally:
+            connection.remove_notice_handler(tell)
+        ((done,),) = _rows(connection, "SELECT entasis_internal.log_since(%s)", last)
+        detail.update(done)
 
 
 def _can_detach(connection: psycopg.Connection[Any]) -> bool:

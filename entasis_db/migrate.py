@@ -9,6 +9,7 @@ replaced in one transaction at the end.
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from entasis_db.ledger import (
 )
 from entasis_db.own_session import require_own_session
 from entasis_db.resources import SchemaOrder, engines, schema_order, sql_root
+from entasis_db.runs import record
 
 __all__ = ["OLDEST_SERVER", "Migration", "Status", "migrate", "status"]
 
@@ -83,7 +85,7 @@ def migrate(
         with _connected(dsn, session_pooler) as connection:
             _check_server(connection)
             with _alone(connection, progress):
-                return _migrate(connection, dsn, engine, progress)
+                return _recorded(connection, lambda: _migrate(connection, dsn, engine, progress))
     except errors.InsufficientPrivilege as error:
         raise MigrationError(
             f"the login lacks a right: {error.diag.message_primary}. Migrate as a superuser, or as "
@@ -97,6 +99,32 @@ def migrate(
             f"{error}. Nothing of the failed step was kept; "
             "after the cause is mended, run the migration again"
         ) from error
+
+
+def _recorded(connection: psycopg.Connection[Any], run: Callable[[], Status]) -> Status:
+    """Record in the log of runs how it went, once the database has one."""
+    began = datetime.now(UTC)
+    try:
+        migrated = run()
+    except BaseException as error:
+        with suppress(psycopg.Error):
+            connection.rollback()
+            if exists(connection, "entasis.runs"):
+                _record(connection, began, error)
+        raise
+    _record(connection, began, release=migrated.release)
+    return migrated
+
+
+def _record(
+    connection: psycopg.Connection[Any],
+    began: datetime,
+    error: BaseException | None = None,
+    **detail: object,
+) -> None:
+    with connection.transaction():
+        connection.execute("SET LOCAL ROLE entasis_owner")
+        record(connection, "migrate", began, error, **detail)
 
 
 def _migrate(

@@ -23,6 +23,7 @@ from entasis_db.archive.progress import Event, Progress
 from entasis_db.archive.store import Store
 from entasis_db.errors import ArchiveError, StoreError
 from entasis_db.own_session import require_own_session
+from entasis_db.runs import recorded
 from entasis_db.search_path import untyped
 
 _ATTEMPTS = 3
@@ -80,31 +81,41 @@ def archive(
         raise ValueError("archive over a connection in autocommit mode: it commits as it goes")
     require_own_session(connection, "archive", session_pooler=session_pooler)
     found: list[Archived] = []
-    failures: list[str] = []
-    with _alone(connection):
-        _clean(connection, store, progress)
-        rows(connection, "SELECT entasis_internal.record_partitions()")
-        for relation, start, end in rows(connection, _EXPIRED):
-            of = _Range(relation, start, end)
-            try:
-                if _needed(connection, of, progress):
-                    found.append(_archive(connection, store, of, progress))
-            except StoreError:
-                raise
-            except (ArchiveError, psycopg.errors.DataError) as error:
-                # a value without an exact form; the other ranges are not held up by it
-                progress(of.event(f"not archived: {error}", final=True))
-                failures.append(f"{of.event('not archived')}: {error}")
-            except psycopg.errors.ObjectNotInPrerequisiteState as error:
-                progress(of.event(f"left alone: {error.diag.message_primary}", final=True))
-        _clean(connection, store, progress)
-        failures += [
-            f"{name} has no lower bound; attach it again with one"
-            for (name,) in rows(connection, _UNBOUNDED)
-        ]
-    if failures:
-        raise ArchiveError(f"{len(failures)} ranges could not be archived; {failures[0]}")
+    with _alone(connection), recorded(connection, "archive") as (_, detail):
+        failures = _archive_expired(connection, store, progress, found)
+        detail.update(
+            ranges=len(found), rows=sum(a.rows for a in found), bytes=sum(a.bytes for a in found)
+        )
+        if failures:
+            raise ArchiveError(f"{len(failures)} ranges could not be archived; {failures[0]}")
     return found
+
+
+def _archive_expired(
+    connection: psycopg.Connection[Any], store: Store, progress: Progress, found: list[Archived]
+) -> list[str]:
+    """Archive into ``found``, and return what could not be archived and why."""
+    failures: list[str] = []
+    _clean(connection, store, progress)
+    rows(connection, "SELECT entasis_internal.record_partitions()")
+    for relation, start, end in rows(connection, _EXPIRED):
+        of = _Range(relation, start, end)
+        try:
+            if _needed(connection, of, progress):
+                found.append(_archive(connection, store, of, progress))
+        except StoreError:
+            raise
+        except (ArchiveError, psycopg.errors.DataError) as error:
+            # a value without an exact form; the other ranges are not held up by it
+            progress(of.event(f"not archived: {error}", final=True))
+            failures.append(f"{of.event('not archived')}: {error}")
+        except psycopg.errors.ObjectNotInPrerequisiteState as error:
+            progress(of.event(f"left alone: {error.diag.message_primary}", final=True))
+    _clean(connection, store, progress)
+    return failures + [
+        f"{name} has no lower bound; attach it again with one"
+        for (name,) in rows(connection, _UNBOUNDED)
+    ]
 
 
 # Of a partition that a killed maintenance left half detached, its relation shows no rows: the next

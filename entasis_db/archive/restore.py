@@ -19,6 +19,7 @@ from entasis_db.archive.store import Store
 from entasis_db.errors import ArchiveError
 from entasis_db.ingest.read_ahead import read_ahead
 from entasis_db.own_session import require_own_session
+from entasis_db.runs import recorded
 
 _ATTEMPTS = 5
 
@@ -78,13 +79,29 @@ def restore(
     if not from_time < to_time:
         raise ArchiveError("the beginning of the range must lie before its end")
     require_own_session(connection, "restore", session_pooler=session_pooler)
+    wanted = (from_time, to_time)
+    with recorded(connection, "restore") as (_, detail):
+        found = _restore(connection, store, relation, wanted, hold if attach else None, progress)
+        detail.update(relation=relation, ranges=len(found), rows=sum(one.rows for one in found))
+        return found
+
+
+def _restore(
+    connection: psycopg.Connection[Any],
+    store: Store,
+    relation: str,
+    wanted: tuple[datetime, datetime],
+    hold: timedelta | None,
+    progress: Progress,
+) -> list[Restored]:
+    """Bring a range back: into a new table, or attached for so long."""
+    from_time, to_time = wanted
     archives = _verified_archives(connection, relation, from_time, to_time)
     if not archives:
         raise ArchiveError(f"nothing of {relation} in that range is archived: entasis archive list")
-    if not attach:
+    if hold is None:
         _refuse_gaps(archives, relation, from_time, to_time)
         table = _new_table(connection, relation, from_time, to_time)
-        wanted = (from_time, to_time)
         content = _fill(connection, store, relation, archives, table, wanted, progress)
         return [_proven(connection, relation, wanted, table, content, progress)]
 

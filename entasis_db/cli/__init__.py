@@ -10,6 +10,7 @@ from entasis_db.cli import (
     markets,
     reopen,
     retention,
+    runs,
 )
 from entasis_db.cli.root import main
 
@@ -19,6 +20,6 @@ for _command in (
     *(installation.migrate, installation.status, installation.rollback),
     *(environment.url, environment.env, environment.psql, environment.stop),
     *(load.load, markets.markets, candles.candles, check.check, check.rebuild),
-    *(retention.maintain, archive.archive, archive.restore, reopen.reopen),
+    *(retention.maintain, runs.runs, archive.archive, archive.restore, reopen.reopen),
 ):
     main.add_command(_command)

@@ -45,7 +45,7 @@ CREATE TABLE IF NOT EXISTS entasis.keep_periods (
         relation IN (
             'market_data', 'option_data', 'ohlcv_1m', 'ohlcv_1h', 'ohlcv_1d',
             'exchange_candles', 'predictions', 'portfolio_status', 'quarantine', 'past_retention',
-            'maintenance_log'
+            'maintenance_log', 'runs'
         )
     ),
     -- subtracting much more than a thousand years may leave the range of timestamps
@@ -69,6 +69,9 @@ ON CONFLICT (relation) DO NOTHING;
 INSERT INTO entasis.keep_periods (relation) VALUES
 ('exchange_candles'),
 ('predictions'), ('portfolio_status'), ('quarantine'), ('past_retention'), ('maintenance_log')
+ON CONFLICT (relation) DO NOTHING;
+
+INSERT INTO entasis.keep_periods (relation, keep, archived) VALUES ('runs', '90 days', false)
 ON CONFLICT (relation) DO NOTHING;
 
 CREATE TABLE IF NOT EXISTS entasis.floors (
@@ -139,6 +142,28 @@ CREATE TABLE IF NOT EXISTS entasis.maintenance_log (
     detail text NOT NULL,
     CONSTRAINT maintenance_log_pkey PRIMARY KEY (id)
 );
+
+CREATE TABLE IF NOT EXISTS entasis.runs (
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    action text NOT NULL,
+    started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    ended_at timestamptz,
+    outcome text,
+    detail jsonb NOT NULL DEFAULT '{}',
+    backend integer NOT NULL DEFAULT pg_backend_pid(),
+    login oid NOT NULL,
+    CONSTRAINT runs_pkey PRIMARY KEY (id),
+    CONSTRAINT runs_action_known CHECK (
+        action IN ('migrate', 'maintain', 'archive', 'restore', 'refresh', 'compress')
+    ),
+    CONSTRAINT runs_outcome_known CHECK (outcome IN ('done', 'failed', 'died')),
+    CONSTRAINT runs_end_after_start CHECK (ended_at >= started_at),
+    CONSTRAINT runs_detail_is_object CHECK (jsonb_typeof(detail) = 'object')
+);
+-- what has no end yet is looked for at every beginning
+CREATE INDEX IF NOT EXISTS idx_runs_open ON entasis.runs (action)
+WHERE outcome IS NULL; -- noqa: CP04
+CREATE INDEX IF NOT EXISTS idx_runs_action_started ON entasis.runs (action, started_at DESC);
 
 CREATE TABLE IF NOT EXISTS entasis.quarantine (
     id bigint GENERATED ALWAYS AS IDENTITY,

@@ -135,7 +135,9 @@ TO entasis_writer;
 GRANT UPDATE (keep, archived, months_ahead) ON entasis.keep_periods TO entasis_admin;
 GRANT DELETE ON entasis.quarantine, entasis.past_retention, entasis.markets TO entasis_admin;
 GRANT SELECT, INSERT, UPDATE, DELETE ON entasis.user_logins TO entasis_admin;
-GRANT SELECT ON entasis.maintenance_log TO entasis_admin;
+GRANT SELECT ON entasis.maintenance_log, entasis.runs TO entasis_admin;
+GRANT EXECUTE ON FUNCTION entasis.begin_run, entasis.end_run, entasis_internal.log_since
+TO entasis_admin;
 GRANT EXECUTE ON FUNCTION entasis.check_candles, entasis.check_exchange_candles, entasis.check_ids,
 entasis.flush_caches,
 entasis.set_market

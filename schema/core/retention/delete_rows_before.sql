@@ -24,10 +24,12 @@ BEGIN
         WHEN 'quarantine' THEN 'quarantined_at'
         WHEN 'past_retention' THEN 'last_refused_at'
         WHEN 'maintenance_log' THEN 'logged_at'
+        WHEN 'runs' THEN 'started_at'
         ELSE 'timestamp'
     END;
     kept := CASE relation_name
         WHEN 'maintenance_log' THEN 'r.action = ''detach'''
+        WHEN 'runs' THEN 'r.outcome IS NULL'
         WHEN 'portfolio_status' THEN 'NOT EXISTS (
             SELECT FROM entasis.portfolio_status AS n
             WHERE n.user_id = r.user_id AND n.asset_type = r.asset_type

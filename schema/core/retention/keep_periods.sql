@@ -11,7 +11,7 @@ CREATE TABLE IF NOT EXISTS entasis.keep_periods (
         relation IN (
             'market_data', 'option_data', 'ohlcv_1m', 'ohlcv_1h', 'ohlcv_1d',
             'exchange_candles', 'predictions', 'portfolio_status', 'quarantine', 'past_retention',
-            'maintenance_log'
+            'maintenance_log', 'runs'
         )
     ),
     -- subtracting much more than a thousand years may leave the range of timestamps
@@ -35,4 +35,7 @@ ON CONFLICT (relation) DO NOTHING;
 INSERT INTO entasis.keep_periods (relation) VALUES
 ('exchange_candles'),
 ('predictions'), ('portfolio_status'), ('quarantine'), ('past_retention'), ('maintenance_log')
+ON CONFLICT (relation) DO NOTHING;
+
+INSERT INTO entasis.keep_periods (relation, keep, archived) VALUES ('runs', '90 days', false)
 ON CONFLICT (relation) DO NOTHING;

@@ -7,6 +7,8 @@ LANGUAGE plpgsql
 AS $$
 DECLARE
     w pg_catalog.record;
+    run bigint;
+    windows integer := 0;
     jit_before pg_catalog.text := pg_catalog.current_setting('jit');
     messages_before pg_catalog.text := pg_catalog.current_setting('client_min_messages');
     merge_before pg_catalog.text := pg_catalog.current_setting('timescaledb.enable_merge_on_cagg_refresh');
@@ -18,6 +20,8 @@ BEGIN
     -- with it, refreshes of 2.28.3 leave wrong candles; it is off by default
     PERFORM pg_catalog.set_config('timescaledb.enable_merge_on_cagg_refresh', 'off', false);
     CALL entasis_internal.acquire_refresh_lock();
+    run := entasis.begin_run('refresh');
+    COMMIT; -- it stays on record, whatever happens
     -- what was dropped by hand since the last refresh
     PERFORM entasis_internal.record_partitions();
     COMMIT;
@@ -33,9 +37,13 @@ BEGIN
             pg_catalog.format('entasis.%I', w.relation)::pg_catalog.regclass,
             w.window_from, w.window_to, force => candles OPERATOR(pg_catalog.<>) 'changed', options => '{"buckets_per_batch": 0}'
         );
+        windows := windows OPERATOR(pg_catalog.+) 1;
         -- until 2.23 it leaves its last transaction open; changes are recorded at the commit
         COMMIT;
     END LOOP;
+    PERFORM entasis.end_run(
+        run, 'done', pg_catalog.jsonb_build_object('candles', candles, 'ranges', windows)
+    );
     PERFORM entasis_internal.release_refresh_lock();
     PERFORM pg_catalog.set_config('jit', jit_before, false);
     PERFORM pg_catalog.set_config('client_min_messages', messages_before, false);

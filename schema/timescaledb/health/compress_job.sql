@@ -4,8 +4,11 @@ LANGUAGE plpgsql
 AS $$
 DECLARE
     chunk pg_catalog.record;
+    run bigint := entasis.begin_run('compress');
+    logged_before bigint := (SELECT pg_catalog.max(m.id) FROM entasis.maintenance_log AS m);
     compress_after interval := config OPERATOR(pg_catalog.->>) 'compress_after';
 BEGIN
+    COMMIT; -- the run stays on record, whatever happens
     IF compress_after IS NULL THEN
         RAISE EXCEPTION 'job % has no compress_after in its config', job_id
         USING ERRCODE = 'invalid_parameter_value',
@@ -24,6 +27,8 @@ BEGIN
         END;
         COMMIT;
     END LOOP;
+    PERFORM entasis.end_run(run, 'done', entasis_internal.log_since(logged_before));
+    COMMIT;
 END
 $$;
 

@@ -52,6 +52,7 @@ NOT_FOR_READERS = {
     "past_retention",
     "user_logins",
     "maintenance_log",
+    "runs",
     "archives",
     "archive_objects",
     "restores",

@@ -59,6 +59,7 @@ COMMANDS = {
     "rebuild": [[DAY, NEXT, "--yes"]],
     "archive": [["--to", "{folder}"], ["list"]],
     "maintain": [["--dry-run"], []],
+    "runs": [[], ["--json"]],
     "restore": [["market_data", DAY, NEXT, "--from", "{folder}"]],
     "reopen": [["market_data", DAY, NEXT, "--yes", "--from", "{folder}"]],
 }
