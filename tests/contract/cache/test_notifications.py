@@ -256,16 +256,3 @@ def test_a_week_that_lost_days_is_forgotten(
         )
         heard(first, second)
         assert week.fetch(connection) == week.fetch(first) == week.fetch(second) == []
-
-
-def test_somebody_elses_words_flush(database: Database) -> None:
-    with database.connect() as connection, open_cache(database.dsn, None) as cache:
-        store(connection, trade(1))
-        heard(cache)
-        for words in ("?", "5", '{"trades": [1]}', '{"trades": [["a", "b", 1e99, 1]]}', "null"):
-            candles().fetch(cache)
-            assert cache.metrics().entries
-            connection.execute(
-                "SELECT pg_notify(entasis_internal.cache_channel_name(), %s)", [words]
-            )
-            until(lambda: not cache.metrics().entries)
