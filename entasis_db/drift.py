@@ -1,117 +1,227 @@
 """What was changed by hand in a database, of what ``migrate`` asserts: owners, switches, rights."""
 
-import re
-from collections.abc import Iterator
-from itertools import product
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import psycopg
 
-from entasis_db.cursors import Cursor
-from entasis_db.resources import schema_order
+from entasis_db import catalog
+from entasis_db.expected import CANDLE_TRIGGERS, POLICIES, SECURED, Expected, Right, expected
 
-_OWNERS = """
-    SELECT pg_catalog.format('%s belongs to %s', i.identity, pg_catalog.pg_get_userbyid(o.owner))
-    FROM (
-        SELECT 'pg_catalog.pg_namespace'::pg_catalog.regclass AS class, n.oid, n.nspowner AS owner,
-            n.nspname
-        FROM pg_catalog.pg_namespace AS n
-        UNION ALL
-        SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, c.oid, c.relowner, n.nspname
-        FROM pg_catalog.pg_class AS c
-        JOIN pg_catalog.pg_namespace AS n ON c.relnamespace OPERATOR(pg_catalog.=) n.oid
-        WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,v,S}'::pg_catalog."char"[])
-        UNION ALL
-        SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass, p.oid, p.proowner, n.nspname
-        FROM pg_catalog.pg_proc AS p
-        JOIN pg_catalog.pg_namespace AS n ON p.pronamespace OPERATOR(pg_catalog.=) n.oid
-    ) AS o
-    CROSS JOIN LATERAL pg_catalog.pg_identify_object(o.class::pg_catalog.oid, o.oid, 0) AS i
-    WHERE o.nspname::pg_catalog.text OPERATOR(pg_catalog.=)
-            ANY (ARRAY['entasis', 'entasis_internal', 'entasis_migrations'])
-        AND pg_catalog.pg_get_userbyid(o.owner)::pg_catalog.text OPERATOR(pg_catalog.<>)
-            ALL (ARRAY['entasis_owner', 'entasis_jobs'])
-    ORDER BY 1
-"""
-
-_SWITCHES = """
-    SELECT pg_catalog.format('trigger %s of %s is disabled', t.tgname,
-        t.tgrelid::pg_catalog.regclass)
-    FROM pg_catalog.pg_trigger AS t
-    JOIN pg_catalog.pg_proc AS p ON t.tgfoid OPERATOR(pg_catalog.=) p.oid
-    WHERE NOT t.tgisinternal AND t.tgenabled OPERATOR(pg_catalog.<>) 'O'::pg_catalog."char"
-        AND p.pronamespace OPERATOR(pg_catalog.=)
-            pg_catalog.to_regnamespace('entasis_internal')::pg_catalog.oid
-    UNION ALL
-    SELECT 'row-level security of entasis.portfolio_status is off'
-    FROM pg_catalog.pg_class AS c
-    WHERE c.oid OPERATOR(pg_catalog.=)
-        pg_catalog.to_regclass('entasis.portfolio_status')::pg_catalog.oid
-        AND NOT c.relrowsecurity
-    UNION ALL
-    SELECT pg_catalog.format('there is a policy %s on entasis.portfolio_status', l.polname)
-    FROM pg_catalog.pg_policy AS l
-    WHERE l.polrelid OPERATOR(pg_catalog.=)
-        pg_catalog.to_regclass('entasis.portfolio_status')::pg_catalog.oid
-        AND l.polname::pg_catalog.text OPERATOR(pg_catalog.<>)
-            ALL (ARRAY['own_positions', 'all_positions'])
-    ORDER BY 1
-"""
-
-_GRANT = re.compile(
-    r"^GRANT ([A-Z, ]+?) ON\s+(?:(FUNCTION|PROCEDURE|SEQUENCE)\s+)?([^;()]+?)\s+TO ([a-z_, ]+);",
-    re.MULTILINE,
-)
-
-# of routines, none is overloaded
-_LOST = """
-    SELECT pg_catalog.format('%%s has lost %%s on %%s', w.role, w.wanted, w.name)
-    FROM ROWS FROM (
-        pg_catalog.unnest(%s::pg_catalog.text[]), pg_catalog.unnest(%s::pg_catalog.text[]),
-        pg_catalog.unnest(%s::pg_catalog.text[]), pg_catalog.unnest(%s::pg_catalog.text[])
-    ) AS w (kind, name, role, wanted)
-    WHERE NOT coalesce(
-        CASE
-            WHEN pg_catalog.to_regrole(w.role) IS NULL THEN false
-            WHEN w.kind OPERATOR(pg_catalog.=) 'FUNCTION' THEN pg_catalog.has_function_privilege(
-                pg_catalog.to_regrole(w.role)::pg_catalog.oid,
-                pg_catalog.to_regproc(w.name)::pg_catalog.oid, w.wanted)
-            WHEN w.kind OPERATOR(pg_catalog.=) 'SEQUENCE' THEN pg_catalog.has_sequence_privilege(
-                pg_catalog.to_regrole(w.role)::pg_catalog.oid,
-                pg_catalog.to_regclass(w.name)::pg_catalog.oid, w.wanted)
-            ELSE pg_catalog.has_table_privilege(
-                pg_catalog.to_regrole(w.role)::pg_catalog.oid,
-                pg_catalog.to_regclass(w.name)::pg_catalog.oid, w.wanted)
-        END,
-        false
-    )
-"""
+_MIGRATE = "entasis migrate"
+_NAMED = 3  # objects that a line names, before it only counts
+_MEMBERS = [("entasis_writer", "entasis_reader"), ("entasis_admin", "entasis_writer")]
 
 
 def drift(connection: psycopg.Connection[Any], engine: str) -> tuple[str, ...]:
-    """Return what differs from what ``migrate`` would assert, a clause each; changes nothing.
+    """Return what differs from what ``migrate`` would assert, a line each, with what mends it.
 
-    ``connection`` may be anybody's. Raises psycopg.Error when the server refuses.
+    Changes nothing. ``connection`` may be anybody's. Raises psycopg.Error when the server refuses.
     """
-    with Cursor(connection) as cursor:
-        found = [text for (text,) in cursor.execute(_OWNERS.encode()).fetchall()]
-        found += [text for (text,) in cursor.execute(_SWITCHES.encode()).fetchall()]
-        wanted = [list(column) for column in zip(*_granted(engine), strict=True)]
-        found += [text for (text,) in cursor.execute(_LOST.encode(), wanted).fetchall()]
-    return tuple(found)
+    wanted = expected(engine)
+    found = catalog.objects(connection)
+    has_jobs = engine == "timescaledb"
+    roles = catalog.roles(connection, [*catalog.ROLES, *(["entasis_jobs"] if has_jobs else [])])
+    strangers = {each.qualified for each, ours in strays(found, wanted) if not ours}
+    there = {each.qualified for each in found} - strangers
+    lines = [
+        *_roles(roles, has_jobs=has_jobs),
+        *_missing(wanted, there),
+        *(_line(said, mend) for said, mend in overloads(found, wanted)),
+        *_owners(found, wanted),
+        *_security(connection),
+        *_policies(connection),
+        *_triggers(connection, wanted, there, has_jobs=has_jobs),
+        *_rights(catalog.rights(connection), wanted.rights, roles, there),
+    ]
+    if "entasis_owner" in roles and catalog.new_routines_are_public(connection):
+        lines.append(_line("everybody may execute what entasis_owner makes", _MIGRATE))
+    return tuple(lines)
 
 
-def _granted(engine: str) -> Iterator[tuple[str, str, str, str]]:
-    """Yield the kind, the name, the role and the right of what schema/ grants."""
-    for file in schema_order(engine).stateless:
-        if file.parent.name != "grants":
+def strays(found: list[catalog.Object], wanted: Expected) -> Iterator[tuple[catalog.Object, bool]]:
+    """Yield what belongs to others, each with whether it is one of ours, by its name."""
+    alike = Counter((each.kind, each.qualified) for each in found)
+    for each in found:
+        if each.owner not in ("entasis_owner", "entasis_jobs"):
+            yield each, is_ours(each, wanted, alike[each.kind, each.qualified])
+
+
+def overloads(found: list[catalog.Object], wanted: Expected) -> Iterator[tuple[str, str]]:
+    """Yield the routines of ours beside which there is another of their name, and what mends it."""
+    alike: dict[str, list[catalog.Object]] = {}
+    for each in found:
+        if each.kind == "ROUTINE" and each.qualified in wanted.routines:
+            alike.setdefault(each.qualified, []).append(each)
+    for name, several in sorted(alike.items()):
+        if len(several) > 1:
+            shown = " and ".join(f"{each.identity} of {each.owner}" for each in several)
+            yield (
+                f"there is more than one routine {name}, and Entasis DB makes one: {shown}",
+                "drop the other (DROP ROUTINE, with its arguments)",
+            )
+
+
+def is_ours(each: catalog.Object, wanted: Expected, alike: int) -> bool:
+    """Say whether Entasis DB, or yoyo for it, made an object, by its name.
+
+    ``alike`` is how many have its name. Partitions are known by their table, those that are not
+    attached by their name, which begins with the table's.
+    """
+    name = each.qualified
+    match each.kind:
+        case "SCHEMA":
+            return True
+        case "ROUTINE":
+            # none of ours is overloaded, so it cannot be told which of two is ours
+            return name in wanted.routines and alike == 1
+        case "VIEW":
+            return name in wanted.views or name in wanted.tables
+        case "SEQUENCE":
+            return name in wanted.sequences
+        case "TYPE":
+            return name in wanted.types
+    if each.schema == "entasis_migrations":
+        return name in wanted.tables or each.name.removeprefix("_").startswith("yoyo_")
+    return each.parent in wanted.tables or any(
+        name == table or name.startswith(f"{table}_") for table in wanted.tables
+    )
+
+
+def _line(what: str, mend: str) -> str:
+    return f"{what}. Mend: {mend}"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Name some, and say how many others there are."""
+    ordered = sorted(names)
+    if len(ordered) <= _NAMED + 1:
+        return ", ".join(ordered)
+    return f"{', '.join(ordered[:_NAMED])} and {len(ordered) - _NAMED} others"
+
+
+def _roles(found: dict[str, catalog.Role], *, has_jobs: bool) -> Iterator[str]:
+    pairs = [*_MEMBERS, *([("entasis_jobs", "entasis_owner")] if has_jobs else [])]
+    for name in [*catalog.ROLES, *(["entasis_jobs"] if has_jobs else [])]:
+        role = found.get(name)
+        if role is None:
+            yield _line(f"the role {name} is missing, with all its rights", _MIGRATE)
             continue
-        text = re.sub(r"--.*", "", file.read_text(encoding="utf-8"))
-        for rights, kind, names, roles in _GRANT.findall(text):
-            if names.startswith("SCHEMA"):
-                continue
-            lists = [
-                [word.strip() for word in words.split(",")] for words in (names, roles, rights)
-            ]
-            for name, role, right in product(*lists):
-                yield "FUNCTION" if kind == "PROCEDURE" else kind, name, role, right
+        allowed = "login" if name == "entasis_jobs" else ""
+        if role.attributes not in ("", allowed):
+            without = " ".join(f"NO{word.strip()}" for word in role.attributes.split(","))
+            yield _line(
+                f"the role {name} has {role.attributes}", f"ALTER ROLE {name} {without.upper()}"
+            )
+        for member, of in pairs:
+            if member == name and of in found and of not in role.member_of:
+                yield _line(f"{member} is no member of {of}", _MIGRATE)
+
+
+def _missing(wanted: Expected, there: set[str]) -> Iterator[str]:
+    if gone := (wanted.tables | wanted.types) - wanted.remade - there:
+        yield _line(
+            f"{listed(gone)} is missing" if len(gone) == 1 else f"{listed(gone)} are missing",
+            "restore a backup",
+        )
+    if gone := wanted.remade - there:
+        yield _line(
+            f"{listed(gone)} is missing" if len(gone) == 1 else f"{listed(gone)} are missing",
+            _MIGRATE,
+        )
+
+
+def _owners(found: list[catalog.Object], wanted: Expected) -> Iterator[str]:
+    grouped: dict[tuple[str, bool], list[str]] = {}
+    for each, ours in strays(found, wanted):
+        grouped.setdefault((each.owner, ours), []).append(each.identity)
+    for (owner, ours), identities in sorted(grouped.items()):
+        verb = "belongs" if len(identities) == 1 else "belong"
+        said = f"{listed(identities)} {verb} to {owner}"
+        if ours:
+            yield _line(said, _MIGRATE)
+        else:
+            what = "is none" if len(identities) == 1 else "are none"
+            yield _line(
+                f"{said} and {what} of Entasis DB's",
+                "drop it, or move it to another schema (ALTER … SET SCHEMA)",
+            )
+
+
+def _security(connection: psycopg.Connection[Any]) -> Iterator[str]:
+    for table, (on, forced) in sorted(catalog.security(connection).items()):
+        if table == SECURED:
+            if not on:
+                yield _line(f"row-level security of {table} is off", _MIGRATE)
+            if forced:
+                yield _line(f"row-level security of {table} is forced on its owner", _MIGRATE)
+        elif on:
+            yield _line(
+                f"row-level security of {table} is on, which hides rows from Entasis DB's roles",
+                f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY",
+            )
+
+
+def _policies(connection: psycopg.Connection[Any]) -> Iterator[str]:
+    found = catalog.policies(connection)
+    wanted = {policy.name for policy in POLICIES}
+    for name in sorted(wanted - {policy.name for policy in found}):
+        yield _line(f"the policy {name} on {SECURED} is missing", _MIGRATE)
+    for policy in sorted(found - POLICIES):
+        if policy.name in wanted:
+            yield _line(f"the policy {policy.name} on {SECURED} is another", _MIGRATE)
+        else:
+            yield _line(f"there is a policy {policy.name} on {SECURED}", _MIGRATE)
+
+
+def _triggers(
+    connection: psycopg.Connection[Any], wanted: Expected, there: set[str], *, has_jobs: bool
+) -> Iterator[str]:
+    found = catalog.triggers(connection)
+    for each in found:
+        if not each.enabled:
+            # those of foreign keys are the server's
+            mend = f"ALTER TABLE {each.relation} ENABLE TRIGGER ALL, as a superuser"
+            yield _line(
+                f"trigger {each.name} of {each.relation} is disabled",
+                f"{_MIGRATE}, or {mend}" if each.internal else _MIGRATE,
+            )
+    made = {(each.relation, each.name): each.trigger for each in found if each.trigger}
+    for trigger in sorted(wanted.triggers):
+        if trigger.relation not in there:
+            continue
+        stands = made.get((trigger.relation, trigger.name))
+        if stands is None:
+            yield _line(f"trigger {trigger.name} of {trigger.relation} is missing", _MIGRATE)
+        elif stands != trigger:
+            yield _line(f"trigger {trigger.name} of {trigger.relation} is another", _MIGRATE)
+    if has_jobs:
+        names = Counter(each.name for each in found if each.of_aggregate)
+        for name, number in CANDLE_TRIGGERS.items():
+            if names[name] < number:
+                yield _line(f"trigger {name} of an aggregate of candles is missing", _MIGRATE)
+
+
+def _rights(
+    found: set[Right], wanted: frozenset[Right], roles: dict[str, catalog.Role], there: set[str]
+) -> Iterator[str]:
+    """Compare what our roles and everybody have on what is ours; others may have what they like."""
+    holders = {"public", *roles} - {"entasis_owner", "entasis_jobs"}
+    # of what is missing itself, and of a role that is, it was said
+    lost = {r for r in wanted - found if r.role in roles and _object_of(r) in there}
+    more = {r for r in found - wanted if r.role in holders and _object_of(r) in there}
+    for rights, said in (
+        (lost, "{} has lost {} on {}"),
+        (more, "{} has {} on {}, which migrate does not grant"),
+    ):
+        grouped: dict[tuple[str, str], list[str]] = {}
+        for right in rights:
+            role = "everybody" if right.role == "public" else right.role
+            grouped.setdefault((role, right.right), []).append(right.name)
+        for (role, name), objects in sorted(grouped.items()):
+            yield _line(said.format(role, name, listed(objects)), _MIGRATE)
+
+
+def _object_of(right: Right) -> str:
+    return right.name.rpartition(".")[0] if right.kind == "COLUMN" else right.name

@@ -104,6 +104,17 @@ def check_extension(connection: psycopg.Connection[Any]) -> None:
     _refuse_unsupported(connection, version)
 
 
+def check_encoding(connection: psycopg.Connection[Any]) -> None:
+    """Raise MigrationError unless a database holds every character that a name may have."""
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise MigrationError(
+            f"this database has the encoding {encoding}, which does not hold every name of an "
+            "instrument as its exchange writes it. Migrate one that has UTF8 (CREATE DATABASE name "
+            "ENCODING 'UTF8' TEMPLATE template0)"
+        )
+
+
 def warnings(connection: psycopg.Connection[Any]) -> tuple[str, ...]:
     """Say what is known to go wrong on this server, with what mends it; empty when nothing is.
 

@@ -64,7 +64,8 @@ class Status:
     warnings: tuple[str, ...]
     """What is known to go wrong on this server, a sentence each, with what mends it."""
     drift: tuple[str, ...] = ()
-    """Owners, triggers, policies and rights that are not as ``migrate`` leaves them."""
+    """What is not as ``migrate`` leaves it (roles, owners, row-level security, policies, triggers,
+    rights), a line each, with what mends it."""
 
     @property
     def pending(self) -> tuple[str, ...]:
@@ -122,11 +123,11 @@ def refuse_other_texts(connection: psycopg.Connection[Any], engine: str) -> None
     database has one that only a later release knows.
     """
     files = migration_files(engine)
-    recorded = _recorded(connection, first=next(iter(files)))
-    if differing := _differing(recorded, files):
+    found = recorded(connection, first=next(iter(files)))
+    if differing := _differing(found, files):
         installed = installation(connection)
         raise DraftError(_refusal(sorted(differing), installed.release if installed else None))
-    if unknown := sorted(set(recorded) - set(files)):
+    if unknown := sorted(set(found) - set(files)):
         raise MigrationError(
             f"this database has migrations that release {__version__} does not know "
             f"({', '.join(unknown)}): a later release made them. Upgrade entasis-db"
@@ -167,7 +168,7 @@ def migration_files(engine: str) -> Mapping[str, Path]:
 
 def installation(connection: psycopg.Connection[Any]) -> Installation | None:
     """Read what was installed; None when nothing was."""
-    if not exists(connection, "entasis.installation"):
+    if not exists(connection, "entasis.installation", "engine", "release", "applied_at"):
         return None
     with Cursor(connection) as cursor:
         row = cursor.execute(
@@ -176,26 +177,30 @@ def installation(connection: psycopg.Connection[Any]) -> Installation | None:
     return None if row is None else Installation(*row)
 
 
-def exists(connection: psycopg.Connection[Any], relation: str) -> bool:
-    """Tell whether there is a relation of this qualified name."""
-    query = "SELECT pg_catalog.to_regclass(%s) IS NOT NULL"
-    row = Cursor(connection).execute(query, [relation]).fetchone()
-    return row is not None and bool(row[0])
+def exists(connection: psycopg.Connection[Any], relation: str, *columns: str) -> bool:
+    """Tell whether there is a relation of this qualified name, with these columns."""
+    query = (
+        "SELECT pg_catalog.to_regclass(%s) IS NOT NULL, ARRAY("
+        "SELECT a.attname::pg_catalog.text FROM pg_catalog.pg_attribute AS a"
+        " WHERE a.attrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(%s)::pg_catalog.oid)"
+    )
+    row = Cursor(connection).execute(query, [relation, relation]).fetchone()
+    return row is not None and bool(row[0]) and set(columns) <= set(row[1])
 
 
-def _recorded(connection: psycopg.Connection[Any], first: str) -> dict[str, str | None]:
+def recorded(connection: psycopg.Connection[Any], first: str) -> dict[str, str | None]:
     """Return the checksum of each migration that was applied, whether or not yoyo recorded it."""
-    recorded: dict[str, str | None] = {}
+    found: dict[str, str | None] = {}
     if exists(connection, "entasis_migrations._yoyo_migration"):
         rows = connection.execute("SELECT migration_id FROM entasis_migrations._yoyo_migration")
-        recorded |= {name: None for (name,) in rows.fetchall()}
+        found |= {name: None for (name,) in rows.fetchall()}
     if exists(connection, "entasis_migrations.checksums"):
         rows = connection.execute("SELECT migration, sha256 FROM entasis_migrations.checksums")
-        recorded |= dict(rows.fetchall())
+        found |= dict(rows.fetchall())
     elif exists(connection, "entasis.installation"):
         # the first migration makes both tables: it was one of a draft that kept no checksums
-        recorded.setdefault(first, None)
-    return recorded
+        found.setdefault(first, None)
+    return found
 
 
 def _differing(recorded: Mapping[str, str | None], files: Mapping[str, Path]) -> set[str]:

@@ -22,7 +22,15 @@ from yoyo.connections import DatabaseURI
 from yoyo.migrations import default_migration_table
 
 from entasis_db import __version__
-from entasis_db.engine import check_extension, choose_engine
+from entasis_db.adoption import (
+    adopt,
+    are_strangers,
+    refuse_foreign,
+    refuse_incomplete_ledger,
+    refuse_missing_tables,
+    refuse_unnamed_engine,
+)
+from entasis_db.engine import check_encoding, check_extension, choose_engine
 from entasis_db.errors import MigrationError
 from entasis_db.ledger import (
     SCHEMA,
@@ -61,6 +69,15 @@ _PATIENCE = 600.0  # s to wait for another migration
 
 Progress = Callable[[str], None]
 
+# what must be entasis_owner's before a lease can be had
+_OF_LEASES = frozenset(
+    {
+        *("entasis", "entasis_internal", "entasis_migrations", "entasis_internal.leases"),
+        *("entasis_internal.is_session_there", "entasis_internal.take_lease"),
+        "entasis_internal.release_lease",
+    }
+)
+
 
 def migrate(
     dsn: str,
@@ -84,6 +101,7 @@ def migrate(
     try:
         with _connected(dsn, session_pooler) as connection:
             _check_server(connection)
+            refuse_foreign(connection)
             with _alone(connection, progress):
                 return _recorded(connection, lambda: _migrate(connection, dsn, engine, progress))
     except errors.InsufficientPrivilege as error:
@@ -134,13 +152,18 @@ def _migrate(
     order = schema_order(chosen)
     with connection.transaction():
         _apply(connection, order.bootstrap)
+        adopt(connection, chosen)
         connection.execute("SET LOCAL ROLE entasis_owner")
+        refuse_incomplete_ledger(connection)
         refuse_other_texts(connection, chosen)
+        refuse_missing_tables(connection, chosen)
     _retry(lambda: _run_yoyo(connection, dsn, chosen, progress), progress)
     _retry(lambda: _apply_stateless(connection, order, progress), progress)
     migrated = status(connection)
     for warning in migrated.warnings:
         progress(f"warning: {warning}")
+    for change in migrated.drift:
+        progress(f"left as it is: {change}")
     return migrated
 
 
@@ -173,6 +196,7 @@ def _check_server(connection: psycopg.Connection[Any]) -> None:
             f"this server is PostgreSQL {version // 10000}; "
             f"Entasis DB needs {OLDEST_SERVER} or later"
         )
+    check_encoding(connection)
 
 
 @contextmanager
@@ -210,12 +234,15 @@ def _make_lease(connection: psycopg.Connection[Any]) -> None:
             " pg_catalog.to_regprocedure(%s)::pg_catalog.oid, 'EXECUTE') END",
             [_LEASE],
         ).fetchone()
-        if row is not None and row[0]:
+        if row is not None and row[0] and not are_strangers(connection, _OF_LEASES):
             return
         try:
             with connection.transaction():
                 # all that they need is every engine's
-                _apply(connection, schema_order("postgresql").bootstrap)
+                files = schema_order("postgresql").bootstrap
+                _apply(connection, [file for file in files if file.parent.name == "bootstrap"])
+                adopt(connection, "postgresql", _OF_LEASES)
+                _apply(connection, [file for file in files if file.parent.name != "bootstrap"])
         except _RACES:
             if attempt == 10:
                 raise
@@ -236,6 +263,7 @@ def _engine(connection: psycopg.Connection[Any], wanted: str | None, progress: P
         )
     installed = installation(connection)
     if installed is None:
+        refuse_unnamed_engine(connection)
         return choose_engine(connection, wanted, progress)
     if wanted not in (None, installed.engine):
         raise MigrationError(

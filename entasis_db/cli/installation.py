@@ -45,6 +45,8 @@ def status(target: Target) -> None:
     """Show the engine, the release, and which migrations the database has."""
     with target.connect() as connection:
         found = migration.status(connection)
+    if found.engine is None and any(item.applied_at for item in found.migrations):
+        fail("entasis.installation has no row, and migrations are on record. Ask: entasis migrate")
     if found.engine is None:
         fail("Entasis DB is not installed in this database. Install it with: entasis migrate")
     applied = "pending" if found.applied_at is None else when(found.applied_at)
@@ -64,7 +66,10 @@ def status(target: Target) -> None:
     for change in found.drift:
         step(f"changed by hand: {change}")
     if found.drift:
-        fail(f"{len(found.drift)} things are not as a migration leaves them. Mend: entasis migrate")
+        fail(
+            f"{len(found.drift)} things are not as a migration leaves them. "
+            "Each line says what mends it"
+        )
 
 
 def _advice(target: Target, refusal: str) -> str:

@@ -1,11 +1,41 @@
 -- All rights are granted here, after revoking all: what was granted by hand on these objects is revoked by
 -- the next migration run. docs/rights.md lists the result.
-REVOKE ALL ON ALL TABLES IN SCHEMA entasis, entasis_internal, entasis_migrations
-FROM public, entasis_reader, entasis_writer, entasis_admin, entasis_service;
-REVOKE ALL ON ALL SEQUENCES IN SCHEMA entasis, entasis_internal
-FROM public, entasis_reader, entasis_writer, entasis_admin, entasis_service;
-REVOKE ALL ON ALL ROUTINES IN SCHEMA entasis, entasis_internal
-FROM public, entasis_reader, entasis_writer, entasis_admin, entasis_service;
+-- What was granted with the right to grant it on goes with what was granted on. What somebody else has made in these
+-- schemas is theirs, and REVOKE ON ALL TABLES would fail for it.
+REVOKE ALL ON SCHEMA entasis, entasis_internal, entasis_migrations
+FROM public, entasis_reader, entasis_writer, entasis_admin, entasis_service CASCADE;
+DO $revoke$
+DECLARE
+    found record;
+BEGIN
+    FOR found IN
+        SELECT o.kind, string_agg(o.identity, ', ') AS identities
+        FROM (
+            SELECT
+                CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind,
+                c.oid::regclass::text AS identity,
+                c.relnamespace AS schema,
+                c.relowner AS owner
+            FROM pg_catalog.pg_class AS c
+            WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+            UNION ALL
+            SELECT 'ROUTINE', p.oid::regprocedure::text, p.pronamespace, p.proowner
+            FROM pg_catalog.pg_proc AS p
+        ) AS o
+        WHERE
+            o.schema IN (
+                'entasis'::regnamespace, 'entasis_internal'::regnamespace, 'entasis_migrations'::regnamespace
+            )
+            AND o.owner IN ('entasis_owner'::regrole, to_regrole('entasis_jobs'))
+        GROUP BY o.kind
+    LOOP
+        EXECUTE format(
+            'REVOKE ALL ON %s %s FROM public, entasis_reader, entasis_writer, entasis_admin, entasis_service CASCADE',
+            found.kind, found.identities
+        );
+    END LOOP;
+END
+$revoke$;
 -- by default PostgreSQL grants EXECUTE on every new function to PUBLIC
 ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON ROUTINES FROM public;
 

@@ -24,11 +24,12 @@ BEGIN
     LOOP
         EXECUTE format('DROP POLICY %I ON %s', found.polname, found.relation);
     END LOOP;
-    IF NOT (
-        SELECT c.relrowsecurity FROM pg_catalog.pg_class AS c
+    -- forced, it would bind the functions that run as the table's owner
+    IF (
+        SELECT NOT c.relrowsecurity OR c.relforcerowsecurity FROM pg_catalog.pg_class AS c
         WHERE c.oid = 'entasis.portfolio_status'::regclass
     ) THEN
-        ALTER TABLE entasis.portfolio_status ENABLE ROW LEVEL SECURITY;
+        ALTER TABLE entasis.portfolio_status ENABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY;
     END IF;
 END
 $state$;

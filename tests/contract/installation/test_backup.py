@@ -8,11 +8,12 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from entasis_db.migrate import migrate
+from entasis_db.migrate import migrate, status
 from tests import oracle
 from tests.catalog import facts, without_chunks
 from tests.contract.installation.test_migrations import ROWS, rows
 from tests.engines import Database, Server
+from tests.servers.cluster import bare_cluster
 
 
 def run(server: Server, database: Database, program: str, *arguments: str, stdin: bytes) -> bytes:
@@ -80,3 +81,31 @@ def names(constraints: set[Any]) -> set[Any]:
 
 def wrong_candles(connection: psycopg.Connection[Any]) -> list[Any]:
     return connection.execute("SELECT * FROM entasis.check_candles()").fetchall()
+
+
+@pytest.mark.own_cluster
+@pytest.mark.newest_server
+def test_restored_without_its_roles(server: Server, database: Database) -> None:
+    """What a careless restore loses is said by status, and mended by migrate."""
+    if not database.can("candle_tables"):
+        pytest.skip("TimescaleDB restores the owners of its jobs only with the roles")
+    with database.connect() as connection:
+        connection.execute(ROWS)
+        before, kept = facts(connection), rows(connection)
+    dump = run(server, database, "pg_dump", "--format=custom", stdin=b"")
+    assert server.source.bindir is not None
+    with bare_cluster(server.source.bindir) as cluster:
+        elsewhere = Database(cluster.dsn("postgres"), server.source)
+        with pytest.raises(AssertionError, match="errors ignored on restore"):
+            run(server, elsewhere, "pg_restore", "--no-owner", stdin=dump)
+        with elsewhere.connect() as connection:
+            shown = status(connection).drift
+            for said in ("entasis_owner is missing", "belong to", "all_positions on"):
+                assert any(said in line for line in shown), shown
+            assert len(shown) < 12
+            assert all(line.endswith("Mend: entasis migrate") for line in shown)
+            assert migrate(elsewhere.dsn).drift == ()
+            after = facts(connection)
+            assert rows(connection) == kept
+        for kind in before.keys() - {"constraints"}:
+            assert after[kind] == before[kind], kind
