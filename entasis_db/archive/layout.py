@@ -18,12 +18,14 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv as pcsv
-import pyarrow.parquet as pq
-
 from entasis_db.errors import ArchiveError
+from entasis_db.extras import extra
+
+with extra("archive"):
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.csv as pcsv
+    import pyarrow.parquet as pq
 
 ROW_GROUP = 131_072
 """Rows of a row group: what a reader of one symbol and one day reads at least."""

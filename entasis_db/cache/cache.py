@@ -7,11 +7,14 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import psycopg
-from psycopg_pool import ConnectionPool
 
 from entasis_db.cache.cache_base import CacheBase
 from entasis_db.cache.steps import Discard, Join, Lookup, Query, Sleep, Step, Store
+from entasis_db.extras import extra
 from entasis_db.queries.statement import Reader, Statement
+
+with extra("cache"):
+    from psycopg_pool import ConnectionPool
 
 Row = TypeVar("Row")
 

@@ -6,12 +6,15 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import psycopg
-from psycopg_pool import AsyncConnectionPool
 
 from entasis_db.cache.cache_base import CacheBase
 from entasis_db.cache.redis_store import AsyncRedis
 from entasis_db.cache.steps import Discard, Join, Lookup, Query, Sleep, Step, Store
+from entasis_db.extras import extra
 from entasis_db.queries.statement import AsyncReader, Statement
+
+with extra("cache"):
+    from psycopg_pool import AsyncConnectionPool
 
 Row = TypeVar("Row")
 

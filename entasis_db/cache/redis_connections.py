@@ -4,7 +4,10 @@ import os
 from collections import deque
 from typing import Any
 
-from redis.exceptions import RedisError
+from entasis_db.extras import extra
+
+with extra("cache"):
+    from redis.exceptions import RedisError
 
 
 class _Idle:

@@ -21,18 +21,20 @@ from hashlib import sha1
 from importlib.resources import files
 from typing import Any
 
-import redis
-import redis.asyncio
-from redis.asyncio.retry import Retry as AsyncRetry
-from redis.backoff import NoBackoff
-from redis.exceptions import InvalidResponse, NoScriptError, RedisError, ResponseError
-from redis.retry import Retry
-
 from entasis_db.cache.breaker import Breaker
 from entasis_db.cache.metrics import Counters
 from entasis_db.cache.redis_connections import AsyncConnections, Connections
 from entasis_db.cache.redis_keys import KeyNames
 from entasis_db.cache.steps import Discard, Lookup, Store
+from entasis_db.extras import extra
+
+with extra("cache"):
+    import redis
+    import redis.asyncio
+    from redis.asyncio.retry import Retry as AsyncRetry
+    from redis.backoff import NoBackoff
+    from redis.exceptions import InvalidResponse, NoScriptError, RedisError, ResponseError
+    from redis.retry import Retry
 
 FAILURES = (RedisError, OSError)
 """What the client raises when a server is out of reach or full, or answers nonsense."""

@@ -6,10 +6,8 @@ from decimal import Decimal
 from functools import cached_property, reduce
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from entasis_db.errors import LoadError
+from entasis_db.extras import extra
 from entasis_db.ingest.batch import UNKNOWN, Batch, DoubtfulRowError, RowBatch
 from entasis_db.ingest.id_spaces import IdSpace, Market, MarketBatch
 from entasis_db.ingest.limits import PRICE_DECIMALS, PRICE_LIMIT, is_name, is_word, time_bounds
@@ -18,6 +16,10 @@ from entasis_db.ingest.targets import TRADES
 from entasis_db.model import TRADE_KEY, TimeUnit, Trade
 from entasis_db.readers.arrow import COLUMNS, OPTIONAL, ArrowReader
 from entasis_db.readers.arrow_tables import MOST_DIGITS
+
+with extra("arrow"):
+    import pyarrow as pa
+    import pyarrow.compute as pc
 
 _PRICE = pa.decimal128(MOST_DIGITS, PRICE_DECIMALS)
 _PLAIN_ID = r"^[!-\[\]-~]{1,128}$"

@@ -27,16 +27,24 @@ def storable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\0")
 
 
+def shown(value: object) -> str:
+    """Return an object as text, whatever its own way to become text raises."""
+    try:
+        return storable(str(value))
+    except Exception as error:  # noqa: BLE001 - an object of a feed may do anything
+        return f"({type(value).__name__} that cannot be shown: {type(error).__name__})"
+
+
 def _plain(value: object, depth: int) -> object:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
         # of huge ones, Python refuses to write the decimal digits
         return value if -_INT64 <= value < _INT64 else hex(value)
-    if depth < _MAX_DEPTH:
-        if isinstance(value, Mapping):
-            return {storable(str(key)): _plain(item, depth + 1) for key, item in value.items()}
-        if isinstance(value, list | tuple):
-            return [_plain(item, depth + 1) for item in value]
-        return storable(str(value))
-    return "..."
+    if depth >= _MAX_DEPTH:
+        return "..."
+    if isinstance(value, Mapping):
+        return {shown(key): _plain(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item, depth + 1) for item in value]
+    return shown(value)

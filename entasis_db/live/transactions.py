@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import psycopg
+from psycopg.rows import tuple_row
 
 from entasis_db.ingest import (
     IdSpace,
@@ -45,6 +46,17 @@ def transactions(
         yield partial(_ingest_options, quoted, lines, source)
     if unreadable:
         yield partial(_quarantine, unreadable, source)
+
+
+def last_refusal(connection: psycopg.Connection[Any], source: str) -> str:
+    """Return why the last row of a source went to quarantine. Raises psycopg.Error."""
+    with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
+        row = cursor.execute(
+            "SELECT q.line, q.code, q.reason FROM entasis.quarantine AS q"
+            " WHERE q.source OPERATOR(pg_catalog.=) %s::pg_catalog.text ORDER BY q.id DESC LIMIT 1",
+            [source],
+        ).fetchone()
+    return "it says why" if row is None else f"row {row[0]}: {row[1]}: {' '.join(row[2].split())}"
 
 
 def _ingest_trades(

@@ -16,28 +16,23 @@ from types import TracebackType
 from typing import Any, Self
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import conninfo_to_dict
 
 from entasis_db.errors import NotWrittenError, WriterError
 from entasis_db.ingest import IdSpace, IngestReport, TimeUnits, check_row
 from entasis_db.live.batching import Batching, Row
 from entasis_db.live.metrics import WriterMetrics
+from entasis_db.live.notices import Notices
+from entasis_db.live.opening import CONNECT_TIMEOUT, connect, wait_for_server
 from entasis_db.live.retries import PASSING, keeps_connection, pauses
-from entasis_db.live.transactions import transactions
+from entasis_db.live.transactions import last_refusal, transactions
 from entasis_db.live.unreadable import Unreadable
 from entasis_db.model import OptionQuote, Trade
 from entasis_db.wire import cut
 
 _log = logging.getLogger("entasis_db.live")
 
-# A server that is gone without a word must not be waited for: seconds, but for the last, in ms.
-_CONNECTION: dict[str, int] = {
-    "connect_timeout": 10,
-    "keepalives_idle": 5,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 20_000,
-}
+_MORE = "{}: %d more rows went to entasis.quarantine in %d s"
 
 
 class TickWriter:
@@ -72,15 +67,18 @@ class TickWriter:
         max_age: timedelta = timedelta(milliseconds=250),
         max_queued: int = 50_000,
         close_timeout: timedelta = timedelta(seconds=30),
+        open_timeout: timedelta = timedelta(0),
     ) -> None:
         """Make a writer; nothing is connected before ``open``.
 
         ``conninfo`` is libpq's connection string. ``source`` names the feed in quarantine, where
         ``line`` counts the rows that the writer accepted, from 1. ``id_space`` and ``time_unit``
         are as for ingest_trades; a mapping may gain markets while the writer runs.
-        ``close_timeout`` is how long leaving the ``with`` statement waits for the last rows.
+        ``close_timeout`` is how long leaving the ``with`` statement waits for the last rows,
+        ``open_timeout`` how long ``open`` waits for a server that is not up yet.
 
-        Raises ValueError for a number or a span that is not above 0.
+        Raises ValueError for a number or a span that is not above 0, or for a negative
+        ``open_timeout``.
         """
         for name, value in (("batch_rows", batch_rows), ("max_queued", max_queued)):
             if value < 1:
@@ -88,7 +86,11 @@ class TickWriter:
         for name, span in (("max_age", max_age), ("close_timeout", close_timeout)):
             if span <= timedelta(0):
                 raise ValueError(f"{name} is {span}: give a span of time above 0")
+        if open_timeout < timedelta(0):
+            raise ValueError(f"open_timeout is {open_timeout}: give a span of 0 or more")
         self._conninfo = _parsed(conninfo)
+        self._open_timeout = open_timeout
+        self._notices = Notices(_log)
         self._source = source
         self._id_space = id_space
         self._time_unit = time_unit
@@ -106,13 +108,13 @@ class TickWriter:
     def open(self) -> None:
         """Connect and begin to write.
 
-        Raises psycopg.Error when the server cannot be reached or refuses the login: a mistake shows
-        at the start, and only a connection that once stood is waited for. Raises WriterError when
-        the writer was opened before.
+        Raises psycopg.Error when the server cannot be reached within ``open_timeout``, or refuses
+        the login: a mistake shows at the start. Raises WriterError when the writer was opened
+        before.
         """
         if self._thread is not None:
             raise WriterError("a writer is opened once; make another one")
-        self._connection = self._connect()
+        self._connection = wait_for_server(self._conninfo, self._source, self._open_timeout)
         self._thread = threading.Thread(target=self._run, name="entasis-writer", daemon=True)
         self._thread.start()
 
@@ -183,7 +185,7 @@ class TickWriter:
             self._changed.notify_all()
         if rows and connection is not None:
             cut(connection)  # else the thread might wait for the server for ever
-        thread.join(timeout=_CONNECTION["connect_timeout"] if rows else None)
+        thread.join(timeout=CONNECT_TIMEOUT if rows else None)
         self._on_progress()
         if rows:
             why = self._fault or last_error or f"they were not written within {timeout}"
@@ -273,6 +275,8 @@ class TickWriter:
         try:
             while batch := self._next_batch():
                 report = self._write(batch)
+                if report.quarantined:
+                    self._note_quarantined(report.quarantined)
                 with self._changed:
                     if self._abandoned.is_set():
                         return
@@ -287,6 +291,7 @@ class TickWriter:
                 self._changed.notify_all()
             self._on_progress()
         finally:
+            self._notices.rest("quarantined", _MORE.format(self._source))
             if self._connection is not None:
                 self._connection.close()
 
@@ -318,7 +323,7 @@ class TickWriter:
                 break
             try:
                 if self._connection is None or self._connection.closed:
-                    self._connection = self._connect()
+                    self._connection = connect(self._conninfo)
                 report = transaction(self._connection)
             except PASSING as error:
                 failures += 1
@@ -346,12 +351,22 @@ class TickWriter:
                 self._batching.last_error,
             )
 
-    def _connect(self) -> psycopg.Connection[Any]:
-        settings = {**_CONNECTION, **conninfo_to_dict(self._conninfo)}
-        # a pooler may answer each transaction with another session, which lacks what was prepared
-        return psycopg.connect(
-            make_conninfo("", **settings), autocommit=True, prepare_threshold=None
+    def _note_quarantined(self, number: int) -> None:
+        """Say in the log that rows went to quarantine, at first why."""
+        self._notices.note(
+            "quarantined",
+            number,
+            lambda: f"{self._source}: rows went to entasis.quarantine: {self._last_refusal()}",
+            _MORE.format(self._source),
         )
+
+    def _last_refusal(self) -> str:
+        if self._connection is None:
+            return "it says why"
+        try:
+            return last_refusal(self._connection, self._source)
+        except psycopg.Error:  # the next batch will see what it is
+            return "it says why"
 
 
 class _AbandonedError(Exception):

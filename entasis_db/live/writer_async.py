@@ -31,6 +31,7 @@ class AsyncTickWriter:
         max_age: timedelta = timedelta(milliseconds=250),
         max_queued: int = 50_000,
         close_timeout: timedelta = timedelta(seconds=30),
+        open_timeout: timedelta = timedelta(0),
     ) -> None:
         """Make a writer; the arguments are those of TickWriter."""
         self._writer = TickWriter(
@@ -42,6 +43,7 @@ class AsyncTickWriter:
             max_age=max_age,
             max_queued=max_queued,
             close_timeout=close_timeout,
+            open_timeout=open_timeout,
         )
         self._progress = asyncio.Event()
 

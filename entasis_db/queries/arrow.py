@@ -15,14 +15,17 @@ from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv as pcsv
 from psycopg import AsyncConnection, AsyncCursor, Connection, Cursor, DataError, sql
 
+from entasis_db.extras import extra
 from entasis_db.model import PositionSnapshot
 from entasis_db.queries.rows import Candle, PredictionScore, SmilePoint
 from entasis_db.search_path import untyped
+
+with extra("arrow"):
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.csv as pcsv
 
 if TYPE_CHECKING:
     from entasis_db.queries.statement import Statement

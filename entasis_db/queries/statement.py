@@ -1,7 +1,7 @@
 """A named query with its parameters: what to run, and what comes back."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from psycopg import AsyncConnection, AsyncCursor, Connection, Cursor
 
+from entasis_db.extras import extra
 from entasis_db.queries.cache_rules import CacheRule
 from entasis_db.queries.decoding import collector_paused, is_binary, register_loaders, rows_of
 from entasis_db.queries.preparing import may_prepare, may_prepare_async
@@ -127,7 +128,8 @@ class Statement(Generic[Row]):
         It needs the extra ``entasis-db[arrow]``. Raises psycopg.Error as ``fetch`` does, and
         psycopg.DataError for a value that has no exact form in Arrow, as an infinite time.
         """
-        import pyarrow as pa
+        with extra("arrow"):
+            import pyarrow as pa
 
         batches = list(self.record_batches(connection, floats=floats))
         return pa.Table.from_batches(batches, self.arrow_schema(floats=floats))
@@ -136,7 +138,8 @@ class Statement(Generic[Row]):
         self, connection: AsyncConnection[Any], *, floats: bool = False
     ) -> "pa.Table":
         """Return the answer as ``arrow`` does."""
-        import pyarrow as pa
+        with extra("arrow"):
+            import pyarrow as pa
 
         found = self.record_batches_async(connection, floats=floats)
         batches = [batch async for batch in found]
@@ -168,13 +171,15 @@ class Statement(Generic[Row]):
 
         It needs the extra ``entasis-db[polars]``.
         """
-        return _polars(self.arrow(connection, floats=floats))
+        make = _polars()  # what is missing is missed before the query
+        return make(self.arrow(connection, floats=floats))
 
     async def polars_async(
         self, connection: AsyncConnection[Any], *, floats: bool = False
     ) -> "pl.DataFrame":
         """Return what ``polars`` does."""
-        return _polars(await self.arrow_async(connection, floats=floats))
+        make = _polars()
+        return make(await self.arrow_async(connection, floats=floats))
 
     def pandas(self, connection: Connection[Any], *, floats: bool = False) -> "pd.DataFrame":
         """Return the answer of ``arrow`` as a data frame of pandas, its columns of ArrowDtype.
@@ -182,13 +187,15 @@ class Statement(Generic[Row]):
         So decimals stay exact, and a missing number is none. It needs the extra
         ``entasis-db[pandas]``.
         """
-        return _pandas(self.arrow(connection, floats=floats))
+        make = _pandas()
+        return make(self.arrow(connection, floats=floats))
 
     async def pandas_async(
         self, connection: AsyncConnection[Any], *, floats: bool = False
     ) -> "pd.DataFrame":
         """Return what ``pandas`` does."""
-        return _pandas(await self.arrow_async(connection, floats=floats))
+        make = _pandas()
+        return make(await self.arrow_async(connection, floats=floats))
 
 
 def statement(
@@ -204,15 +211,23 @@ def text(name: str) -> str:
     return files(__package__).joinpath(f"{name}.sql").read_text(encoding="utf-8")
 
 
-def _polars(table: "pa.Table") -> "pl.DataFrame":
-    import polars as pl
+def _polars() -> "Callable[[pa.Table], pl.DataFrame]":
+    with extra("polars"):
+        import polars as pl
 
-    frame = pl.from_arrow(table)
-    assert isinstance(frame, pl.DataFrame)
-    return frame
+    def make(table: "pa.Table") -> "pl.DataFrame":
+        frame = pl.from_arrow(table)
+        assert isinstance(frame, pl.DataFrame)
+        return frame
+
+    return make
 
 
-def _pandas(table: "pa.Table") -> "pd.DataFrame":
-    import pandas as pd
+def _pandas() -> "Callable[[pa.Table], pd.DataFrame]":
+    with extra("pandas"):
+        import pandas as pd
 
-    return table.to_pandas(types_mapper=pd.ArrowDtype)
+    def make(table: "pa.Table") -> "pd.DataFrame":
+        return table.to_pandas(types_mapper=pd.ArrowDtype)
+
+    return make

@@ -6,10 +6,8 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from entasis_db.errors import LoadError
+from entasis_db.extras import extra
 from entasis_db.ids import digest_id
 from entasis_db.model import TimeUnit, Trade
 from entasis_db.readers.arrow_tables import (
@@ -23,6 +21,10 @@ from entasis_db.readers.arrow_tables import (
     time_problem,
 )
 from entasis_db.readers.ids import is_damaged
+
+with extra("arrow"):
+    import pyarrow as pa
+    import pyarrow.compute as pc
 
 COLUMNS = Trade._fields
 """Columns of a trade; any other is ignored."""

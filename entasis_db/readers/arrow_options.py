@@ -6,10 +6,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from entasis_db.errors import LoadError
+from entasis_db.extras import extra
 from entasis_db.model import OptionQuote
 from entasis_db.readers.arrow_tables import (
     ArrowSource,
@@ -22,6 +20,10 @@ from entasis_db.readers.arrow_tables import (
 )
 from entasis_db.readers.options import end_of_day
 from entasis_db.readers.rows import RowError
+
+with extra("arrow"):
+    import pyarrow as pa
+    import pyarrow.compute as pc
 
 COLUMNS = OptionQuote._fields
 """Columns of a quote; any other is ignored."""

@@ -5,13 +5,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.ipc
-import pyarrow.parquet as pq
-
 from entasis_db.errors import LoadError
+from entasis_db.extras import extra
 from entasis_db.readers.files import arrow_kind
+
+with extra("arrow"):
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.ipc
+    import pyarrow.parquet as pq
 
 MOST_DIGITS = 38
 PRICE_DECIMALS = 18

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from typing import Any, Literal
 
@@ -14,6 +14,8 @@ from entasis_db.ingest.limits import INT64
 from entasis_db.live.cryptofeed.exchanges import EXCHANGES, Exchange, FedTrade
 from entasis_db.live.cryptofeed.numbers import computed, milliseconds, number_or_none, text
 from entasis_db.live.cryptofeed.positions import Positions
+from entasis_db.live.jsonable import shown
+from entasis_db.live.notices import Notices
 from entasis_db.live.unreadable import Unreadable
 from entasis_db.live.writer import TickWriter
 from entasis_db.live.writer_async import AsyncTickWriter
@@ -70,14 +72,14 @@ class Source(Mapping[tuple[str, str], str]):
         self.time_units: dict[tuple[str, str], TimeUnit] = {}
         """In which unit each market states times, for the writer that has this as its id_space."""
         self._positions = Positions()
-        self._warned: set[tuple[str, str]] = set()
+        self._notices = Notices(_log)
 
     def trades(self, writer: Writer) -> Callback:
         """Return a callback for the channel TRADES that waits until the writer has accepted it.
 
-        What cannot be read exactly goes to quarantine, with one warning for each exchange and kind
-        of fault, and the next trade goes on. The callback raises WriterError when the writer has
-        ended, and nothing else.
+        What cannot be read exactly goes to quarantine, with a warning for each exchange and kind
+        of fault at first and then once a minute, and the next trade goes on. The callback raises
+        WriterError when the writer has ended, and nothing else.
         """
         positions = Positions()
 
@@ -201,17 +203,19 @@ class Source(Mapping[tuple[str, str], str]):
             await _put(writer, self._unreadable(relation, fed, fault))
 
     def _unreadable(self, relation: _Relation, fed: Any, error: CryptofeedError) -> Unreadable:
-        exchange = str(getattr(fed, "exchange", None))
-        if (exchange, error.code) not in self._warned:
-            self._warned.add((exchange, error.code))
-            _log.warning("%s It and all like it go to quarantine", error)
+        self._notices.note(
+            (_exchange(fed), error.code),
+            1,
+            lambda: f"{error} It and all like it go to quarantine",
+            f"{_exchange(fed)}: %d more messages went to quarantine as {error.code!r} in %d s",
+        )
         return Unreadable(relation, error.code, str(error), _payload(fed))
 
 
 @contextmanager
 def _reading(what: str, fed: Any) -> Iterator[None]:
     """Turn whatever goes wrong while a message is read into a CryptofeedError."""
-    what = f"{what} of {getattr(fed, 'exchange', None)!s}"
+    what = f"{what} of {_exchange(fed)}"
     try:
         yield
     except RowError as error:
@@ -219,8 +223,8 @@ def _reading(what: str, fed: Any) -> Iterator[None]:
     except Exception as error:
         raise CryptofeedError(
             "message",
-            f"{what} has a form that is not known ({error!r}): this release of cryptofeed, or the "
-            "exchange, tells it in another way.",
+            f"{what} has a form that is not known ({type(error).__name__}: {shown(error)}): this "
+            "release of cryptofeed, or the exchange, tells it in another way.",
         ) from error
 
 
@@ -238,7 +242,18 @@ def _digest(
 def _payload(fed: Any) -> dict[str, object]:
     """Return what cryptofeed handed over."""
     names = ("exchange", "symbol", "side", "amount", "price", "id", "timestamp", "raw")
-    return {name: getattr(fed, name) for name in names if hasattr(fed, name)}
+    told = {}
+    for name in names:
+        with suppress(Exception):  # what cannot be asked for is left out
+            told[name] = getattr(fed, name)
+    return told
+
+
+def _exchange(fed: Any) -> str:
+    try:
+        return shown(getattr(fed, "exchange", None))
+    except Exception:  # noqa: BLE001 - an attribute may be anything
+        return "an unknown exchange"
 
 
 async def _put(writer: Writer, row: Trade | OptionQuote | Unreadable) -> None:
