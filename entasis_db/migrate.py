@@ -169,7 +169,9 @@ def _migrate(
 
 @contextmanager
 def _connected(dsn: str, session_pooler: bool) -> Iterator[psycopg.Connection[Any]]:
-    with psycopg.connect(dsn, autocommit=True, application_name="entasis migrate") as connection:
+    with psycopg.connect(
+        dsn, autocommit=True, application_name="entasis migrate", client_encoding="UTF8"
+    ) as connection:
         require_own_session(connection, "migrate", session_pooler=session_pooler)
         # Every name in schema/ is qualified or PostgreSQL's own; nothing in public can stand in.
         connection.execute("SET search_path = pg_catalog, pg_temp")
@@ -340,7 +342,7 @@ def _yoyo_uri(dsn: str) -> DatabaseURI:
         hostname=given.pop("host", None),
         port=given.pop("port", None),
         database=given.pop("dbname", None),
-        args={**given, "schema": SCHEMA},
+        args={**given, "client_encoding": "UTF8", "schema": SCHEMA},
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar
 import psycopg
 
 from entasis_db.cache.cache_base import CacheBase
-from entasis_db.cache.steps import Discard, Join, Lookup, Query, Sleep, Step, Store
+from entasis_db.cache.steps import Answer, Discard, Join, Lookup, Query, Sleep, Step, Store
 from entasis_db.extras import extra
 from entasis_db.queries.statement import Reader, Statement
 
@@ -49,7 +49,8 @@ class Cache(CacheBase, Reader):
             self._conninfo,
             min_size=1,
             max_size=self._connections,
-            kwargs={"autocommit": True},
+            kwargs={"autocommit": True, "client_encoding": "UTF8"},
+            configure=self._servers.note,
             check=ConnectionPool.check_connection,
             open=True,
         )
@@ -89,7 +90,8 @@ class Cache(CacheBase, Reader):
                 if self._pool is None:
                     raise RuntimeError("the cache is not open: use it in a `with` statement")
                 with self._pool.connection() as connection:
-                    return statement.fetch(connection)
+                    kept = self._servers.is_heard(connection, self._trust.server())
+                    return Answer(statement.fetch(connection), kept)
             case Sleep(seconds):
                 return time.sleep(seconds)
             case Join(fetch, seconds):

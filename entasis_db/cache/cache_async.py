@@ -9,7 +9,7 @@ import psycopg
 
 from entasis_db.cache.cache_base import CacheBase
 from entasis_db.cache.redis_store import AsyncRedis
-from entasis_db.cache.steps import Discard, Join, Lookup, Query, Sleep, Step, Store
+from entasis_db.cache.steps import Answer, Discard, Join, Lookup, Query, Sleep, Step, Store
 from entasis_db.extras import extra
 from entasis_db.queries.statement import AsyncReader, Statement
 
@@ -34,7 +34,8 @@ class AsyncCache(CacheBase, AsyncReader):
             self._conninfo,
             min_size=1,
             max_size=self._connections,
-            kwargs={"autocommit": True},
+            kwargs={"autocommit": True, "client_encoding": "UTF8"},
+            configure=self._servers.note_async,
             check=AsyncConnectionPool.check_connection,
             open=False,
         )
@@ -79,7 +80,8 @@ class AsyncCache(CacheBase, AsyncReader):
                 if self._pool is None:
                     raise RuntimeError("the cache is not open: use it in an `async with` statement")
                 async with self._pool.connection() as connection:
-                    return await statement.fetch_async(connection)
+                    kept = self._servers.is_heard(connection, self._trust.server())
+                    return Answer(await statement.fetch_async(connection), kept)
             case Sleep(seconds):
                 return await asyncio.sleep(seconds)
             case Join(fetch, seconds):

@@ -9,6 +9,7 @@ from entasis_db.cache.metrics import CacheMetrics, Counters
 from entasis_db.cache.policy import CachePolicy
 from entasis_db.cache.reads import ReadThrough
 from entasis_db.cache.redis_store import RedisStore
+from entasis_db.cache.servers import Servers
 from entasis_db.cache.trust import Trust
 
 
@@ -32,7 +33,8 @@ class CacheBase:
         """Make a cache; nothing is connected before ``open``.
 
         ``conninfo`` leads to the primary server directly, because notifications need a session of
-        their own; ``session_pooler`` says that it leads through a pooler that keeps a session for
+        their own (of several hosts, the cache listens to the primary; what others answer is not
+        kept); ``session_pooler`` says that it leads through a pooler that keeps a session for
         each client. Through any other, every read goes to the database. ``redis_url`` names one
         Redis or Valkey (``redis://``, ``rediss://`` or ``unix://``; no cluster); without it there
         is only this process's memory, of ``max_entries`` entries of up to about 100 rows each.
@@ -40,7 +42,8 @@ class CacheBase:
         ``max_silence`` bounds the age of a change that a read may miss: when the server has not
         proved for so long that no notification is missing, reads go to the database. ``max_wait``
         is how long a read waits for another one's query for the same rows, ``redis_timeout`` how
-        long for Redis. ``namespace`` begins Redis's keys; by default it is made from the database.
+        long for Redis. Redis's keys begin with ``namespace``, if there is one, and with what tells
+        the database from others, and from copies of itself.
         ``connections`` is the most that are opened for queries, beside the one that listens.
 
         Raises ValueError for a number or a span that cannot be.
@@ -58,6 +61,7 @@ class CacheBase:
         self._connections = connections
         self._counters = Counters()
         self._memory = Memory(max_entries)
+        self._servers = Servers(session_pooler=session_pooler)
         self._trust = Trust(max_silence.total_seconds())
         self._store: RedisStore | None = None
         if redis_url is not None:
@@ -82,6 +86,7 @@ class CacheBase:
             memory_hits=counters.memory_hits,
             redis_hits=counters.redis_hits,
             queries=counters.queries,
+            unkept=counters.unkept,
             notifications=counters.notifications,
             redis_failures=counters.redis_failures,
             listening=self._trust.is_current(),

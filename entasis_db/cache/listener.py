@@ -26,6 +26,7 @@ from entasis_db.cache.memory import Memory
 from entasis_db.cache.messages import understood
 from entasis_db.cache.redis_keys import KeyNames
 from entasis_db.cache.redis_store import FAILURES, RedisStore
+from entasis_db.cache.servers import identity_of
 from entasis_db.cache.trust import Trust
 from entasis_db.own_session import require_own_session
 from entasis_db.wire import cut
@@ -137,6 +138,8 @@ class Listener:
     def _listen(self) -> None:
         settings = {**_CONNECTION, **conninfo_to_dict(self._conninfo)}
         settings["application_name"] = "entasis cache"
+        settings["client_encoding"] = "UTF8"  # a name may be in any script
+        settings["target_session_attrs"] = "primary"  # of several hosts
         with psycopg.connect(make_conninfo("", **settings), autocommit=True) as connection:
             self._connection = connection
             require_own_session(
@@ -151,10 +154,12 @@ class Listener:
             ).fetchone()
             if row == (None,):
                 raise _NotNotifyingError("this database does not notify caches (entasis migrate?)")
-            self._name_keys(connection)
+            server = identity_of(connection)
+            self._name_keys(server)
             listen(connection)
             self._wait_for(writers(connection), connection)
             self._memory.clear()
+            self._trust.listens_to(server)
             self._settle(connection)
             while not self._stopped.is_set():
                 if not self._trust.redis_is_current():
@@ -187,20 +192,11 @@ class Listener:
                 self._warned = False
                 _log.warning("notifications are heard again")
 
-    def _name_keys(self, connection: psycopg.Connection[Any]) -> None:
-        """Name Redis's keys after the database, so that two databases may share one Redis."""
-        if self._store is None or self._store.keys is not None:
-            return
-        namespace = self._namespace
-        if namespace is None:
-            row = connection.execute(
-                "SELECT s.system_identifier, d.oid"
-                " FROM pg_catalog.pg_control_system() AS s, pg_catalog.pg_database AS d"
-                " WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()"
-            ).fetchone()
-            assert row is not None
-            namespace = f"{row[0]}.{row[1]}"
-        self._store.keys = KeyNames(f"entasis1:{namespace}")
+    def _name_keys(self, server: str) -> None:
+        """Name Redis's keys after the server, so that others, and copies of it, may share Redis."""
+        if self._store is not None:
+            prefix = "entasis1" if self._namespace is None else f"entasis1:{self._namespace}"
+            self._store.keys = KeyNames(f"{prefix}:{server}")
 
     def _settle(self, connection: psycopg.Connection[Any]) -> None:
         """Find out whether what Redis holds may be believed, or else empty it.

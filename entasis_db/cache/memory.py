@@ -57,13 +57,16 @@ class Memory:
         rows: Mapping[Key, Rows],
         lifetimes: Mapping[Key, float],
     ) -> None:
-        """End fetches: keep their rows for so many seconds, unless they were evicted meanwhile."""
+        """End fetches: keep their rows for so many seconds, unless they were evicted meanwhile.
+
+        Rows without a lifetime are not kept.
+        """
         now = monotonic()
         with self._lock:
             for key, fetch in fetches.items():
                 if self._fetches.get(key) is fetch:
                     del self._fetches[key]
-                    if key in rows and self._max_entries:
+                    if key in rows and key in lifetimes and self._max_entries:
                         self._rows[key] = (now + lifetimes[key], rows[key])
                         self._rows.move_to_end(key)
             while len(self._rows) > self._max_entries:

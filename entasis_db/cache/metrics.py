@@ -13,6 +13,9 @@ class CacheMetrics:
     """Reads that took something from Redis and ran no query."""
     queries: int
     """Queries that were run, for what was missing and for what is not cached."""
+    unkept: int
+    """Those of them whose rows were not kept because another server answered than the primary
+    whose notifications are heard: a replica, say."""
     notifications: int
     """Notifications that were handled."""
     redis_failures: int
@@ -30,6 +33,7 @@ class Counters:
     memory_hits: int = 0
     redis_hits: int = 0
     queries: int = 0
+    unkept: int = 0
     notifications: int = 0
     redis_failures: int = 0
     unreadable_values: int = 0

@@ -15,7 +15,7 @@ from entasis_db.cache.memory import Fetch, Memory
 from entasis_db.cache.metrics import Counters
 from entasis_db.cache.policy import CachePolicy
 from entasis_db.cache.redis_store import RedisStore
-from entasis_db.cache.steps import Discard, Join, Lookup, Query, Sleep, Step, Store
+from entasis_db.cache.steps import Answer, Discard, Join, Lookup, Query, Sleep, Step, Store
 from entasis_db.cache.trust import Trust
 from entasis_db.queries.cache_rules import CacheRule, Key, Rows
 from entasis_db.queries.statement import Statement
@@ -56,8 +56,8 @@ class ReadThrough:
         keys = rule.keys() if rule is not None and self.trust.is_current() else ()
         if rule is None or not keys:
             self.counters.queries += 1
-            rows: list[Any] = yield Query(statement)
-            return rows
+            answer: Answer = yield Query(statement)
+            return answer.rows
         found, others, mine = self.memory.claim(keys)
         if not others and not mine:
             self.counters.memory_hits += 1
@@ -67,7 +67,8 @@ class ReadThrough:
             fetched: Rows | None = yield Join(fetch, self.max_wait)
             if fetched is None:
                 self.counters.queries += 1
-                fetched = rule.split([key], (yield Query(rule.query(statement, [key]))))[key]
+                answer = yield Query(rule.query(statement, [key]))
+                fetched = rule.split([key], answer.rows)[key]
             found[key] = fetched
         return rule.join([found[key] for key in keys])
 
@@ -103,14 +104,20 @@ class _Fetching:
                 return self.rows
             reads.counters.queries += 1
             try:
-                fetched = yield Query(self.rule.query(self.statement, missing))
+                answer: Answer = yield Query(self.rule.query(self.statement, missing))
             except Exception:
                 yield from self._give_leases_back()
                 raise
-            for key, part in self.rule.split(missing, fetched).items():
-                span = self.rule.time_to_live(key, reads.policy, watermarks)
-                self.rows[key], self.lifetimes[key] = part, span.total_seconds()
-            yield from self._fill()
+            for key, part in self.rule.split(missing, answer.rows).items():
+                self.rows[key] = part
+                if answer.kept:
+                    span = self.rule.time_to_live(key, reads.policy, watermarks)
+                    self.lifetimes[key] = span.total_seconds()
+            if answer.kept:
+                yield from self._fill()
+            else:
+                reads.counters.unkept += 1
+                yield from self._give_leases_back()
             return self.rows
         finally:
             reads.memory.finish(self.fetches, self.rows, self.lifetimes)

@@ -11,9 +11,18 @@ from entasis_db.queries.statement import Statement
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Run a statement. Answer: its rows."""
+    """Run a statement. Answer: an Answer."""
 
     statement: Statement[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the database answered."""
+
+    rows: list[Any]
+    kept: bool
+    """Whether the rows may be kept, because their changes will be heard of."""
 
 
 @dataclass(frozen=True, slots=True)

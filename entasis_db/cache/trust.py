@@ -21,6 +21,7 @@ class Trust:
         self._heard_all_until = _NEVER
         self._redis_is_current = False
         self._watermarks: Mapping[str, float] = {}
+        self._server: str | None = None
 
     # -------------------------------------------------------------- notifications
 
@@ -33,8 +34,17 @@ class Trust:
         self._watermarks = watermarks
         self._heard_all_until = until
 
+    def listens_to(self, server: str) -> None:
+        """Report which server's notifications will be heard."""
+        self._server = server
+
+    def server(self) -> str | None:
+        """Return the identity of the server whose notifications are heard; None: of none."""
+        return self._server
+
     def lost_connection(self) -> None:
         """Report that notifications may be missed from now on."""
+        self._server = None
         self._heard_all_until = _NEVER
 
     def is_current(self) -> bool:

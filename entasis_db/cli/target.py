@@ -75,7 +75,10 @@ class Target:
         """Connect in autocommit mode, under the name of the command."""
         command = click.get_current_context().info_name
         with psycopg.connect(
-            self.dsn(), autocommit=True, application_name=f"entasis {command}"
+            self.dsn(),
+            autocommit=True,
+            application_name=f"entasis {command}",
+            client_encoding="UTF8",  # a name may be in any script
         ) as connection:
             pin(connection)
             yield connection

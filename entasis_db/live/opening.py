@@ -35,7 +35,8 @@ _MISTAKES = (
 
 def connect(conninfo: str) -> psycopg.Connection[Any]:
     """Connect in autocommit mode. Raises psycopg.Error."""
-    settings = {**_CONNECTION, **conninfo_to_dict(conninfo)}
+    # a name may be in any script
+    settings = {**_CONNECTION, **conninfo_to_dict(conninfo), "client_encoding": "UTF8"}
     # a pooler may answer each transaction with another session, which lacks what was prepared
     return psycopg.connect(make_conninfo("", **settings), autocommit=True, prepare_threshold=None)
 

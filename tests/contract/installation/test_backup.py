@@ -107,5 +107,6 @@ def test_restored_without_its_roles(server: Server, database: Database) -> None:
             assert migrate(elsewhere.dsn).drift == ()
             after = facts(connection)
             assert rows(connection) == kept
-        for kind in before.keys() - {"constraints"}:
+        # of rights, which name roles by number, drift has told
+        for kind in ("columns", "indexes", "triggers", "policies", "views", "types"):
             assert after[kind] == before[kind], kind

@@ -192,10 +192,14 @@ def test_every_public_function_is_described_and_typed() -> None:
                 assert inspect.getdoc(function), f"{value_name}.{function.__name__}"
     internal = {
         "__main__",
+        "adoption",
+        "catalog",
         "cli",
         "cursors",
         "direct",
         "drift",
+        "expected",
+        "extras",
         "ledger",
         "own_session",
         "resources",

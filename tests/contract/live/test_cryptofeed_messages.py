@@ -540,8 +540,53 @@ class TestCallbacks:
         assert rows[0][5]["raw"] == {**unread.raw, "price": "64668.9", "qty": "0.1"}
         assert rows[3][5]["characters"] > 40_000
         assert len(rows[3][5]["beginning"]) == 10_000
-        # one warning for each exchange and kind of fault
-        assert len(caplog.records) == 2
+        # one warning for each exchange and kind of fault, and one of the writer's
+        said = [record.getMessage() for record in caplog.records]
+        assert sum("all like it go to quarantine" in each for each in said) == 2
+        assert sum(each.startswith("feeds: rows went to entasis.quarantine") for each in said) == 1
+        assert len(said) <= 4  # what comes later is counted
+
+    def test_nothing_in_a_message_raises_or_ends_the_writer(self, database: Database) -> None:
+        class Hostile:
+            def __str__(self) -> str:
+                raise RuntimeError
+
+            __repr__ = __hash__ = __str__  # type: ignore[assignment]
+
+            def __getattr__(self, name: str) -> Any:
+                raise RuntimeError
+
+        deep: Any = []
+        for _ in range(5_000):
+            deep = [deep]
+        source = Source()
+        hostile = [
+            Hostile(),
+            fed(Hostile(), {}),  # type: ignore[arg-type]
+            fed("OKX", Hostile()),
+            fed("OKX", {"instId": Hostile(), "a": Hostile()}),
+            fed("OKX", deep, symbol=Hostile()),  # type: ignore[arg-type]
+            fed("OKX", {1: 1, "x": {"y": float("nan"), "z": b"\xff\0"}}),
+            None,
+        ]
+        ticker = {"instrument_name": "BTC-27JUN25-100000-C", "timestamp": 1748736000123}
+        with TickWriter(database.dsn, source="feeds", id_space=source) as writer:
+            trades, quotes = source.trades(writer), source.quotes(writer)
+
+            async def run() -> None:
+                for message in hostile:
+                    await trades(message, Hostile())
+                    await quotes(message, 0.0)
+                for number in (None, "x", Hostile(), float("nan"), True, "9" * 5000):
+                    data = {**ticker, "mark_iv": number, "greeks": {"delta": number}}
+                    await quotes(fed("DERIBIT", {"params": {"data": data}}), 0.0)
+                await trades(documented("OKX"), 0.0)
+
+            asyncio.run(run())
+        metrics = writer.metrics()
+        assert metrics.written >= 2  # the trade, and the quote without a volatility
+        assert metrics.quarantined >= len(hostile)
+        assert metrics.queued == 0
 
     def test_a_market_that_the_writers_own_id_space_does_not_name(self, database: Database) -> None:
         source = Source()

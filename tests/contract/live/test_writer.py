@@ -6,12 +6,14 @@ import os
 import random
 import shutil
 import signal
+import socket
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import psycopg
@@ -22,7 +24,7 @@ from psycopg.conninfo import make_conninfo
 
 from entasis_db.embedded import Cluster
 from entasis_db.errors import IdSpaceError, NotWrittenError, WriterError
-from entasis_db.live import AsyncTickWriter, TickWriter, Unreadable, WriterMetrics
+from entasis_db.live import AsyncTickWriter, TickWriter, Unreadable, WriterMetrics, opening
 from entasis_db.migrate import migrate
 from entasis_db.model import OptionQuote, Trade
 from tests import oracle
@@ -187,6 +189,51 @@ def test_an_unreadable_message_is_handed_back_too(database: Database) -> None:
             again.put(caught.value.rows[0])
         assert again.metrics().quarantined == 1
         assert quarantined(holder) == [("feed", 1, "message")]
+
+
+# --- a server that is not up yet --------------------------------------------------------------
+
+
+def late(dsn: str) -> str:
+    """Return a connection string of a port on which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return make_conninfo(dsn, host="127.0.0.1", port=str(taken.getsockname()[1]))
+
+
+def test_a_server_that_is_not_up_yet_is_waited_for(
+    database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "entasis_db.live")
+    attempts: list[str] = []
+
+    def connect(conninfo: str) -> Any:
+        attempts.append(conninfo)
+        return whole(database.dsn if len(attempts) > 3 else conninfo)
+
+    whole = opening.connect
+    monkeypatch.setattr(opening, "connect", connect)
+    with writer(late(database.dsn), open_timeout=30 * SECOND) as w:
+        w.put(trade(1))
+    assert w.metrics().written == 1
+    said = [record.getMessage() for record in caplog.records]
+    assert said[0].startswith("feed: waiting up to 0:00:30 for the server: ")
+    assert said[1:] == ["feed: the server is up"]
+
+
+def test_waiting_has_an_end(database: Database) -> None:
+    began = monotonic()
+    with pytest.raises(psycopg.OperationalError, match="refused"):
+        writer(late(database.dsn), open_timeout=SECOND / 2).open()
+    assert 0.5 <= monotonic() - began < 5
+    began = monotonic()
+    for wrong in ({"password": "wrong"}, {"dbname": "no_such_database"}):
+        with pytest.raises(psycopg.OperationalError):
+            writer(make_conninfo(database.dsn, **wrong), open_timeout=60 * SECOND).open()
+    with pytest.raises(psycopg.OperationalError):
+        writer(late(database.dsn)).open()
+    assert monotonic() - began < 5
+    with pytest.raises(ValueError, match="open_timeout"):
+        writer(database.dsn, open_timeout=-SECOND)
 
 
 # --- what breaks -----------------------------------------------------------------------------
