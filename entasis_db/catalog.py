@@ -12,7 +12,8 @@ ROLES = ("entasis_owner", "entasis_reader", "entasis_writer", "entasis_admin", "
 
 # what an extension has made is left out, and a sequence goes with the table whose column it fills
 _OBJECTS = """
-    SELECT o.kind, o.schema, o.name, o.identity, pg_catalog.pg_get_userbyid(o.owner)::text,
+    SELECT o.kind, o.schema, o.name, o.identity,
+        pg_catalog.pg_get_userbyid(o.owner)::pg_catalog.text,
         (
             SELECT pg_catalog.format('%s.%s', pn.nspname, p.relname)
             FROM pg_catalog.pg_inherits AS i
@@ -24,12 +25,17 @@ _OBJECTS = """
             LIMIT 1
         )
     FROM (
-        SELECT 'SCHEMA' AS kind, n.nspname::text AS schema, n.nspname::text AS name,
+        SELECT 'SCHEMA' AS kind, n.nspname::pg_catalog.text AS schema,
+            n.nspname::pg_catalog.text AS name,
             pg_catalog.quote_ident(n.nspname) AS identity, n.nspowner AS owner, n.oid,
             'pg_catalog.pg_namespace'::pg_catalog.regclass AS class
         FROM pg_catalog.pg_namespace AS n
         UNION ALL
-        SELECT CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END,
+        SELECT CASE
+                WHEN c.relkind OPERATOR(pg_catalog.=) 'v'::pg_catalog."char" THEN 'VIEW'
+                WHEN c.relkind OPERATOR(pg_catalog.=) 'S'::pg_catalog."char" THEN 'SEQUENCE'
+                ELSE 'TABLE'
+            END,
             n.nspname, c.relname, pg_catalog.format('%I.%I', n.nspname, c.relname), c.relowner,
             c.oid, 'pg_catalog.pg_class'::pg_catalog.regclass
         FROM pg_catalog.pg_class AS c
@@ -37,8 +43,9 @@ _OBJECTS = """
             ON c.relnamespace OPERATOR(pg_catalog.=) n.oid
         WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,v,m,f,S}'::pg_catalog."char"[])
         UNION ALL
-        SELECT 'ROUTINE', n.nspname, p.proname, p.oid::pg_catalog.regprocedure::text, p.proowner,
-            p.oid, 'pg_catalog.pg_proc'::pg_catalog.regclass
+        SELECT 'ROUTINE', n.nspname, p.proname,
+            p.oid::pg_catalog.regprocedure::pg_catalog.text, p.proowner, p.oid,
+            'pg_catalog.pg_proc'::pg_catalog.regclass
         FROM pg_catalog.pg_proc AS p
         INNER JOIN pg_catalog.pg_namespace AS n
             ON p.pronamespace OPERATOR(pg_catalog.=) n.oid
@@ -71,14 +78,15 @@ _OBJECTS = """
 
 _RIGHTS = """
     SELECT CASE WHEN a.grantee OPERATOR(pg_catalog.=) 0::pg_catalog.oid THEN 'public'
-            ELSE pg_catalog.pg_get_userbyid(a.grantee)::text END,
+            ELSE pg_catalog.pg_get_userbyid(a.grantee)::pg_catalog.text END,
         a.privilege_type, o.kind, o.name
     FROM (
-        SELECT 'SCHEMA' AS kind, n.nspname::text AS name, n.nspname,
+        SELECT 'SCHEMA' AS kind, n.nspname::pg_catalog.text AS name, n.nspname,
             coalesce(n.nspacl, pg_catalog.acldefault('n', n.nspowner)) AS acl, n.nspowner AS owner
         FROM pg_catalog.pg_namespace AS n
         UNION ALL
-        SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END,
+        SELECT CASE WHEN c.relkind OPERATOR(pg_catalog.=) 'S'::pg_catalog."char" THEN 'SEQUENCE'
+                ELSE 'TABLE' END,
             pg_catalog.format('%s.%s', n.nspname, c.relname), n.nspname, c.relacl, c.relowner
         FROM pg_catalog.pg_class AS c
         INNER JOIN pg_catalog.pg_namespace AS n
@@ -99,16 +107,16 @@ _RIGHTS = """
             ON p.pronamespace OPERATOR(pg_catalog.=) n.oid
     ) AS o
     CROSS JOIN LATERAL pg_catalog.aclexplode(o.acl) AS a
-    WHERE o.nspname::text
+    WHERE o.nspname::pg_catalog.text
             OPERATOR(pg_catalog.=) ANY (ARRAY['entasis', 'entasis_internal', 'entasis_migrations'])
         AND a.grantee OPERATOR(pg_catalog.<>) o.owner
 """
 
 _TRIGGERS = """
-    SELECT pg_catalog.pg_get_triggerdef(t.oid), t.tgname::text,
+    SELECT pg_catalog.pg_get_triggerdef(t.oid), t.tgname::pg_catalog.text,
         pg_catalog.format('%I.%I', n.nspname, c.relname),
         t.tgisinternal, t.tgenabled OPERATOR(pg_catalog.=) 'O'::pg_catalog."char",
-        c.relname::text OPERATOR(pg_catalog.~) '^_materialized_hypertable_'
+        c.relname::pg_catalog.text OPERATOR(pg_catalog.~) '^_materialized_hypertable_'
     FROM pg_catalog.pg_trigger AS t
     INNER JOIN pg_catalog.pg_class AS c ON t.tgrelid OPERATOR(pg_catalog.=) c.oid
     INNER JOIN pg_catalog.pg_namespace AS n ON c.relnamespace OPERATOR(pg_catalog.=) n.oid
@@ -116,7 +124,7 @@ _TRIGGERS = """
     INNER JOIN pg_catalog.pg_namespace AS f ON p.pronamespace OPERATOR(pg_catalog.=) f.oid
     WHERE f.nspname OPERATOR(pg_catalog.=) 'entasis_internal'
         OR (
-            t.tgisinternal AND n.nspname::text
+            t.tgisinternal AND n.nspname::pg_catalog.text
             OPERATOR(pg_catalog.=) ANY (ARRAY['entasis', 'entasis_internal', 'entasis_migrations'])
         )
 """
@@ -126,16 +134,16 @@ _SECURITY = """
         c.relforcerowsecurity
     FROM pg_catalog.pg_class AS c
     INNER JOIN pg_catalog.pg_namespace AS n ON c.relnamespace OPERATOR(pg_catalog.=) n.oid
-    WHERE n.nspname::text
+    WHERE n.nspname::pg_catalog.text
             OPERATOR(pg_catalog.=) ANY (ARRAY['entasis', 'entasis_internal', 'entasis_migrations'])
         AND c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p}'::pg_catalog."char"[])
 """
 
 _POLICIES = """
-    SELECT l.polname::text, l.polpermissive, l.polcmd::text,
+    SELECT l.polname::pg_catalog.text, l.polpermissive, l.polcmd::pg_catalog.text,
         ARRAY(
             SELECT CASE WHEN r.role OPERATOR(pg_catalog.=) 0::pg_catalog.oid THEN 'public'
-                ELSE pg_catalog.pg_get_userbyid(r.role)::text END
+                ELSE pg_catalog.pg_get_userbyid(r.role)::pg_catalog.text END
             FROM pg_catalog.unnest(l.polroles) AS r (role) ORDER BY 1
         ),
         pg_catalog.pg_get_expr(l.polqual, l.polrelid),
@@ -145,7 +153,7 @@ _POLICIES = """
 """
 
 _ROLES = """
-    SELECT r.rolname::text,
+    SELECT r.rolname::pg_catalog.text,
         pg_catalog.concat_ws(
             ', ',
             CASE WHEN r.rolsuper THEN 'superuser' END,
@@ -156,11 +164,11 @@ _ROLES = """
             CASE WHEN r.rolcanlogin THEN 'login' END
         ),
         ARRAY(
-            SELECT pg_catalog.pg_get_userbyid(m.roleid)::text
+            SELECT pg_catalog.pg_get_userbyid(m.roleid)::pg_catalog.text
             FROM pg_catalog.pg_auth_members AS m
             WHERE m.member OPERATOR(pg_catalog.=) r.oid
         )
-    FROM pg_catalog.pg_roles AS r WHERE r.rolname::text OPERATOR(pg_catalog.=) ANY (%s)
+    FROM pg_catalog.pg_roles AS r WHERE r.rolname::pg_catalog.text OPERATOR(pg_catalog.=) ANY (%s)
 """
 
 # by default PostgreSQL lets everybody execute a new routine

@@ -9,6 +9,7 @@ import psycopg
 from entasis_db import catalog
 from entasis_db.expected import CANDLE_TRIGGERS, POLICIES, SECURED, Expected, Right, expected
 
+_AS_WRITTEN = "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL quote_all_identifiers = off"
 _MIGRATE = "entasis migrate"
 _NAMED = 3  # objects that a line names, before it only counts
 _MEMBERS = [("entasis_writer", "entasis_reader"), ("entasis_admin", "entasis_writer")]
@@ -19,6 +20,13 @@ def drift(connection: psycopg.Connection[Any], engine: str) -> tuple[str, ...]:
 
     Changes nothing. ``connection`` may be anybody's. Raises psycopg.Error when the server refuses.
     """
+    # PostgreSQL writes a name of the search path without its schema; the end takes both back
+    with connection.transaction(force_rollback=True):
+        connection.execute(_AS_WRITTEN)
+        return _drift(connection, engine)
+
+
+def _drift(connection: psycopg.Connection[Any], engine: str) -> tuple[str, ...]:
     wanted = expected(engine)
     found = catalog.objects(connection)
     has_jobs = engine == "timescaledb"

@@ -21,8 +21,8 @@ _IDENTITY = """
             '.', s.system_identifier, d.oid,
             (
                 extract(EPOCH FROM pg_catalog.pg_postmaster_start_time())
-                OPERATOR(pg_catalog.*) 1000000::numeric
-            )::bigint
+                OPERATOR(pg_catalog.*) 1000000::pg_catalog.numeric
+            )::pg_catalog.bigint
         ),
         pg_catalog.pg_is_in_recovery(),
         pg_catalog.pg_backend_pid()
