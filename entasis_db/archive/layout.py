@@ -1,7 +1,7 @@
 """How rows become Parquet and back, and the checksum of their content.
 
-The checksum is the one of ``entasis_internal.count_and_checksum``: the sum over the rows of the
-MD5 of a canonical text, taken as two signed 64-bit halves.
+The checksum is that of entasis_internal.count_and_checksum: the sum of each row's MD5 of a
+canonical text, taken as two signed 64-bit halves.
 """
 
 import hashlib
@@ -29,8 +29,7 @@ with extra("archive"):
 
 ROW_GROUP = 131_072
 """Rows of a row group: what a reader of one symbol and one day reads at least."""
-BLOCK = ROW_GROUP // 8
-"""Rows of COPY's text that are parsed at a time."""
+BLOCK = ROW_GROUP // 8  # rows of COPY's text that are parsed at a time
 OBJECT_ROWS = 16 * ROW_GROUP
 """Rows of an object at most; one object at a time lies in a temporary file."""
 

@@ -48,13 +48,7 @@ class CacheBase:
 
         Raises ValueError for a number or a span that cannot be.
         """
-        for name, span in (
-            ("max_silence", max_silence),
-            ("max_wait", max_wait),
-            ("redis_timeout", redis_timeout),
-        ):
-            if span <= timedelta(0):
-                raise ValueError(f"{name} is {span}: give a span of time above 0")
+        _check(max_silence=max_silence, max_wait=max_wait, redis_timeout=redis_timeout)
         if max_entries < 0 or connections < 1:
             raise ValueError("max_entries is 0 or more, and connections 1 or more")
         self._conninfo = conninfo
@@ -92,3 +86,9 @@ class CacheBase:
             listening=self._trust.is_current(),
             entries=len(self._memory),
         )
+
+
+def _check(**spans: timedelta) -> None:
+    for name, span in spans.items():
+        if span <= timedelta(0):
+            raise ValueError(f"{name} is {span}: give a span of time above 0")

@@ -9,6 +9,8 @@ Values are kept only from the server that the listener listens to: a replica, or
 replaced, answers what was true some time ago.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -22,7 +24,7 @@ _IDENTITY = """
             (
                 extract(EPOCH FROM pg_catalog.pg_postmaster_start_time())
                 OPERATOR(pg_catalog.*) 1000000::pg_catalog.numeric
-            )::pg_catalog.bigint
+            )::pg_catalog.int8
         ),
         pg_catalog.pg_is_in_recovery(),
         pg_catalog.pg_backend_pid()
@@ -49,15 +51,19 @@ class Servers:
         self._identities: WeakKeyDictionary[AnyConnection, str] = WeakKeyDictionary()
 
     def note(self, connection: psycopg.Connection[Any]) -> None:
-        """Ask a new connection where it leads. Raises psycopg.Error."""
-        with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
+        """Ask a new connection where it leads; nothing that it answers is kept if it may not say.
+
+        Raises psycopg.OperationalError when the connection is lost.
+        """
+        with _not_told(), psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
             self._note(connection, cursor.execute(_IDENTITY, prepare=False).fetchone())
 
     async def note_async(self, connection: psycopg.AsyncConnection[Any]) -> None:
-        """Ask a new connection where it leads. Raises psycopg.Error."""
-        async with psycopg.AsyncCursor(connection, row_factory=tuple_row) as cursor:
-            await cursor.execute(_IDENTITY, prepare=False)
-            self._note(connection, await cursor.fetchone())
+        """Do what ``note`` does."""
+        with _not_told():
+            async with psycopg.AsyncCursor(connection, row_factory=tuple_row) as cursor:
+                await cursor.execute(_IDENTITY, prepare=False)
+                self._note(connection, await cursor.fetchone())
 
     def is_heard(self, connection: AnyConnection, listened_to: str | None) -> bool:
         """Say whether what a connection answers may be kept.
@@ -74,3 +80,13 @@ class Servers:
         # a server that is not in recovery comes to be only by a restart, which ends the connection
         if own and not in_recovery:
             self._identities[connection] = found
+
+
+@contextmanager
+def _not_told() -> Iterator[None]:
+    try:
+        yield
+    except psycopg.OperationalError:
+        raise
+    except psycopg.DatabaseError:
+        pass  # such as a right that was revoked
