@@ -84,9 +84,7 @@ def are_strangers(connection: psycopg.Connection[Any], names: Set[str]) -> bool:
     return any(each.qualified in names for each, _ in found)
 
 
-def adopt(
-    connection: psycopg.Connection[Any], engine: str, only: Set[str] | None = None
-) -> None:
+def adopt(connection: psycopg.Connection[Any], engine: str, only: Set[str] | None = None) -> None:
     """Give entasis_owner what others own of what ``schema/`` and yoyo make, or ``only`` some of it.
 
     Acts as the login. Raises MigrationError when that may not, or when it cannot be told which of
