@@ -12,6 +12,7 @@ import psycopg
 from psycopg import errors, sql
 
 from entasis_db import catalog
+from entasis_db.cursors import Cursor
 from entasis_db.drift import listed, overloads, strays
 from entasis_db.errors import MigrationError
 from entasis_db.expected import expected, tables_of
@@ -31,11 +32,14 @@ def refuse_foreign(connection: psycopg.Connection[Any]) -> None:
     if installation(connection) or any(exists(connection, name) for name in _LEDGER):
         return
     found = catalog.objects(connection)
-    if strangers := [each.identity for each in found if each.kind != "SCHEMA"]:
-        schema = next(e for e in found if e.kind == "SCHEMA" and strangers[0].startswith(e.name))
+    # a run that was killed early has left some that are the owner's
+    strangers = [e for e in found if e.kind != "SCHEMA" and e.owner != "entasis_owner"]
+    if strangers:
+        schemas = (each for each in found if each.kind == "SCHEMA")
+        schema = next(each for each in schemas if each.name == strangers[0].schema)
         raise MigrationError(
             f"this database has a schema {schema.identity} that Entasis DB did not make: it belongs"
-            f" to {schema.owner} and holds {listed(strangers)}. Rename it (ALTER SCHEMA "
+            f" to {schema.owner} and holds {listed(e.identity for e in strangers)}. Rename it (ALTER SCHEMA "
             f"{schema.identity} RENAME TO …), or migrate another database"
         )
 
@@ -102,7 +106,7 @@ def adopt(connection: psycopg.Connection[Any], engine: str, only: Set[str] | Non
         of_jobs = engine == "timescaledb" and each.qualified == _OF_JOBS
         owner = "entasis_jobs" if of_jobs else "entasis_owner"
         try:
-            connection.execute(
+            Cursor(connection).execute(
                 sql.SQL("ALTER {} {} OWNER TO {}").format(
                     sql.SQL("MATERIALIZED VIEW" if is_aggregate else each.kind),
                     sql.SQL(each.identity),
@@ -119,7 +123,7 @@ def adopt(connection: psycopg.Connection[Any], engine: str, only: Set[str] | Non
     for trigger in catalog.triggers(connection):
         # those of foreign keys; the others are enabled by their table's owner
         if trigger.internal and not trigger.enabled:
-            connection.execute(
+            Cursor(connection).execute(
                 sql.SQL("ALTER TABLE {} ENABLE TRIGGER {}").format(
                     sql.SQL(trigger.relation), sql.Identifier(trigger.name)
                 )

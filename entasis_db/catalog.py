@@ -3,8 +3,8 @@
 from typing import Any, NamedTuple
 
 import psycopg
-from psycopg.rows import tuple_row
 
+from entasis_db.cursors import Cursor
 from entasis_db.expected import SECURED, Policy, Right, Trigger, trigger
 
 SCHEMAS = ("entasis", "entasis_internal", "entasis_migrations")
@@ -275,5 +275,5 @@ def new_routines_are_public(connection: psycopg.Connection[Any]) -> bool:
 def _rows(
     connection: psycopg.Connection[Any], query: str, values: list[Any] | None = None
 ) -> list[tuple[Any, ...]]:
-    with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
+    with Cursor(connection) as cursor:
         return cursor.execute(query.encode(), values).fetchall()

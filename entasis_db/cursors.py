@@ -1,15 +1,47 @@
 """Cursors for statements of ours on a caller's connection.
 
-Their rows are tuples, whatever the connection's own factories are, and they prepare nothing: behind
-a pooler the next transaction may be answered by another session, which lacks what was prepared, or
-has another client's statement under its name.
+Their rows are tuples, whatever the connection's own factories are. Times and intervals are read
+whatever style the session has for them. Nothing is prepared: behind a pooler the next transaction
+may be answered by another session, which lacks what was prepared, or has another client's statement
+under its name.
 """
 
 from typing import Any, Self
 
 import psycopg
-from psycopg.abc import Params
+from psycopg.abc import Buffer, Params
+from psycopg.adapt import AdaptersMap, Loader
+from psycopg.pq import Format
 from psycopg.rows import tuple_row
+
+
+def is_binary(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> bool:
+    """Return whether the answers for this session are to be sent in the binary format.
+
+    The loaders of text read times and intervals of one style only.
+    """
+    status = connection.pgconn.parameter_status
+    readable = (status(b"DateStyle") or b"").startswith(b"ISO")
+    return not (readable and status(b"IntervalStyle") == b"postgres")
+
+
+class _Utf8(Loader):
+    """Text of a session whose client_encoding is SQL_ASCII: the database's, which is UTF8."""
+
+    def load(self, data: Buffer) -> str:
+        return str(data, "utf-8")
+
+
+class _Utf8Binary(_Utf8):
+    format = Format.BINARY
+
+
+def register_text(connection: Any, adapters: AdaptersMap) -> None:
+    """Have a cursor load text as such where psycopg would load bytes."""
+    if connection.info.encoding == "ascii":
+        for name in ("text", "varchar", "bpchar", "name"):
+            for loader in (_Utf8, _Utf8Binary):
+                adapters.register_loader(name, loader)
 
 
 class Cursor(psycopg.Cursor[tuple[Any, ...]]):
@@ -18,10 +50,12 @@ class Cursor(psycopg.Cursor[tuple[Any, ...]]):
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         """Make a cursor of a connection that may have factories of its own."""
         super().__init__(connection, row_factory=tuple_row)
+        register_text(connection, self.adapters)
 
     def execute(self, query: Any, params: Params | None = None, **_: Any) -> Self:
         """Run a statement."""
-        return super().execute(query, params, prepare=False)
+        binary = is_binary(self.connection)
+        return super().execute(query, params, prepare=False, binary=binary)
 
 
 class AsyncCursor(psycopg.AsyncCursor[tuple[Any, ...]]):
@@ -30,7 +64,9 @@ class AsyncCursor(psycopg.AsyncCursor[tuple[Any, ...]]):
     def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:
         """Make a cursor of a connection that may have factories of its own."""
         super().__init__(connection, row_factory=tuple_row)
+        register_text(connection, self.adapters)
 
     async def execute(self, query: Any, params: Params | None = None, **_: Any) -> Self:
         """Run a statement."""
-        return await super().execute(query, params, prepare=False)
+        binary = is_binary(self.connection)
+        return await super().execute(query, params, prepare=False, binary=binary)

@@ -7,9 +7,13 @@ from typing import Any
 import psycopg
 
 from entasis_db import catalog
+from entasis_db.cursors import Cursor
 from entasis_db.expected import CANDLE_TRIGGERS, POLICIES, SECURED, Expected, Right, expected
 
-_AS_WRITTEN = "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL quote_all_identifiers = off"
+_AS_WRITTEN = """
+    SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true),
+        pg_catalog.set_config('quote_all_identifiers', 'off', true)
+"""
 _MIGRATE = "entasis migrate"
 _NAMED = 3  # objects that a line names, before it only counts
 _MEMBERS = [("entasis_writer", "entasis_reader"), ("entasis_admin", "entasis_writer")]
@@ -22,7 +26,7 @@ def drift(connection: psycopg.Connection[Any], engine: str) -> tuple[str, ...]:
     """
     # PostgreSQL writes a name of the search path without its schema; the end takes both back
     with connection.transaction(force_rollback=True):
-        connection.execute(_AS_WRITTEN)
+        Cursor(connection).execute(_AS_WRITTEN)
         return _drift(connection, engine)
 
 

@@ -15,7 +15,8 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import psycopg
-from psycopg.rows import tuple_row
+
+from entasis_db.cursors import AsyncCursor, Cursor
 
 # the last is another than the client knows behind a pooler
 _IDENTITY = """
@@ -37,8 +38,8 @@ AnyConnection = psycopg.Connection[Any] | psycopg.AsyncConnection[Any]
 
 def identity_of(connection: psycopg.Connection[Any]) -> str:
     """Return which database of which server, since when, a connection leads to."""
-    with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
-        row = cursor.execute(_IDENTITY, prepare=False).fetchone()
+    with Cursor(connection) as cursor:
+        row = cursor.execute(_IDENTITY).fetchone()
     assert row is not None
     return str(row[0])
 
@@ -55,14 +56,14 @@ class Servers:
 
         Raises psycopg.OperationalError when the connection is lost.
         """
-        with _not_told(), psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
-            self._note(connection, cursor.execute(_IDENTITY, prepare=False).fetchone())
+        with _not_told(), Cursor(connection) as cursor:
+            self._note(connection, cursor.execute(_IDENTITY).fetchone())
 
     async def note_async(self, connection: psycopg.AsyncConnection[Any]) -> None:
         """Do what ``note`` does."""
         with _not_told():
-            async with psycopg.AsyncCursor(connection, row_factory=tuple_row) as cursor:
-                await cursor.execute(_IDENTITY, prepare=False)
+            async with AsyncCursor(connection) as cursor:
+                await cursor.execute(_IDENTITY)
                 self._note(connection, await cursor.fetchone())
 
     def is_heard(self, connection: AnyConnection, listened_to: str | None) -> bool:

@@ -5,8 +5,8 @@ from functools import partial
 from typing import Any
 
 import psycopg
-from psycopg.rows import tuple_row
 
+from entasis_db.cursors import Cursor
 from entasis_db.ingest import (
     IdSpace,
     IngestReport,
@@ -50,7 +50,7 @@ def transactions(
 
 def last_refusal(connection: psycopg.Connection[Any], source: str) -> str:
     """Return why the last row of a source went to quarantine. Raises psycopg.Error."""
-    with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
+    with Cursor(connection) as cursor:
         row = cursor.execute(
             "SELECT q.line, q.code, q.reason FROM entasis.quarantine AS q"
             " WHERE q.source OPERATOR(pg_catalog.=) %s::pg_catalog.text ORDER BY q.id DESC LIMIT 1",

@@ -14,7 +14,6 @@ from functools import partial
 from typing import Any, TypeVar
 
 import psycopg
-from psycopg import AsyncConnection, Connection
 from psycopg.abc import AdaptContext
 from psycopg.adapt import AdaptersMap, Loader
 from psycopg.rows import BaseRowFactory
@@ -22,13 +21,6 @@ from psycopg.types.datetime import TimestamptzBinaryLoader, TimestamptzLoader
 from psycopg.types.numeric import NumericBinaryLoader, NumericLoader
 
 Row = TypeVar("Row")
-
-
-def is_binary(connection: Connection[Any] | AsyncConnection[Any]) -> bool:
-    """Return whether the answers for this session are to be sent in the binary format."""
-    status = connection.pgconn.parameter_status
-    readable = (status(b"DateStyle") or b"").startswith(b"ISO")
-    return not (readable and status(b"IntervalStyle") == b"postgres")
 
 
 def register_loaders(adapters: AdaptersMap) -> None:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from psycopg import AsyncConnection, AsyncCursor, Connection, Cursor
 
+from entasis_db.cursors import is_binary, register_text
 from entasis_db.extras import extra
 from entasis_db.queries.cache_rules import CacheRule
-from entasis_db.queries.decoding import collector_paused, is_binary, register_loaders, rows_of
+from entasis_db.queries.decoding import collector_paused, register_loaders, rows_of
 from entasis_db.queries.preparing import may_prepare, may_prepare_async
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class Statement(Generic[Row]):
             return connection.fetch(self)
         with Cursor(connection, row_factory=rows_of(self.row)) as cursor:
             register_loaders(cursor.adapters)
+            register_text(connection, cursor.adapters)
             cursor.execute(
                 self.sql.encode(),
                 self.params,
@@ -87,6 +89,7 @@ class Statement(Generic[Row]):
             return await connection.fetch_async(self)
         async with AsyncCursor(connection, row_factory=rows_of(self.row)) as cursor:
             register_loaders(cursor.adapters)
+            register_text(connection, cursor.adapters)
             await cursor.execute(
                 self.sql.encode(),
                 self.params,

@@ -9,6 +9,7 @@ CREATE OR REPLACE FUNCTION entasis.maintenance_plan() RETURNS TABLE (
 )
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
+SET intervalstyle = 'postgres'
 SET jit = off
 SET timezone = 'UTC'
 SET datestyle = 'ISO'

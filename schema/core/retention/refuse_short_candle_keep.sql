@@ -2,6 +2,7 @@
 CREATE OR REPLACE FUNCTION entasis_internal.refuse_short_candle_keep() RETURNS trigger
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
+SET intervalstyle = 'postgres'
 AS $$
 DECLARE
     short record;

@@ -3,6 +3,8 @@ CREATE OR REPLACE FUNCTION entasis_internal.attach_partition(
 ) RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
+SET datestyle = 'ISO'
 AS $$
 BEGIN
     EXECUTE format(

@@ -6,6 +6,7 @@ CREATE OR REPLACE FUNCTION entasis_internal.create_partition(
 RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET datestyle = 'ISO'
 SET timezone = 'UTC'
 AS $$
 DECLARE

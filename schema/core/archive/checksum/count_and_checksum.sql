@@ -10,6 +10,8 @@ CREATE OR REPLACE FUNCTION entasis_internal.count_and_checksum(
 )
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
+SET datestyle = 'ISO'
 AS $$
 DECLARE
     row_text text;

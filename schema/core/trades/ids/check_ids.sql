@@ -13,6 +13,7 @@ CREATE OR REPLACE FUNCTION entasis.check_ids(
 )
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET datestyle = 'ISO'
 SET timezone = 'UTC'
 BEGIN ATOMIC
     WITH repeated AS (
