@@ -37,10 +37,11 @@ def refuse_foreign(connection: psycopg.Connection[Any]) -> None:
     if strangers:
         schemas = (each for each in found if each.kind == "SCHEMA")
         schema = next(each for each in schemas if each.name == strangers[0].schema)
+        held = listed(each.identity for each in strangers)
         raise MigrationError(
             f"this database has a schema {schema.identity} that Entasis DB did not make: it belongs"
-            f" to {schema.owner} and holds {listed(e.identity for e in strangers)}. Rename it (ALTER SCHEMA "
-            f"{schema.identity} RENAME TO …), or migrate another database"
+            f" to {schema.owner} and holds {held}. Rename it (ALTER SCHEMA {schema.identity} RENAME"
+            " TO …), or migrate another database"
         )
 
 
