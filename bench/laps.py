@@ -11,6 +11,7 @@ import psycopg
 
 from bench import data
 from bench.loaders import SOURCE, Connection
+from entasis_db.cursors import Cursor
 from entasis_db.ingest import IngestReport, steps
 from entasis_db.ingest.batch import RowBatch
 from entasis_db.ingest.id_spaces import RECORD_MARKETS, STAGE_UNITS
@@ -82,7 +83,7 @@ def write(connection: Connection, given: Texts) -> tuple[IngestReport, Laps]:
     laps.lap(BUILDING)
     writing = steps.write(RowBatch(TRADES, trades), SOURCE, data.ID_SPACE, None)
     report: IngestReport | None = None
-    with connection.transaction(), psycopg.Cursor(connection) as cursor:
+    with connection.transaction(), Cursor(connection) as cursor:
         laps.lap(TRANSACTION)
         try:
             step = next(writing)
@@ -132,8 +133,8 @@ def _do(connection: Connection, cursor: psycopg.Cursor[Any], step: Step, laps: L
                 same = connection.wait(is_what_comes(comes, _encoded(text, laps)))
             laps.lap(COMPARING)
             return same
-        case steps.ForEach(statement, rows):
-            cursor.executemany(statement, rows)
+        case steps.Unstage():
+            return None  # the connection is direct
         case steps.Query(statement, parameters) | steps.Execute(statement, parameters):
             cursor.execute(statement, parameters)
     found = cursor.fetchall() if isinstance(step, steps.Query) else cursor
