@@ -16,7 +16,9 @@ def told(connection: Connection) -> list[object]:
 
 
 def test_no_setting_keeps_a_deletion_from_caches(connection: Connection) -> None:
-    insert_quotes(connection, *(quote(n) for n in range(1, 4)), quote(4, underlying="BTC"))
+    insert_quotes(
+        connection, quote(1), quote(2, underlying="SOL"), quote(3), quote(4, underlying="BTC")
+    )
     connection.execute("SELECT entasis_internal.cache_listen()")
     listen_for_caches(connection)
     told(connection)
@@ -25,7 +27,7 @@ def test_no_setting_keeps_a_deletion_from_caches(connection: Connection) -> None
         "DELETE FROM entasis.option_data WHERE id < 3 RETURNING"
         " pg_catalog.set_config('entasis.row_notifications_left', '0', true)"
     )
-    assert told(connection) == [{"options": ["ETH"]}]
+    assert told(connection) == [{"options": ["ETH"]}, {"options": ["SOL"]}]
     connection.execute("SET ROLE entasis_writer")
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         connection.execute(
