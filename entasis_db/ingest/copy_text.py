@@ -179,6 +179,11 @@ def _field_text(value: object) -> str:
     return str(value)
 
 
+def utf8(piece: str | memoryview) -> bytes | memoryview:
+    """Return a piece of text as the COPYs of batches read it, whatever the session's encoding."""
+    return piece.encode() if isinstance(piece, str) else piece
+
+
 def _escape(text: str) -> str:
     return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
 

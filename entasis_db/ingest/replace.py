@@ -15,6 +15,7 @@ from entasis_db.direct import is_direct
 from entasis_db.errors import LoadError
 from entasis_db.ingest.batch import UNKNOWN
 from entasis_db.ingest.contract_sizes import tell_contract_size
+from entasis_db.ingest.copy_text import utf8
 from entasis_db.ingest.digests import tell_digests
 from entasis_db.ingest.id_spaces import (
     RECORD_MARKETS,
@@ -171,7 +172,7 @@ class _Staging:
                 refusals: list[Refusal] = []
                 with cursor.copy(TRADES.copy_staged) as copy:
                     for piece in part.batch.staged_text(refusals):
-                        copy.write(piece)
+                        copy.write(utf8(piece))
                 self._refuse(refusals)
                 self._note_markets(part)
             if part.fault is not None:

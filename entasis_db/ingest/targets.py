@@ -42,13 +42,13 @@ TRADES: Target[Trade] = Target(
     relation="market_data",
     copy=sql.SQL(
         "COPY entasis.market_data (id, symbol, exchange, timestamp, price, volume, side, source_id,"
-        " excluded) FROM STDIN"
+        " excluded) FROM STDIN (ENCODING 'UTF8')"
     ),
     stage=sql.SQL("SELECT entasis.stage_trades()"),
     copy_staged=sql.SQL(
         "COPY pg_temp.entasis_staged_trades"
         " (line, id, symbol, exchange, timestamp, price, volume, side, source_id, excluded)"
-        " FROM STDIN"
+        " FROM STDIN (ENCODING 'UTF8')"
     ),
     insert_staged=sql.SQL(
         "SELECT inserted, already_there, quarantined, past_retention, past_keep"
@@ -64,13 +64,14 @@ OPTIONS: Target[OptionQuote] = Target(
     copy=sql.SQL(
         "COPY entasis.option_data (underlying, strike_price, expiry_date, option_type, timestamp,"
         " id, iv, delta, gamma, theta, vega, bid_price, ask_price, mark_price, bid_iv, ask_iv,"
-        " underlying_price, open_interest, rho) FROM STDIN"
+        " underlying_price, open_interest, rho) FROM STDIN (ENCODING 'UTF8')"
     ),
     stage=sql.SQL("SELECT entasis.stage_options()"),
     copy_staged=sql.SQL(
         "COPY pg_temp.entasis_staged_options (line, underlying, strike_price, expiry_date,"
         " option_type, timestamp, id, iv, delta, gamma, theta, vega, bid_price, ask_price,"
-        " mark_price, bid_iv, ask_iv, underlying_price, open_interest, rho) FROM STDIN"
+        " mark_price, bid_iv, ask_iv, underlying_price, open_interest, rho)"
+        " FROM STDIN (ENCODING 'UTF8')"
     ),
     insert_staged=sql.SQL(
         "SELECT inserted, already_there, quarantined, past_retention, past_keep, rounded, nulled"

@@ -10,6 +10,7 @@ from entasis_db.cursors import AsyncCursor, Cursor
 from entasis_db.direct import is_direct, is_direct_async
 from entasis_db.ingest import steps
 from entasis_db.ingest.batch import Batch, RowBatch
+from entasis_db.ingest.copy_text import utf8
 from entasis_db.ingest.id_spaces import IdSpace, TimeUnits
 from entasis_db.ingest.report import IngestReport
 from entasis_db.ingest.steps import Compare, Copy, Execute, Query, Step, Unstage
@@ -129,7 +130,7 @@ def _do(connection: psycopg.Connection[Any], cursor: psycopg.Cursor[Any], step: 
         case Copy(statement, text):
             with cursor.copy(statement, writer=_Writer(cursor)) as copy:
                 for piece in text:
-                    copy.write(piece)
+                    copy.write(utf8(piece))
             return cursor.rowcount
 
 
@@ -182,7 +183,7 @@ async def _do_async(
         case Copy(statement, text):
             async with cursor.copy(statement, writer=_AsyncWriter(cursor)) as copy:
                 for piece in text:
-                    await copy.write(piece)
+                    await copy.write(utf8(piece))
             return cursor.rowcount
 
 
