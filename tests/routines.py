@@ -126,7 +126,11 @@ def _plpgsql(text: str) -> Iterator[Any]:
     head, begin, body = text.partition("\nBEGIN\n")
     assert begin, text
     head = re.sub(r"\bentasis(_internal)?\.\w+\[\]", "text[]", head)
-    head = re.sub(r"(?<=[ (])entasis(_internal)?\.\w+\b(?!\()(?=[;\s]| :=)", "record", head)
+    head = re.sub(
+        r"(?<=[ (])(?<!FROM )(?<!JOIN )entasis(_internal)?\.\w+\b(?!\()(?=[;\s]| :=)",
+        "record",
+        head,
+    )
     for function in parse_plpgsql(_named(text, head) + begin + body):
         for expression in _expressions(function):
             query = expression["query"]
