@@ -6,11 +6,13 @@ LANGUAGE plpgsql
 AS $$
 DECLARE
     own_run bigint := coalesce(maintain.run, entasis.begin_run('maintain'));
-    logged_before bigint := (SELECT pg_catalog.max(m.id) FROM entasis.maintenance_log AS m);
+    logged_before bigint;
     made integer := 0;
     kept_relation pg_catalog.record;
 BEGIN
-    COMMIT; -- the run stays on record, whatever happens
+    SELECT pg_catalog.max(m.id) INTO logged_before FROM entasis.maintenance_log AS m;
+    -- the log of runs keeps it, whatever happens
+    COMMIT;
     -- each is locked to the end of its transaction, and so is what it is made of
     FOR years IN 0..10 LOOP
         made := made OPERATOR(pg_catalog.+)

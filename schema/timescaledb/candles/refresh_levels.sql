@@ -21,7 +21,8 @@ BEGIN
     PERFORM pg_catalog.set_config('timescaledb.enable_merge_on_cagg_refresh', 'off', false);
     CALL entasis_internal.acquire_refresh_lock();
     run := entasis.begin_run('refresh');
-    COMMIT; -- it stays on record, whatever happens
+    -- the log of runs keeps it, whatever happens
+    COMMIT;
     -- what was dropped by hand since the last refresh
     PERFORM entasis_internal.record_partitions();
     COMMIT;

@@ -5,10 +5,12 @@ AS $$
 DECLARE
     chunk pg_catalog.record;
     run bigint := entasis.begin_run('compress');
-    logged_before bigint := (SELECT pg_catalog.max(m.id) FROM entasis.maintenance_log AS m);
+    logged_before bigint;
     compress_after interval := config OPERATOR(pg_catalog.->>) 'compress_after';
 BEGIN
-    COMMIT; -- the run stays on record, whatever happens
+    SELECT pg_catalog.max(m.id) INTO logged_before FROM entasis.maintenance_log AS m;
+    -- the log of runs keeps it, whatever happens
+    COMMIT;
     IF compress_after IS NULL THEN
         RAISE EXCEPTION 'job % has no compress_after in its config', job_id
         USING ERRCODE = 'invalid_parameter_value',

@@ -6,9 +6,11 @@ LANGUAGE plpgsql
 AS $$
 DECLARE
     own_run bigint := coalesce(maintain.run, entasis.begin_run('maintain'));
-    logged_before bigint := (SELECT pg_catalog.max(m.id) FROM entasis.maintenance_log AS m);
+    logged_before bigint;
 BEGIN
-    COMMIT; -- the run stays on record, whatever happens
+    SELECT pg_catalog.max(m.id) INTO logged_before FROM entasis.maintenance_log AS m;
+    -- the log of runs keeps it, whatever happens
+    COMMIT;
     PERFORM entasis_internal.record_partitions();
     PERFORM entasis_internal.record_sizes();
     PERFORM entasis_internal.record_stored_markets();
