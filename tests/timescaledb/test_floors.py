@@ -68,7 +68,7 @@ def floor_of(connection: psycopg.Connection[Any]) -> datetime:
     return floor
 
 
-@settings(max_examples=max(4, settings().max_examples // 4))
+@settings(max_examples=max(2, settings().max_examples // 4))
 @given(early=rows, late=rows, merging=st.booleans())
 def test_no_candle_vanishes(
     server: Server, early: list[Row], late: list[Row], merging: bool

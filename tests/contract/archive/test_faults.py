@@ -226,7 +226,7 @@ def test_a_process_that_is_killed(
             stdout=subprocess.DEVNULL,
         )
         # killed with something written that nobody vouches for yet
-        while kills < (2 if short else 4) and process.poll() is None:
+        while kills < (1 if short else 4) and process.poll() is None:
             time.sleep(0.005)  # leave it the processor
             done = one(connection, "SELECT count(verified_at) FROM entasis.archives")
             if done > verified:
@@ -267,10 +267,10 @@ def test_killed_anywhere_the_next_run_completes_it(
                     doomed.close()
                     return
 
-        stride = 2 if short else 1
+        stride = 4 if short else 1
         until_done(lambda c: archive(c, store), stride)
         assert_no_orphans(connected, s3, store)
-        until_done(maintain, 1)
+        until_done(maintain, 2 if short else 1)
         assert all(health(connected, r)["past_keep"] == 0 for r in RELATIONS)
         for relation in RELATIONS:
             until_done(lambda c, r=relation: restore(c, store, r, FIRST, NOW, attach=True), stride)
