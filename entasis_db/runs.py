@@ -12,6 +12,8 @@ from psycopg.types.json import Jsonb
 from entasis_db.cursors import Cursor
 from entasis_db.errors import EntasisError
 
+__all__ = ["Run", "runs"]
+
 Action = Literal["migrate", "maintain", "archive", "restore", "refresh", "compress"]
 
 

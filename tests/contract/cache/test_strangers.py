@@ -128,6 +128,7 @@ def test_what_is_sent_in_another_encoding() -> None:
             understood(payload.decode(errors="surrogateescape"))
 
 
+@pytest.mark.candle_tables  # elsewhere a refresh tells caches, not the writer
 @pytest.mark.parametrize("level", ["READ COMMITTED", "REPEATABLE READ"])
 def test_a_cache_waits_for_writers_that_saw_none(database: Database, level: str) -> None:
     with database.connect() as writer, database.connect() as other:
@@ -142,6 +143,7 @@ def test_a_cache_waits_for_writers_that_saw_none(database: Database, level: str)
             until(lambda: cache.metrics().listening)
 
 
+@pytest.mark.candle_tables
 def test_a_reader_with_an_old_snapshot_tells_caches_all_the_same(database: Database) -> None:
     with database.connect() as writer, database.connect() as ear:
         store(writer, trade(1))
@@ -193,7 +195,12 @@ def test_who_has_a_lease_is_named(
         until(lambda: connection.execute(ENDED, [logins]).fetchone())
         archive(connection, open_store(tmp_path.as_uri()))
         migrate.migrate(database.dsn)
-        assert connection.execute("SELECT FROM entasis_internal.leases").fetchall() == []
+        assert (
+            connection.execute(
+                "SELECT FROM entasis_internal.leases WHERE name IN ('archive', 'migrate')"
+            ).fetchall()
+            == []
+        )
 
 
 def test_who_may_take_a_lease(login: Login) -> None:

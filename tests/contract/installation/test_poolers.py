@@ -1,6 +1,7 @@
 """What needs a session of its own refuses a pooler, unless told that it keeps sessions apart."""
 
 import asyncio
+import re
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -78,9 +79,11 @@ def test_a_pooler_that_keeps_sessions(empty_database: Database, tmp_path: Path) 
             trades = one(connection, "SELECT count(*) FROM entasis.market_data")
         succeeds(dsn, "archive", "--to", place, told)
         assert left(dsn, 3) == before
-        assert "dropped market_data_y2020m01" in succeeds(dsn, "maintain", told)
+        said = succeeds(dsn, "maintain", told)
+        # which is a month or a chunk
+        assert re.search(r"(?m)^dropped \w", said)
         assert left(dsn, 3) == before
-        span = ("market_data", "2020-01-01", "2020-05-01", "--from", place)
+        span = ("market_data", "2019-12-01", "2020-07-01", "--from", place)
         succeeds(dsn, "restore", *span, "--attach", told)
         assert left(dsn, 3) == before
         with empty_database.connect() as connection:

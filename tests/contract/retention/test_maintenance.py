@@ -348,7 +348,8 @@ def killed(database: Database, kill_at: int) -> None:
 def test_killed_between_any_two_statements_the_next_run_completes_it(
     server: Server, short: bool
 ) -> None:
-    # the pooler; the log of runs, twice; SET ROLE; raise the floor and note it; detach; lock, claim, drop and note it; once more
+    # the pooler; the log of runs, twice; SET ROLE; raise the floor and note it; detach; lock,
+    # claim, drop and note it; once more
     # (where nothing is detached, one procedure does it all)
     last = 16 if server.source.can("detach") else 4
     for kill_at in range(1, last, 3 if short else 1):
