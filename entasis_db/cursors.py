@@ -70,3 +70,12 @@ class AsyncCursor(psycopg.AsyncCursor[tuple[Any, ...]]):
         """Run a statement."""
         binary = is_binary(self.connection)
         return await super().execute(query, params, prepare=False, binary=binary)
+
+
+def execute(
+    connection: psycopg.Connection[Any], query: Any, params: Params | None = None
+) -> list[tuple[Any, ...]]:
+    """Run a statement by a Cursor, and return its rows, if it has any."""
+    with Cursor(connection) as cursor:
+        cursor.execute(query, params)
+        return cursor.fetchall() if cursor.description is not None else []

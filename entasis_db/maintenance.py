@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from entasis_db.cursors import Cursor
+from entasis_db.cursors import Cursor, execute
 from entasis_db.own_session import require_own_session
 from entasis_db.runs import recorded
 from entasis_db.search_path import untyped
@@ -106,7 +106,7 @@ def maintain(
             _drop_concurrently(connection, progress)
         connection.add_notice_handler(tell)
         try:
-            connection.execute("CALL entasis.maintain(%s)", [run])
+            execute(connection, "CALL entasis.maintain(%s)", [run])
         finally:
             connection.remove_notice_handler(tell)
         ((done,),) = _rows(connection, "SELECT entasis_internal.log_since(%s)", last)
@@ -129,7 +129,7 @@ def _can_detach(connection: psycopg.Connection[Any]) -> bool:
 
 def _drop_concurrently(connection: psycopg.Connection[Any], progress: Progress) -> None:
     (acting_before,) = _rows(connection, "SELECT pg_catalog.current_setting('role')")[0]
-    connection.execute("SET ROLE entasis_owner")
+    execute(connection, "SET ROLE entasis_owner")
     try:
         _rows(connection, "SELECT entasis_internal.record_partitions()")
         # A partition may be left half detached, and until that is completed none other of its
@@ -147,8 +147,8 @@ def _drop_concurrently(connection: psycopg.Connection[Any], progress: Progress) 
             # The floor first: from here on nobody writes below it, and if this run is killed, the
             # rows are merely there for longer.
             with connection.transaction():
-                connection.execute(
-                    "SELECT entasis_internal.raise_floor(%s, %s)", [relation, to_time]
+                execute(
+                    connection, "SELECT entasis_internal.raise_floor(%s, %s)", [relation, to_time]
                 )
                 _log(connection, "detach", relation, partition)
             _detach(connection, relation, partition, sql.SQL("CONCURRENTLY"))
@@ -156,7 +156,7 @@ def _drop_concurrently(connection: psycopg.Connection[Any], progress: Progress) 
                 progress(f"dropped {partition}")
     finally:
         if not connection.closed:
-            connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(acting_before)))
+            execute(connection, sql.SQL("SET ROLE {}").format(sql.Identifier(acting_before)))
 
 
 _LEFT_OVER = """
@@ -228,12 +228,13 @@ def _rows(connection: psycopg.Connection[Any], query: str, *values: object) -> l
 def _detach(
     connection: psycopg.Connection[Any], relation: str, partition: str, how: sql.SQL
 ) -> None:
-    connection.execute(
+    execute(
+        connection,
         sql.SQL("ALTER TABLE {} DETACH PARTITION {} {}").format(
             sql.Identifier("entasis", relation),
             sql.Identifier("entasis", partition),
             how,
-        )
+        ),
     )
 
 
@@ -248,38 +249,43 @@ def _drop(
     table = sql.Identifier("entasis", partition)
     try:
         with connection.transaction():
-            connection.execute(sql.SQL("LOCK TABLE {}").format(table))
-            connection.execute(
+            execute(connection, sql.SQL("LOCK TABLE {}").format(table))
+            execute(
+                connection,
                 "SELECT entasis_internal.check_archive_and_record_drop("
                 "pg_catalog.to_regclass(pg_catalog.format('entasis.%%I', %s::pg_catalog.text)),"
                 " %s, %s, %s)",
                 [partition, relation, *bounds],
             )
-            connection.execute(sql.SQL("DROP TABLE {}").format(table))
+            execute(connection, sql.SQL("DROP TABLE {}").format(table))
             # caches may have read it again between the rise of the floor and its detaching
-            connection.execute("SELECT entasis.flush_caches()")
+            execute(connection, "SELECT entasis.flush_caches()")
             _log(connection, "drop", relation, partition)
     except psycopg.errors.IntegrityConstraintViolation as error:
         progress(f"{partition} is attached again: {error.diag.message_primary}")
         with connection.transaction():
-            connection.execute(
+            execute(
+                connection,
                 sql.SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES FROM ({}) TO ({})").format(
                     sql.Identifier("entasis", relation),
                     table,
                     *(sql.Literal(untyped(bound)) for bound in bounds),
-                )
+                ),
             )
-            connection.execute(
-                "SELECT entasis_internal.mark_archive_stale(%s, %s, %s)", [relation, *bounds]
+            execute(
+                connection,
+                "SELECT entasis_internal.mark_archive_stale(%s, %s, %s)",
+                [relation, *bounds],
             )
-            connection.execute("SELECT entasis.flush_caches()")
+            execute(connection, "SELECT entasis.flush_caches()")
             _log(connection, "attach", relation, partition)
         return False
     return True
 
 
 def _log(connection: psycopg.Connection[Any], action: str, relation: str, partition: str) -> None:
-    connection.execute(
+    execute(
+        connection,
         "INSERT INTO entasis.maintenance_log (action, relation, detail) VALUES (%s, %s, %s)",
         [action, relation, partition],
     )

@@ -21,6 +21,7 @@ from entasis_db.archive import layout
 from entasis_db.archive.database import copied, meanwhile, rows
 from entasis_db.archive.progress import Event, Progress
 from entasis_db.archive.store import Store
+from entasis_db.cursors import execute
 from entasis_db.errors import ArchiveError, StoreError
 from entasis_db.own_session import require_own_session
 from entasis_db.runs import recorded
@@ -302,9 +303,9 @@ def _tables(connection: psycopg.Connection[Any], of: _Range, form: layout.Layout
         order=sql.SQL(", ").join(sql.Identifier("r", name) for name in form.order),
     )
     with connection.transaction():
-        connection.execute("SET LOCAL timezone = 'UTC'")
-        connection.execute("SET LOCAL datestyle = 'ISO'")
-        connection.execute("SET LOCAL client_encoding = 'UTF8'")
+        execute(connection, "SET LOCAL timezone = 'UTC'")
+        execute(connection, "SET LOCAL datestyle = 'ISO'")
+        execute(connection, "SET LOCAL client_encoding = 'UTF8'")
         with (
             ThreadPoolExecutor(1) as pool,
             closing(copied(connection, query, layout.BLOCK)) as blocks,

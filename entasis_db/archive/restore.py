@@ -16,6 +16,7 @@ from entasis_db.archive.database import rows
 from entasis_db.archive.export import fetch
 from entasis_db.archive.progress import Event, Progress
 from entasis_db.archive.store import Store
+from entasis_db.cursors import execute
 from entasis_db.errors import ArchiveError
 from entasis_db.ingest.read_ahead import read_ahead
 from entasis_db.own_session import require_own_session
@@ -209,7 +210,7 @@ def _is_there(connection: psycopg.Connection[Any], relation: str, archive: _Arch
         "SELECT 1 FROM {} WHERE {} OPERATOR(pg_catalog.>=) %s"
         " AND {} OPERATOR(pg_catalog.<) %s LIMIT 1"
     ).format(sql.Identifier("entasis", relation), time_column, time_column)
-    return connection.execute(query, bounds).fetchone() is not None
+    return execute(connection, query, bounds) != []
 
 
 def _new_table(
@@ -250,8 +251,8 @@ def _fill(
             within = bounds[0] <= archive.from_time and archive.to_time <= bounds[1]
             # what does not come to the manifest's checksum is not committed
             with connection.transaction():
-                connection.execute("SET LOCAL timezone = 'UTC'")
-                connection.execute("SET LOCAL client_encoding = 'UTF8'")
+                execute(connection, "SET LOCAL timezone = 'UTC'")
+                execute(connection, "SET LOCAL client_encoding = 'UTF8'")
                 for key, sha256 in rows(
                     connection,
                     "SELECT key, sha256 FROM entasis.archive_objects"
