@@ -88,12 +88,15 @@ def mortal(kill_at: int) -> type[Connection]:
     count = 0
 
     class Mortal(psycopg.Connection[Any]):
-        def execute(self, *args: Any, **kwargs: Any) -> Any:
+        def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
+            # what every cursor runs a statement by
             nonlocal count
-            count += 1
-            if count == kill_at:
-                self.close()
-                raise KilledError
-            return super().execute(*args, **kwargs)
+            if gen.gi_code.co_name == "_execute_gen":
+                count += 1
+                if count == kill_at:
+                    gen.close()
+                    self.close()
+                    raise KilledError
+            return super().wait(gen, *args, **kwargs)
 
     return Mortal
