@@ -4,7 +4,7 @@ Statements that run on a caller's session say the schema of every name, of opera
 (tests/unit/test_sql_names.py): such a session keeps its own path. Sessions of our own pin it.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -35,8 +35,12 @@ def untyped(value: object) -> object:
             return value.isoformat()
         case UUID():
             return str(value)
+        case timedelta():
+            # with a sign of its own: after a negative field, SQL's style takes others for negative
+            return f"{value.days} days +{value.seconds}.{value.microseconds:06d} seconds"
         case list():
+            plain = [untyped(one) if isinstance(one, timedelta) else one for one in value]
             return str(
-                bytes(Transformer().get_dumper(value, PyFormat.TEXT).dump(value) or b""), "utf8"
+                bytes(Transformer().get_dumper(plain, PyFormat.TEXT).dump(plain) or b""), "utf8"
             )
     return value

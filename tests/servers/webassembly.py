@@ -119,6 +119,8 @@ class WasmServer(Server):
             del self._logins[name]
             for database in self._instances:
                 with psycopg.connect(self.dsn(database), autocommit=True) as connection:
+                    # elsewhere what a session has made for itself ends with it
+                    connection.execute("DISCARD TEMP")
                     connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
 
     def close(self) -> None:

@@ -3,10 +3,11 @@
 import csv
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import psycopg
 import pyarrow as pa
@@ -23,7 +24,8 @@ from entasis_db.ingest import (
     replace_trades,
     retrying,
 )
-from entasis_db.live import TickWriter
+from entasis_db.live import TickWriter, opening
+from entasis_db.live import writer as live_writer
 from entasis_db.model import Trade
 from tests.contract.candles.histories import INSERT, TRADE_COLUMNS, flat, values
 from tests.contract.trades.support import nanoseconds
@@ -197,8 +199,14 @@ def stream(connect: Connect, trades: Sequence[Trade], step: Step, source: str) -
         batch_rows=step["batch"],
         max_age=timedelta(milliseconds=20),
     )
-    writer._connect = connect  # type: ignore[method-assign]
-    with writer:
+
+    def reached(_conninfo: str) -> Connection:
+        return connect()
+
+    with ExitStack() as stack:
+        for module in (opening, live_writer):
+            stack.enter_context(mock.patch.object(module, "connect", reached))
+        stack.enter_context(writer)
         for trade in trades:
             writer.put(trade)
     return "ok"
