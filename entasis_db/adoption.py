@@ -12,7 +12,7 @@ import psycopg
 from psycopg import errors, sql
 
 from entasis_db import catalog
-from entasis_db.cursors import Cursor
+from entasis_db.cursors import execute
 from entasis_db.drift import listed, overloads, strays
 from entasis_db.errors import MigrationError
 from entasis_db.expected import expected, tables_of
@@ -107,12 +107,13 @@ def adopt(connection: psycopg.Connection[Any], engine: str, only: Set[str] | Non
         of_jobs = engine == "timescaledb" and each.qualified == _OF_JOBS
         owner = "entasis_jobs" if of_jobs else "entasis_owner"
         try:
-            Cursor(connection).execute(
+            execute(
+                connection,
                 sql.SQL("ALTER {} {} OWNER TO {}").format(
                     sql.SQL("MATERIALIZED VIEW" if is_aggregate else each.kind),
                     sql.SQL(each.identity),
                     sql.Identifier(owner),
-                )
+                ),
             )
         except errors.InsufficientPrivilege as error:
             raise MigrationError(
@@ -124,10 +125,11 @@ def adopt(connection: psycopg.Connection[Any], engine: str, only: Set[str] | Non
     for trigger in catalog.triggers(connection):
         # those of foreign keys; the others are enabled by their table's owner
         if trigger.internal and not trigger.enabled:
-            Cursor(connection).execute(
+            execute(
+                connection,
                 sql.SQL("ALTER TABLE {} ENABLE TRIGGER {}").format(
                     sql.SQL(trigger.relation), sql.Identifier(trigger.name)
-                )
+                ),
             )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 
-from entasis_db.cursors import Cursor
+from entasis_db.cursors import Cursor, execute
 
 Progress = Callable[[str], None]
 
@@ -65,8 +65,10 @@ def refresh_candles(
     None is no bound. ``connection`` is in autocommit mode and belongs to a member of
     entasis_admin. Raises psycopg.Error when the server refuses.
     """
-    Cursor(connection).execute(
-        "CALL entasis.refresh_candles(%s, %s)", [from_time or "-infinity", to_time or "infinity"]
+    execute(
+        connection,
+        "CALL entasis.refresh_candles(%s, %s)",
+        *(from_time or "-infinity", to_time or "infinity"),
     )
 
 
@@ -94,8 +96,6 @@ def rebuild_candles(
 
     connection.add_notice_handler(report)
     try:
-        Cursor(connection).execute(
-            "CALL entasis.rebuild_candles(%s, %s, %s)", [from_time, to_time, force]
-        )
+        execute(connection, "CALL entasis.rebuild_candles(%s, %s, %s)", from_time, to_time, force)
     finally:
         connection.remove_notice_handler(report)

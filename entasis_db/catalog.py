@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import psycopg
 
-from entasis_db.cursors import Cursor
+from entasis_db.cursors import execute
 from entasis_db.expected import SECURED, Policy, Right, Trigger, trigger
 
 SCHEMAS = ("entasis", "entasis_internal", "entasis_migrations")
@@ -228,33 +228,33 @@ class Role(NamedTuple):
 
 def objects(connection: psycopg.Connection[Any]) -> list[Object]:
     """Return what is in our schemas, and they themselves first."""
-    return [Object(*row) for row in _rows(connection, _OBJECTS)]
+    return [Object(*row) for row in execute(connection, _OBJECTS)]
 
 
 def rights(connection: psycopg.Connection[Any]) -> set[Right]:
     """Return what anybody but an object's owner was granted there."""
-    return {Right(*row) for row in _rows(connection, _RIGHTS)}
+    return {Right(*row) for row in execute(connection, _RIGHTS)}
 
 
 def triggers(connection: psycopg.Connection[Any]) -> list[FoundTrigger]:
     """Return the triggers that call our functions, and those of foreign keys."""
     return [
         FoundTrigger(None if row[3] else trigger(row[0]), *row[1:])
-        for row in _rows(connection, _TRIGGERS)
+        for row in execute(connection, _TRIGGERS)
     ]
 
 
 def security(connection: psycopg.Connection[Any]) -> dict[str, tuple[bool, bool]]:
     """Return of each table whether it has row-level security, and whether for its owner too."""
-    return {name: (on, forced) for name, on, forced in _rows(connection, _SECURITY)}
+    return {name: (on, forced) for name, on, forced in execute(connection, _SECURITY)}
 
 
 def policies(connection: psycopg.Connection[Any]) -> set[Policy]:
     """Return the policies of the one table that is to have some."""
     return {
         Policy(name, permissive, command, tuple(roles), using, check)
-        for name, permissive, command, roles, using, check in _rows(
-            connection, _POLICIES, [SECURED]
+        for name, permissive, command, roles, using, check in execute(
+            connection, _POLICIES, SECURED
         )
     }
 
@@ -263,17 +263,10 @@ def roles(connection: psycopg.Connection[Any], names: list[str]) -> dict[str, Ro
     """Return those of the roles that there are."""
     return {
         name: Role(name, attributes, tuple(member_of))
-        for name, attributes, member_of in _rows(connection, _ROLES, [names])
+        for name, attributes, member_of in execute(connection, _ROLES, [names])
     }
 
 
 def new_routines_are_public(connection: psycopg.Connection[Any]) -> bool:
     """Say whether everybody may execute what entasis_owner will make."""
-    return bool(_rows(connection, _PUBLIC_ROUTINES)[0][0])
-
-
-def _rows(
-    connection: psycopg.Connection[Any], query: str, values: list[Any] | None = None
-) -> list[tuple[Any, ...]]:
-    with Cursor(connection) as cursor:
-        return cursor.execute(query.encode(), values).fetchall()
+    return bool(execute(connection, _PUBLIC_ROUTINES)[0][0])

@@ -13,6 +13,7 @@ from psycopg.abc import Buffer, Params
 from psycopg.adapt import AdaptersMap, Loader
 from psycopg.pq import Format
 from psycopg.rows import tuple_row
+from psycopg.sql import Composable
 
 
 def is_binary(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> bool:
@@ -73,9 +74,9 @@ class AsyncCursor(psycopg.AsyncCursor[tuple[Any, ...]]):
 
 
 def execute(
-    connection: psycopg.Connection[Any], query: Any, params: Params | None = None
+    connection: psycopg.Connection[Any], query: str | Composable, *values: object
 ) -> list[tuple[Any, ...]]:
     """Run a statement by a Cursor, and return its rows, if it has any."""
     with Cursor(connection) as cursor:
-        cursor.execute(query, params)
+        cursor.execute(query, values or None)
         return cursor.fetchall() if cursor.description is not None else []

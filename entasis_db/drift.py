@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 
 from entasis_db import catalog
-from entasis_db.cursors import Cursor
+from entasis_db.cursors import execute
 from entasis_db.expected import CANDLE_TRIGGERS, POLICIES, SECURED, Expected, Right, expected
 
 _AS_WRITTEN = """
@@ -26,7 +26,7 @@ def drift(connection: psycopg.Connection[Any], engine: str) -> tuple[str, ...]:
     """
     # PostgreSQL writes a name of the search path without its schema; the end takes both back
     with connection.transaction(force_rollback=True):
-        Cursor(connection).execute(_AS_WRITTEN)
+        execute(connection, _AS_WRITTEN)
         return _drift(connection, engine)
 
 

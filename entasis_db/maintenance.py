@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from entasis_db.cursors import Cursor, execute
+from entasis_db.cursors import execute
 from entasis_db.own_session import require_own_session
 from entasis_db.runs import recorded
 from entasis_db.search_path import untyped
@@ -57,7 +57,7 @@ def maintenance_plan(connection: psycopg.Connection[Any]) -> list[PlannedDrop]:
             end.astimezone(UTC),
             *rest,
         )
-        for relation, partition, start, end, *rest in _rows(
+        for relation, partition, start, end, *rest in execute(
             connection,
             "SELECT relation, partition_name,"
             " CASE WHEN from_time OPERATOR(pg_catalog.<>) '-infinity' THEN from_time END,"
@@ -73,7 +73,7 @@ def left_over(connection: psycopg.Connection[Any]) -> int:
     What a restore holds there is not counted. ``connection`` belongs to a member of entasis_admin.
     Raises psycopg.Error when the server refuses.
     """
-    ((count,),) = _rows(connection, _LEFT_OVER)
+    ((count,),) = execute(connection, _LEFT_OVER)
     return int(count)
 
 
@@ -99,17 +99,17 @@ def maintain(
         progress(diagnostic.message_primary or "")
 
     with recorded(connection, "maintain") as (run, detail):
-        ((last,),) = _rows(
+        ((last,),) = execute(
             connection, "SELECT pg_catalog.max(m.id) FROM entasis.maintenance_log AS m"
         )
         if _can_detach(connection):
             _drop_concurrently(connection, progress)
         connection.add_notice_handler(tell)
         try:
-            execute(connection, "CALL entasis.maintain(%s)", [run])
+            execute(connection, "CALL entasis.maintain(%s)", run)
         finally:
             connection.remove_notice_handler(tell)
-        ((done,),) = _rows(connection, "SELECT entasis_internal.log_since(%s)", last)
+        ((done,),) = execute(connection, "SELECT entasis_internal.log_since(%s)", last)
         detail.update(done)
 
 
@@ -117,7 +117,7 @@ def _can_detach(connection: psycopg.Connection[Any]) -> bool:
     """Whether there are partitions, which chunks are not, and this login may act as their owner."""
     # since PostgreSQL 16, being a member does not always include acting as the role
     right = "SET" if connection.info.server_version >= 160000 else "MEMBER"
-    rows = _rows(
+    rows = execute(
         connection,
         "SELECT pg_catalog.pg_has_role(session_user, 'entasis_owner', %s) AND EXISTS ("
         " SELECT FROM pg_catalog.pg_partitioned_table AS t"
@@ -128,27 +128,27 @@ def _can_detach(connection: psycopg.Connection[Any]) -> bool:
 
 
 def _drop_concurrently(connection: psycopg.Connection[Any], progress: Progress) -> None:
-    (acting_before,) = _rows(connection, "SELECT pg_catalog.current_setting('role')")[0]
+    (acting_before,) = execute(connection, "SELECT pg_catalog.current_setting('role')")[0]
     execute(connection, "SET ROLE entasis_owner")
     try:
-        _rows(connection, "SELECT entasis_internal.record_partitions()")
+        execute(connection, "SELECT entasis_internal.record_partitions()")
         # A partition may be left half detached, and until that is completed none other of its
         # relation can be detached.
-        for relation, partition in _rows(connection, _PENDING):
+        for relation, partition in execute(connection, _PENDING):
             progress(f"completing the detaching of {partition}")
             _detach(connection, relation, partition, sql.SQL("FINALIZE"))
-        for relation, partition, *bounds in _rows(connection, _LEFT_DETACHED):
+        for relation, partition, *bounds in execute(connection, _LEFT_DETACHED):
             progress(f"dropping {partition}, which an earlier run detached")
             _drop(connection, relation, partition, bounds, progress)
         # Asked anew after each drop: trades that have gone release their candles.
-        while expired := _rows(connection, _NEXT_EXPIRED):
+        while expired := execute(connection, _NEXT_EXPIRED):
             relation, partition, from_time, to_time = expired[0]
             progress(f"detaching {partition}")
             # The floor first: from here on nobody writes below it, and if this run is killed, the
             # rows are merely there for longer.
             with connection.transaction():
                 execute(
-                    connection, "SELECT entasis_internal.raise_floor(%s, %s)", [relation, to_time]
+                    connection, "SELECT entasis_internal.raise_floor(%s, %s)", relation, to_time
                 )
                 _log(connection, "detach", relation, partition)
             _detach(connection, relation, partition, sql.SQL("CONCURRENTLY"))
@@ -192,7 +192,7 @@ _PENDING = """
     INNER JOIN pg_catalog.pg_class AS parent ON i.inhparent OPERATOR(pg_catalog.=) parent.oid
     INNER JOIN entasis.keep_periods AS k
         ON parent.oid OPERATOR(pg_catalog.=)
-            pg_catalog.to_regclass(pg_catalog.format('entasis.%%I', k.relation))
+            pg_catalog.to_regclass(pg_catalog.format('entasis.%I', k.relation))
     WHERE i.inhdetachpending
     ORDER BY 1, 2
 """
@@ -209,7 +209,7 @@ _LEFT_DETACHED = """
     INNER JOIN entasis.keep_periods AS k ON l.relation OPERATOR(pg_catalog.=) k.relation
     INNER JOIN pg_catalog.pg_class AS c
         ON c.oid OPERATOR(pg_catalog.=)
-            pg_catalog.to_regclass(pg_catalog.format('entasis.%%I', l.detail))
+            pg_catalog.to_regclass(pg_catalog.format('entasis.%I', l.detail))
     LEFT OUTER JOIN entasis_internal.known_partitions AS s
         ON l.relation OPERATOR(pg_catalog.=) s.relation
             AND l.detail OPERATOR(pg_catalog.=) s.partition_name
@@ -217,12 +217,6 @@ _LEFT_DETACHED = """
         AND NOT (k.archived AND s.partition_name IS NULL)
     ORDER BY k.derived_from IS NOT NULL, l.relation, l.detail
 """
-
-
-def _rows(connection: psycopg.Connection[Any], query: str, *values: object) -> list[Any]:
-    """Fetch rows as tuples, whatever the connection's own row factory is."""
-    with Cursor(connection) as cursor:
-        return cursor.execute(query.encode(), values).fetchall()
 
 
 def _detach(
@@ -255,7 +249,7 @@ def _drop(
                 "SELECT entasis_internal.check_archive_and_record_drop("
                 "pg_catalog.to_regclass(pg_catalog.format('entasis.%%I', %s::pg_catalog.text)),"
                 " %s, %s, %s)",
-                [partition, relation, *bounds],
+                *(partition, relation, *bounds),
             )
             execute(connection, sql.SQL("DROP TABLE {}").format(table))
             # caches may have read it again between the rise of the floor and its detaching
@@ -275,7 +269,7 @@ def _drop(
             execute(
                 connection,
                 "SELECT entasis_internal.mark_archive_stale(%s, %s, %s)",
-                [relation, *bounds],
+                *(relation, *bounds),
             )
             execute(connection, "SELECT entasis.flush_caches()")
             _log(connection, "attach", relation, partition)
@@ -287,5 +281,5 @@ def _log(connection: psycopg.Connection[Any], action: str, relation: str, partit
     execute(
         connection,
         "INSERT INTO entasis.maintenance_log (action, relation, detail) VALUES (%s, %s, %s)",
-        [action, relation, partition],
+        *(action, relation, partition),
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from entasis_db.cursors import Cursor
+from entasis_db.cursors import execute
 from entasis_db.errors import ArchiveError
 
 if TYPE_CHECKING:  # the archive needs libraries that not everybody has
@@ -53,7 +53,7 @@ def restore_archived(
     ArchiveError when there are such ranges and no ``store``, or as
     :func:`entasis_db.archive.restore` does, which ``session_pooler`` is for.
     """
-    found = _rows(
+    found = execute(
         connection,
         """
         SELECT a.relation, a.from_time, a.to_time
@@ -112,7 +112,7 @@ def lost_candles(
     """
     return [
         LostCandles(*row)
-        for row in _rows(
+        for row in execute(
             connection,
             """
             SELECT c.symbol, c.exchange,
@@ -175,13 +175,8 @@ def reopen(
         progress=progress,
         session_pooler=session_pooler,
     )
-    Cursor(connection).execute(
+    execute(
+        connection,
         "CALL entasis.reopen(%s, %s, %s, %s, %s, %s, %s)",
-        [relation, from_time, to_time, symbol, exchange, keep_for, discard_candles],
+        *(relation, from_time, to_time, symbol, exchange, keep_for, discard_candles),
     )
-
-
-def _rows(connection: psycopg.Connection[Any], query: str, *values: object) -> list[Any]:
-    """Fetch rows as tuples, whatever the connection's own row factory is."""
-    with Cursor(connection) as cursor:
-        return cursor.execute(query.encode(), values).fetchall()

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import psycopg
 from psycopg.types.json import Jsonb
 
-from entasis_db.cursors import Cursor
+from entasis_db.cursors import Cursor, execute
 from entasis_db.errors import EntasisError
 
 __all__ = ["Run", "runs"]
@@ -72,7 +72,7 @@ def recorded(
     autocommit mode. A run that raises has failed; of one whose connection is lost, the next one
     says that it died.
     """
-    run = _call(connection, "SELECT entasis.begin_run(%s)", action)
+    ((run,),) = execute(connection, "SELECT entasis.begin_run(%s)", action)
     detail: dict[str, object] = {}
     try:
         yield run, detail
@@ -91,7 +91,7 @@ def record(
     **detail: object,
 ) -> None:
     """Record a run that has ended; ``error`` is what it failed with."""
-    run = _call(connection, "SELECT entasis.begin_run(%s, %s)", action, began)
+    ((run,),) = execute(connection, "SELECT entasis.begin_run(%s, %s)", action, began)
     if error is not None:
         detail["error"] = why(error)
     _end(connection, run, "done" if error is None else "failed", detail)
@@ -109,10 +109,4 @@ def why(error: BaseException) -> str:
 def _end(
     connection: psycopg.Connection[Any], run: int, outcome: str, detail: dict[str, object]
 ) -> None:
-    _call(connection, "SELECT entasis.end_run(%s, %s, %s)", run, outcome, Jsonb(detail))
-
-
-def _call(connection: psycopg.Connection[Any], query: str, *values: object) -> Any:
-    with Cursor(connection) as cursor:
-        row = cursor.execute(query.encode(), values).fetchone()
-    return None if row is None else row[0]
+    execute(connection, "SELECT entasis.end_run(%s, %s, %s)", run, outcome, Jsonb(detail))

@@ -12,22 +12,16 @@ from psycopg.pq import ConnStatus, ExecStatus
 from psycopg.pq.abc import PGresult
 from psycopg.waiting import Wait
 
-from entasis_db.cursors import Cursor
+from entasis_db.cursors import execute
 
 _PAUSE = 0.1  # s
-
-
-def rows(connection: psycopg.Connection[Any], query: str, *values: object) -> list[Any]:
-    """Fetch rows as tuples, whatever the connection's own row factory is."""
-    with Cursor(connection) as cursor:
-        return cursor.execute(query.encode(), values or None).fetchall()
 
 
 @contextmanager
 def meanwhile(connection: psycopg.Connection[Any], query: str, *values: object) -> Iterator[None]:
     """Run a query while the block runs, which leaves the connection alone; raise what it raises."""
     with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(rows, connection, query, *values)
+        answer = pool.submit(execute, connection, query, *values)
         try:
             yield
         except BaseException:

@@ -18,7 +18,7 @@ import psycopg
 from psycopg import sql
 
 from entasis_db.archive import layout
-from entasis_db.archive.database import copied, meanwhile, rows
+from entasis_db.archive.database import copied, meanwhile
 from entasis_db.archive.progress import Event, Progress
 from entasis_db.archive.store import Store
 from entasis_db.cursors import execute
@@ -98,8 +98,8 @@ def _archive_expired(
     """Archive into ``found``, and return what could not be archived and why."""
     failures: list[str] = []
     _clean(connection, store, progress)
-    rows(connection, "SELECT entasis_internal.record_partitions()")
-    for relation, start, end in rows(connection, _EXPIRED):
+    execute(connection, "SELECT entasis_internal.record_partitions()")
+    for relation, start, end in execute(connection, _EXPIRED):
         of = _Range(relation, start, end)
         try:
             if _needed(connection, of, progress):
@@ -115,7 +115,7 @@ def _archive_expired(
     _clean(connection, store, progress)
     return failures + [
         f"{name} has no lower bound; attach it again with one"
-        for (name,) in rows(connection, _UNBOUNDED)
+        for (name,) in execute(connection, _UNBOUNDED)
     ]
 
 
@@ -140,7 +140,7 @@ _UNBOUNDED = """
 @contextmanager
 def _alone(connection: psycopg.Connection[Any]) -> Iterator[None]:
     """Let one archive run go on at a time: another would take its objects for a dead one's."""
-    ((holder,),) = rows(connection, "SELECT entasis_internal.take_lease('archive')")
+    ((holder,),) = execute(connection, "SELECT entasis_internal.take_lease('archive')")
     if holder is not None:
         raise ArchiveError(
             f"another archive run of this database is going on ({holder}); wait for its end"
@@ -149,12 +149,12 @@ def _alone(connection: psycopg.Connection[Any]) -> Iterator[None]:
         yield
     finally:
         if not connection.closed:
-            rows(connection, "SELECT entasis_internal.release_lease('archive')")
+            execute(connection, "SELECT entasis_internal.release_lease('archive')")
 
 
 def _clean(connection: psycopg.Connection[Any], store: Store, progress: Progress) -> None:
     """Remove what killed runs left, and archives whose successors are verified."""
-    for number, relation, start, end, version in rows(
+    for number, relation, start, end, version in execute(
         connection,
         "SELECT id, relation, from_time, to_time, version FROM entasis.archives"
         " WHERE location OPERATOR(pg_catalog.=) %s"
@@ -169,12 +169,12 @@ def _forget(
     connection: psycopg.Connection[Any], store: Store, number: int, of: _Range, version: UUID
 ) -> None:
     store.discard(layout.key_prefix(of.relation, of.from_time, of.to_time, version))
-    rows(connection, "SELECT entasis_internal.archive_forget(%s)", number)
+    execute(connection, "SELECT entasis_internal.archive_forget(%s)", number)
 
 
 def _needed(connection: psycopg.Connection[Any], of: _Range, progress: Progress) -> bool:
     """Say whether a range has to be archived, for the first time or again."""
-    current = rows(
+    current = execute(
         connection,
         "SELECT row_count, checksum, stale_at IS NOT NULL FROM entasis.archives"
         " WHERE relation OPERATOR(pg_catalog.=) %s AND from_time OPERATOR(pg_catalog.=) %s"
@@ -187,7 +187,7 @@ def _needed(connection: psycopg.Connection[Any], of: _Range, progress: Progress)
     ((count, checksum, stale),) = current
     if stale:
         return True
-    now = rows(
+    now = execute(
         connection,
         "SELECT row_count, checksum FROM entasis_internal.count_and_checksum("
         "pg_catalog.to_regclass(pg_catalog.format('entasis.%%I', %s::pg_catalog.text)), %s, %s,"
@@ -198,7 +198,7 @@ def _needed(connection: psycopg.Connection[Any], of: _Range, progress: Progress)
     if now == [(count, checksum)]:
         return False
     progress(of.event("rows changed since it was archived", final=True))
-    rows(connection, "SELECT entasis_internal.mark_archive_stale(%s, %s, %s)", *of)
+    execute(connection, "SELECT entasis_internal.mark_archive_stale(%s, %s, %s)", *of)
     return True
 
 
@@ -207,7 +207,7 @@ def _archive(
 ) -> Archived:
     for _ in range(_ATTEMPTS):
         # on record before anything is written, so that nothing is left in the store unknown
-        ((number, version),) = rows(
+        ((number, version),) = execute(
             connection,
             "SELECT id, version FROM entasis_internal.archive_begin(%s, %s, %s, %s)",
             *of,
@@ -225,7 +225,7 @@ def _archive(
                 for object_ in objects:
                     _read_back(store, of, object_, content, Path(folder) / "read.parquet")
                     progress(of.event("reading back", content.rows))
-        ((verified,),) = rows(
+        ((verified,),) = execute(
             connection,
             "SELECT entasis_internal.archive_verified(%s, %s, %s, %s)",
             number,

@@ -12,7 +12,6 @@ import psycopg
 from psycopg import sql
 
 from entasis_db.archive import layout
-from entasis_db.archive.database import rows
 from entasis_db.archive.export import fetch
 from entasis_db.archive.progress import Event, Progress
 from entasis_db.archive.store import Store
@@ -127,7 +126,7 @@ def _verified_archives(
     """Return the archives that meet a range, oldest first."""
     return [
         _Archive(*row)
-        for row in rows(
+        for row in execute(
             connection,
             "SELECT id, from_time, to_time, row_count, checksum, dropped_at IS NOT NULL"
             " FROM entasis.archives WHERE relation OPERATOR(pg_catalog.=) %s"
@@ -165,7 +164,7 @@ def _attached(
 ) -> Restored:
     bounds = (archive.from_time, archive.to_time)
     # a restore that was killed before its last step, or that was made beside the relation
-    ready = rows(
+    ready = execute(
         connection,
         "SELECT table_name FROM entasis.restores WHERE relation OPERATOR(pg_catalog.=) %s"
         " AND from_time OPERATOR(pg_catalog.=) %s"
@@ -182,7 +181,7 @@ def _attached(
         _proven(connection, relation, bounds, table, content, progress)
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            rows(connection, "SELECT entasis_internal.attach_restored(%s, %s)", table, hold)
+            execute(connection, "SELECT entasis_internal.attach_restored(%s, %s)", table, hold)
             break
         except psycopg.errors.LockNotAvailable:
             progress(Event(relation, *bounds, f"{relation} is in use; attempt {attempt}"))
@@ -195,7 +194,7 @@ def _attached(
 
 def _is_there(connection: psycopg.Connection[Any], relation: str, archive: _Archive) -> bool:
     bounds = (archive.from_time, archive.to_time)
-    there = rows(
+    there = execute(
         connection,
         "SELECT 1 FROM entasis_internal.partitions_of(%s)"
         " WHERE from_time OPERATOR(pg_catalog.<) %s AND to_time OPERATOR(pg_catalog.>) %s",
@@ -210,13 +209,13 @@ def _is_there(connection: psycopg.Connection[Any], relation: str, archive: _Arch
         "SELECT 1 FROM {} WHERE {} OPERATOR(pg_catalog.>=) %s"
         " AND {} OPERATOR(pg_catalog.<) %s LIMIT 1"
     ).format(sql.Identifier("entasis", relation), time_column, time_column)
-    return execute(connection, query, bounds) != []
+    return execute(connection, query, *bounds) != []
 
 
 def _new_table(
     connection: psycopg.Connection[Any], relation: str, from_time: datetime, to_time: datetime
 ) -> str:
-    ((table,),) = rows(
+    ((table,),) = execute(
         connection,
         "SELECT entasis_internal.restore_begin(%s, %s, %s)",
         relation,
@@ -253,7 +252,7 @@ def _fill(
             with connection.transaction():
                 execute(connection, "SET LOCAL timezone = 'UTC'")
                 execute(connection, "SET LOCAL client_encoding = 'UTF8'")
-                for key, sha256 in rows(
+                for key, sha256 in execute(
                     connection,
                     "SELECT key, sha256 FROM entasis.archive_objects"
                     " WHERE archive_id OPERATOR(pg_catalog.=) %s"
@@ -310,7 +309,7 @@ def _proven(
     content: layout.Content,
     progress: Progress,
 ) -> Restored:
-    ((verified,),) = rows(
+    ((verified,),) = execute(
         connection,
         "SELECT entasis_internal.restore_verified(%s, %s, %s)",
         table,
