@@ -46,6 +46,7 @@ from entasis_db.ledger import (
 from entasis_db.own_session import require_own_session
 from entasis_db.resources import SchemaOrder, engines, schema_order, sql_root
 from entasis_db.runs import record
+from entasis_db.search_path import PIN
 
 __all__ = ["OLDEST_SERVER", "Migration", "Status", "migrate", "status"]
 
@@ -174,7 +175,7 @@ def _connected(dsn: str, session_pooler: bool) -> Iterator[psycopg.Connection[An
     ) as connection:
         require_own_session(connection, "migrate", session_pooler=session_pooler)
         # Every name in schema/ is qualified or PostgreSQL's own; nothing in public can stand in.
-        connection.execute("SET search_path = pg_catalog, pg_temp")
+        connection.execute(PIN)
         connection.execute("SET client_min_messages = warning")
         connection.execute(sql.SQL("SET lock_timeout = {}").format(sql.Literal(_LOCK_TIMEOUT)))
         try:

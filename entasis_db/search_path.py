@@ -11,18 +11,18 @@ from uuid import UUID
 import psycopg
 from psycopg.adapt import PyFormat, Transformer
 
-_PIN = "SET search_path = pg_catalog, pg_temp"
+from entasis_db.direct import is_direct
+
+PIN = "SET search_path = pg_catalog, pg_temp"
 
 
 def pin(connection: psycopg.Connection[Any]) -> None:
     """Pin the search path of a new session of ours, before anything else is asked of it.
 
-    Not behind a pooler, which would hand the setting on to others: its number of the session is
-    another than the server's.
+    Not behind a pooler, which would hand the setting on to others.
     """
-    row = connection.execute("SELECT pg_catalog.pg_backend_pid()").fetchone()
-    if row is not None and row[0] == connection.info.backend_pid:
-        connection.execute(_PIN)
+    if is_direct(connection):
+        connection.execute(PIN)
 
 
 def untyped(value: object) -> object:

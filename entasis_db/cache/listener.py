@@ -29,6 +29,7 @@ from entasis_db.cache.redis_store import FAILURES, RedisStore
 from entasis_db.cache.servers import identity_of
 from entasis_db.cache.trust import Trust
 from entasis_db.own_session import require_own_session
+from entasis_db.search_path import PIN
 from entasis_db.wire import cut
 
 _log = logging.getLogger("entasis_db.cache")
@@ -145,7 +146,7 @@ class Listener:
             require_own_session(
                 connection, "the cache's listener", session_pooler=self._session_pooler
             )
-            connection.execute("SET search_path = pg_catalog, pg_temp")
+            connection.execute(PIN)
             # readers are often given a read-only default; that somebody listens is a row
             connection.execute("SET default_transaction_read_only = off")
             self._trust.redis_missed_eviction()
