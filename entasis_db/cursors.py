@@ -9,7 +9,7 @@ under its name.
 from typing import Any, Self
 
 import psycopg
-from psycopg.abc import Buffer, Params
+from psycopg.abc import Buffer, Params, PQGen
 from psycopg.adapt import AdaptersMap, Loader
 from psycopg.pq import Format
 from psycopg.rows import tuple_row
@@ -71,6 +71,17 @@ class AsyncCursor(psycopg.AsyncCursor[tuple[Any, ...]]):
         """Run a statement."""
         binary = is_binary(self.connection)
         return await super().execute(query, params, prepare=False, binary=binary)
+
+
+def gather(copy: Any, size: int, piece: bytearray) -> PQGen[None]:
+    """Receive rows of a COPY until a piece has so many bytes, or there are no more.
+
+    It is a generator that psycopg waits for: it does what ``copy.read()`` does for each row,
+    without waiting for each one by itself, which takes longer than to send it.
+    """
+    read = copy._read_gen
+    while len(piece) < size and (row := (yield from read())):
+        piece += row
 
 
 def execute(

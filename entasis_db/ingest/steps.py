@@ -16,6 +16,8 @@ from entasis_db.ingest.id_spaces import (
     RECORD_MARKETS,
     STAGE_UNITS,
     IdSpace,
+    Market,
+    MarketBatch,
     TimeUnits,
     check_id_spaces,
     record_markets_parameters,
@@ -101,11 +103,13 @@ def write(
         yield Execute(QUARANTINE, quarantine_parameters(target.relation, batch.refusals, source))
     if not len(batch):
         return report
+    markets: Mapping[Market, MarketBatch] = {}
     doubtful, repeated, parameters = False, False, None
     if id_space is not None:
         if time_unit is None:
             time_unit = getattr(id_space, "time_units", batch.time_unit)
-        parameters = record_markets_parameters(batch.markets(), id_space, source, time_unit)
+        markets = batch.markets()
+        parameters = record_markets_parameters(markets, id_space, source, time_unit)
         recorded = yield Query(RECORD_MARKETS, parameters)
         doubtful = repeated = check_id_spaces(recorded, source, batch.line_of)
     else:
@@ -120,7 +124,7 @@ def write(
         else:
             past_keep = yield from _count_past_keep(batch)
             return report + IngestReport(inserted, past_keep=past_keep)
-    if repeated and parameters and (yield from _is_stored(batch, parameters)):
+    if repeated and parameters and (yield from _is_stored(batch, markets, parameters)):
         past_keep = yield from _count_past_keep(batch)
         return report + IngestReport(already_there=len(batch), past_keep=past_keep)
     return report + (yield from _stage(batch, source, parameters))
@@ -149,13 +153,15 @@ def _count_past_keep(batch: Batch) -> Generator[Step, Any, int]:
     return batch.count_before(_EPOCH + timedelta(microseconds=keep_from))
 
 
-def _is_stored(batch: Batch, recorded: Mapping[str, object]) -> Generator[Step, Any, bool]:
+def _is_stored(
+    batch: Batch, markets: Mapping[Market, MarketBatch], recorded: Mapping[str, object]
+) -> Generator[Step, Any, bool]:
     """Say whether all that a batch of trades states is stored, to the letter.
 
     That is nearly always so when a load is repeated, and takes half as long to find out as by
     staging, which finds out everything else.
     """
-    parameters = stored_trades_parameters(batch.markets(), recorded)
+    parameters = stored_trades_parameters(markets, recorded)
     if parameters is None:
         return False
     same = yield Compare(STORED_TRADES, parameters, batch.stored_text())

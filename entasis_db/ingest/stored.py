@@ -6,7 +6,9 @@ from typing import Any
 from psycopg import sql
 from psycopg.abc import PQGen
 
+from entasis_db.cursors import gather
 from entasis_db.ingest.batch import DoubtfulRowError
+from entasis_db.ingest.copy_text import utf8
 from entasis_db.ingest.id_spaces import Market, MarketBatch
 from entasis_db.ingest.limits import is_name
 from entasis_db.search_path import untyped
@@ -106,17 +108,14 @@ def stored_trades_parameters(
 def is_what_comes(copy: Any, text: Iterable[str | memoryview]) -> PQGen[bool]:
     """Say whether what a COPY sends is this text, as a generator that psycopg waits for.
 
-    What comes is read to its end in any case. It does what ``copy.read()`` does for each row,
-    without waiting for each one by itself, which takes longer than to send it.
+    What comes is read to its end in any case.
     """
-    read = copy._read_gen
     came = bytearray()
     same = True
     try:
         for piece in text:
-            wanted = piece.encode() if isinstance(piece, str) else piece
-            while len(came) < len(wanted) and (row := (yield from read())):
-                came += row
+            wanted = utf8(piece)
+            yield from gather(copy, len(wanted), came)
             if not came.startswith(wanted):
                 same = False
                 break
@@ -124,6 +123,6 @@ def is_what_comes(copy: Any, text: Iterable[str | memoryview]) -> PQGen[bool]:
     except DoubtfulRowError:
         same = False
     same = same and not came
-    while (yield from read()):
+    while (yield from copy._read_gen()):
         same = False
     return same

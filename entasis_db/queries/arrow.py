@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 from psycopg import AsyncConnection, AsyncCursor, Connection, Cursor, DataError, sql
 
+from entasis_db.cursors import gather
 from entasis_db.extras import extra
 from entasis_db.model import PositionSnapshot
 from entasis_db.queries.rows import Candle, PredictionScore, SmilePoint
@@ -155,15 +156,9 @@ def _literals(statement: "Statement[Any]") -> dict[str, object]:
 
 
 def _piece(copy: Any, size: int) -> Any:
-    """Gather rows of so many bytes, as a generator that psycopg waits for.
-
-    It does what ``copy.read()`` does for each row, without waiting for each one by itself, which
-    takes longer than to send it.
-    """
+    """Gather rows of so many bytes, as a generator that psycopg waits for."""
     piece = bytearray()
-    read = copy._read_gen
-    while len(piece) < size and (row := (yield from read())):
-        piece += row
+    yield from gather(copy, size, piece)
     return piece
 
 
