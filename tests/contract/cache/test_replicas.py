@@ -11,14 +11,17 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from entasis_db import maintenance
+from entasis_db.archive import archive, open_store, restore
 from entasis_db.cache import AsyncCache
 from entasis_db.embedded import Cluster
+from entasis_db.errors import SessionError
 from entasis_db.migrate import migrate
 from tests.caches import RedisServer
 from tests.contract.cache.support import candles, counted, open_cache, store
 from tests.db import Connection
 from tests.engines import Source
-from tests.make import trade
+from tests.make import NOON, trade
 from tests.servers.cluster import SETTINGS, bare_cluster
 
 pytestmark = [
@@ -105,6 +108,19 @@ def test_a_replica_is_asked_and_not_kept(servers: Servers, redis: RedisServer) -
             return counted(rows), reader.metrics().entries
 
     assert asyncio.run(read()) == (1, 0)
+
+
+def test_what_needs_a_primary_refuses_a_replica(servers: Servers, tmp_path: Path) -> None:
+    store_of = open_store(tmp_path.as_uri())
+    with psycopg.connect(servers.replica, autocommit=True) as connection:
+        for work in (
+            lambda: maintenance.maintain(connection),
+            lambda: archive(connection, store_of),
+            lambda: restore(connection, store_of, "market_data", NOON, NOON.replace(hour=23)),
+            lambda: migrate(servers.replica),
+        ):
+            with pytest.raises(SessionError, match="in recovery, a replica: connect to"):
+                work()
 
 
 def test_whichever_server_answers_only_the_primarys_rows_are_kept(
