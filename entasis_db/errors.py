@@ -61,6 +61,10 @@ class StoreError(ArchiveError):
     """The store of the archive refused, cannot be reached, or gave back other bytes."""
 
 
+class BackupError(EntasisError):
+    """Backups could not be looked at, or are not as they should be."""
+
+
 class WriterError(EntasisError):
     """A live writer takes no more rows."""
 

@@ -14,7 +14,18 @@ from entasis_db.errors import EntasisError
 
 __all__ = ["Run", "runs"]
 
-Action = Literal["migrate", "maintain", "archive", "restore", "refresh", "compress"]
+Action = Literal[
+    "migrate",
+    "maintain",
+    "archive",
+    "restore",
+    "refresh",
+    "compress",
+    "backup",
+    "backup check",
+    "dump",
+    "restore-dump",
+]
 
 
 @dataclass(frozen=True)
@@ -24,7 +35,8 @@ class Run:
     id: int
     """Identifies it; ascending."""
     action: str
-    """migrate, maintain, archive, restore, refresh or compress."""
+    """migrate, maintain, archive, restore, refresh, compress, backup, backup check, dump or
+    restore-dump."""
     started_at: datetime
     """When it began; UTC."""
     ended_at: datetime | None

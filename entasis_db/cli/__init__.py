@@ -2,6 +2,7 @@
 
 from entasis_db.cli import (
     archive,
+    backup,
     candles,
     check,
     environment,
@@ -21,5 +22,6 @@ for _command in (
     *(environment.url, environment.env, environment.psql, environment.stop),
     *(load.load, markets.markets, candles.candles, check.check, check.rebuild),
     *(retention.maintain, runs.runs, archive.archive, archive.restore, reopen.reopen),
+    backup.backup,
 ):
     main.add_command(_command)

@@ -19,6 +19,8 @@ class ExitCode(IntEnum):
     """check: candles are wrong, and entasis rebuild mends them; or ids cannot be right."""
     TRADES_MISSING = 5
     """check: candles count trades that are not stored, whatever else is wrong."""
+    BACKUPS_FAULTY = 6
+    """backup check: a backup is missing, too old or damaged, or WAL is not archived."""
 
 
 EXPLAINED = "Exit codes: " + ", ".join(
@@ -30,5 +32,6 @@ EXPLAINED = "Exit codes: " + ", ".join(
         (ExitCode.LEFT_OVER, "done, with something left over (standard error says what)"),
         (ExitCode.CANDLES_DIFFER, "check: candles are wrong"),
         (ExitCode.TRADES_MISSING, "check: trades are missing"),
+        (ExitCode.BACKUPS_FAULTY, "backup check: backups are not as they should be"),
     )
 )

@@ -34,7 +34,11 @@ def runs(target: Target, action: log.Action | None, limit: int, as_json: bool) -
             minute(run.started_at),
             "" if run.ended_at is None else str(run.ended_at - run.started_at),
             run.outcome or "not ended",
-            ", ".join(f"{key}: {value}" for key, value in run.detail.items()),
+            ", ".join(
+                f"{key}: {value}"
+                for key, value in run.detail.items()
+                if not isinstance(value, dict | list)  # --json has them
+            ),
         )
     print_whole(table)
 

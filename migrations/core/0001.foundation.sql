@@ -154,7 +154,10 @@ CREATE TABLE IF NOT EXISTS entasis.runs (
     login oid NOT NULL,
     CONSTRAINT runs_pkey PRIMARY KEY (id),
     CONSTRAINT runs_action_known CHECK (
-        action IN ('migrate', 'maintain', 'archive', 'restore', 'refresh', 'compress')
+        action IN (
+            'migrate', 'maintain', 'archive', 'restore', 'refresh', 'compress',
+            'backup', 'backup check', 'dump', 'restore-dump'
+        )
     ),
     CONSTRAINT runs_outcome_known CHECK (outcome IN ('done', 'failed', 'died')),
     CONSTRAINT runs_end_after_start CHECK (ended_at >= started_at),
