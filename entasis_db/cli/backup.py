@@ -34,8 +34,8 @@ def backup() -> None:
 @click.option(
     "--config",
     type=click.Path(path_type=Path),
-    envvar="PGBACKREST_CONFIG",
-    help="pgBackRest's configuration. Default: where it looks itself.",
+    help="pgBackRest's configuration: a file, or a folder such as /etc/pgbackrest. Default: where "
+    "it looks itself.",
 )
 @click.option(
     "--pgbackrest",
