@@ -7,7 +7,7 @@ archived relation be dropped. Needs ``pip install 'entasis-db[archive]'``.
 from entasis_db.archive.export import Archived, archive
 from entasis_db.archive.progress import Event, Progress
 from entasis_db.archive.restore import Restored, restore
-from entasis_db.archive.store import FolderStore, S3Store, Store, open_store
+from entasis_db.store import FolderStore, S3Store, Store, open_store
 
 __all__ = [
     "Archived",

@@ -20,12 +20,12 @@ from psycopg import sql
 from entasis_db.archive import layout
 from entasis_db.archive.database import copied, meanwhile
 from entasis_db.archive.progress import Event, Progress
-from entasis_db.archive.store import Store
 from entasis_db.cursors import execute
 from entasis_db.errors import ArchiveError, StoreError
 from entasis_db.own_session import require_own_session
 from entasis_db.runs import recorded
 from entasis_db.search_path import untyped
+from entasis_db.store import Store
 
 _ATTEMPTS = 3
 

@@ -14,12 +14,12 @@ from psycopg import sql
 from entasis_db.archive import layout
 from entasis_db.archive.export import fetch
 from entasis_db.archive.progress import Event, Progress
-from entasis_db.archive.store import Store
 from entasis_db.cursors import execute
 from entasis_db.errors import ArchiveError
 from entasis_db.ingest.read_ahead import read_ahead
 from entasis_db.own_session import require_own_session
 from entasis_db.runs import recorded
+from entasis_db.store import Store
 
 _ATTEMPTS = 5
 

@@ -33,7 +33,7 @@ ASKED = {
     "quotes": "entasis_db.ingest.ingest_arrow_options(None, None, source='s')",
     "cache": "import entasis_db.cache",
     "archive": "import entasis_db.archive",
-    "s3": "from entasis_db.archive.store import open_store; open_store('s3://bucket')",
+    "s3": "from entasis_db.store import open_store; open_store('s3://bucket')",
 }
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from psycopg import errors
 
-from entasis_db.archive.store import FolderStore
+from entasis_db.store import FolderStore
 from tests.db import Connection, one
 from tests.make import NOON
 

@@ -1,4 +1,4 @@
-"""Where archives go: a bucket of an S3-compatible store, or a folder.
+"""Where archives and backups go: a bucket of an S3-compatible store, or a folder.
 
 A store takes whole files under new keys and gives them back. A file is there whole or not at all.
 """
@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from entasis_db.errors import StoreError
 
 _MEBIBYTE = 2**20
+_PARTIAL = ".partial"
 _BUCKET = re.compile("[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _S3_OPTIONS = {"endpoint_url", "region", "profile", "sse", "kms_key_id"}
 _FORMS = (
@@ -24,7 +25,7 @@ _FORMS = (
 
 
 class Store(Protocol):
-    """What archives are written to. Every method raises StoreError."""
+    """What archives and backups are written to. Every method raises StoreError."""
 
     @property
     def location(self) -> str:
@@ -35,6 +36,12 @@ class Store(Protocol):
 
     def get(self, key: str, file: Path) -> None:
         """Fetch what is stored under a key into a file."""
+
+    def sizes(self, prefix: str = "") -> dict[str, int]:
+        """Return the bytes of what is stored under keys with a prefix, by key.
+
+        What began to be stored, by a process that was killed or is at it, ends in ``.partial``.
+        """
 
     def discard(self, prefix: str) -> None:
         """Delete whatever was stored, or began to be stored, under keys with a prefix."""
@@ -53,22 +60,22 @@ def open_store(url: str) -> Store:
         options = parse_qs(parts.query, strict_parsing=bool(parts.query))
         named = parts.hostname  # raises for some malformed ones
     except ValueError:
-        raise StoreError(f"the URL of the archive cannot be understood: {_FORMS}") from None
+        raise StoreError(f"the URL of the store cannot be understood: {_FORMS}") from None
     if _holds_credentials(parts.netloc, options.get("endpoint_url", [])):
         raise StoreError(
-            "the URL of the archive holds credentials: leave them out, and put them where the AWS "
+            "the URL of the store holds credentials: leave them out, and put them where the AWS "
             "tools look for them (the environment, a profile, or the role of the machine)"
         )
     if parts.fragment or (parts.scheme == "s3" and not _BUCKET.fullmatch(parts.netloc)):
-        raise StoreError(f"the URL of the archive names no bucket or folder: {_FORMS}")
+        raise StoreError(f"the URL of the store names no bucket or folder: {_FORMS}")
     path = unquote(parts.path).strip("/")
     if parts.scheme == "file" and not named and path and not options:
         return FolderStore(Path("/") / path)
     if parts.scheme == "s3" and parts.netloc and not (unknown := options.keys() - _S3_OPTIONS):
         return S3Store(parts.netloc, path, **{name: values[-1] for name, values in options.items()})
     if parts.scheme == "s3" and parts.netloc:
-        raise StoreError(f"the URL of the archive has unknown options ({len(unknown)}): {_FORMS}")
-    raise StoreError(f"the URL of the archive cannot be understood: {_FORMS}")
+        raise StoreError(f"the URL of the store has unknown options ({len(unknown)}): {_FORMS}")
+    raise StoreError(f"the URL of the store cannot be understood: {_FORMS}")
 
 
 def _holds_credentials(bucket: str, endpoints: list[str]) -> bool:
@@ -87,7 +94,7 @@ class FolderStore:
     def put(self, key: str, file: Path) -> None:
         """Copy it beside its place, make sure that it is on the disk, and rename it."""
         target = self._folder / key
-        partial = target.with_name(target.name + ".partial")
+        partial = target.with_name(target.name + _PARTIAL)
         with _folder_errors(f"{key} could not be written"):
             _make_private(target.parent)
             # what was left of a killed run may be another's, or open to others
@@ -110,6 +117,17 @@ class FolderStore:
         with _folder_errors(f"{key} could not be read"):
             shutil.copyfile(self._folder / key, file)
 
+    def sizes(self, prefix: str = "") -> dict[str, int]:
+        """Look at the files."""
+        found = {}
+        with _folder_errors("what is there could not be listed"):
+            for folder, _, names in os.walk(self._folder, onerror=_raise):
+                for file in (Path(folder) / name for name in names):
+                    key = file.relative_to(self._folder).as_posix()
+                    if key.startswith(prefix):
+                        found[key] = file.stat().st_size
+        return found
+
     def discard(self, prefix: str) -> None:
         """Delete the files, half written ones among them."""
         beginning = self._folder / prefix
@@ -117,6 +135,11 @@ class FolderStore:
             for found in sorted(beginning.parent.glob("*")):
                 if found.name.startswith(beginning.name):
                     found.unlink(missing_ok=True)
+
+
+def _raise(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):  # nothing was ever stored, or it goes meanwhile
+        raise error
 
 
 def _make_private(folder: Path) -> None:
@@ -145,7 +168,7 @@ def _folder_errors(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StoreError(f"{what} in the archive's folder: {error.strerror or error}") from error
+        raise StoreError(f"{what} in the store's folder: {error.strerror or error}") from error
 
 
 class S3Store:
@@ -196,7 +219,7 @@ class S3Store:
         except (BotoCoreError, ValueError) as error:
             # what it says repeats what it was given
             raise StoreError(
-                f"the archive's store cannot be used ({type(error).__name__}): look at the profile,"
+                f"the store cannot be used ({type(error).__name__}): look at the profile,"
                 " the region and the endpoint_url"
             ) from None
 
@@ -218,20 +241,31 @@ class S3Store:
                 self._bucket, self._prefix + key, str(file), Config=self._transfer
             )
 
+    def sizes(self, prefix: str = "") -> dict[str, int]:
+        """List the objects."""
+        with _s3_errors("what is there could not be listed"):
+            begun = [(one["Key"] + _PARTIAL, 0) for one in self._uploads(self._prefix + prefix)]
+            found = [*begun, *self._objects(self._prefix + prefix)]
+            return {key.removeprefix(self._prefix): size for key, size in found}
+
     def discard(self, prefix: str) -> None:
         """Delete the objects, and abort uploads that a killed process left half done."""
         beginning = self._prefix + prefix
         with _s3_errors(f"{prefix}* could not be deleted"):
-            pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self._bucket, Prefix=beginning
-            )
-            for page in pages:
-                for found in page.get("Contents", []):
-                    self._client.delete_object(Bucket=self._bucket, Key=found["Key"])
+            for key, _ in self._objects(beginning):
+                self._client.delete_object(Bucket=self._bucket, Key=key)
             for upload in self._uploads(beginning):
                 self._client.abort_multipart_upload(
                     Bucket=self._bucket, Key=upload["Key"], UploadId=upload["UploadId"]
                 )
+
+    def _objects(self, beginning: str) -> Iterator[tuple[str, int]]:
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=beginning
+        )
+        for page in pages:
+            for found in page.get("Contents", []):
+                yield found["Key"], found["Size"]
 
     def _uploads(self, beginning: str) -> list[dict[str, str]]:
         from botocore.exceptions import ClientError
