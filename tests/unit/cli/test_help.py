@@ -53,6 +53,7 @@ def test_the_exit_codes_that_are_used_are_in_the_help() -> None:
         "LEFT_OVER": 3,
         "CANDLES_DIFFER": 4,
         "TRADES_MISSING": 5,
+        "BACKUPS_FAULTY": 6,
     }
     # click's own errors have the same code as ours
     assert CliRunner().invoke(main, ["no-such-command"]).exit_code == ExitCode.USAGE
