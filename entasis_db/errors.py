@@ -58,11 +58,11 @@ class ArchiveError(EntasisError):
 
 
 class StoreError(ArchiveError):
-    """The store of the archive refused, cannot be reached, or gave back other bytes."""
+    """A store of archives or backups refused, cannot be reached, or gave back other bytes."""
 
 
 class BackupError(EntasisError):
-    """Backups could not be looked at, or are not as they should be."""
+    """Backups could not be taken, restored or looked at, or are not as they should be."""
 
 
 class WriterError(EntasisError):

@@ -34,6 +34,7 @@ MODULES = (
     "entasis_db.instruments",
     "entasis_db.manifest",
     "entasis_db.backups",
+    "entasis_db.backups.base",
     "entasis_db.embedded",
     "entasis_db.errors",
 )

@@ -8,25 +8,13 @@ import psycopg
 
 from entasis_db.backups.archiver import Archiver, archiver, judge_archiver
 from entasis_db.backups.findings import Finding, Schedule
+from entasis_db.backups.noting import noted
 from entasis_db.backups.pgbackrest import PgBackRest, Stanza
 from entasis_db.backups.report import BackupReport
 from entasis_db.backups.repositories import judge_ages, judge_repository
-from entasis_db.errors import BackupError
 from entasis_db.own_session import require_own_session
-from entasis_db.runs import recorded
 
 _SEGMENT_BYTES = 2**24
-
-
-class _FaultyError(BackupError):
-    def __init__(self, report: BackupReport) -> None:
-        super().__init__("; ".join(one.what for one in report.findings))
-        self.report = report
-
-
-def _fail_if_faulty(report: BackupReport) -> None:
-    if report.findings:
-        raise _FaultyError(report)
 
 
 def check_backups(
@@ -48,15 +36,10 @@ def check_backups(
     replica, psycopg.Error when the server refuses.
     """
     require_own_session(connection, "backup check", session_pooler=session_pooler)
-    try:
-        with recorded(connection, "backup check") as (_, detail):
-            found = archiver(connection)
-            report = judged(program, found, schedule or Schedule(), verify=verify)
-            detail.update(report.detail())
-            _fail_if_faulty(report)
-    except _FaultyError as error:
-        return error.report
-    return report
+    return noted(
+        connection,
+        lambda: judged(program, archiver(connection), schedule or Schedule(), verify=verify),
+    )
 
 
 def judged(

@@ -22,6 +22,6 @@ for _command in (
     *(environment.url, environment.env, environment.psql, environment.stop),
     *(load.load, markets.markets, candles.candles, check.check, check.rebuild),
     *(retention.maintain, runs.runs, archive.archive, archive.restore, reopen.reopen),
-    backup.backup,
+    *(backup.backup, backup.restore_backup),
 ):
     main.add_command(_command)

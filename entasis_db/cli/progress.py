@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from entasis_db.cli.output import err, step
@@ -49,3 +50,13 @@ def archiving() -> Iterator[Callable[[Event], None]]:
                 line.update(str(event))
 
         yield show
+
+
+@contextmanager
+def backing_up() -> Iterator[Callable[[str], None]]:
+    """Show on a terminal what is being done, in a line that changes."""
+    if not err.is_terminal:
+        yield lambda _: None
+        return
+    with err.status("beginning") as line:
+        yield lambda text: line.update(escape(text))

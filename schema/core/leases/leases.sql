@@ -11,7 +11,7 @@ CREATE UNLOGGED TABLE IF NOT EXISTS entasis_internal.leases (
 COMMENT ON TABLE entasis_internal.leases IS
 'What one session at a time may do: see take_lease().';
 COMMENT ON COLUMN entasis_internal.leases.name IS
-'What it does: migrate, archive, or refresh (candles of engine timescaledb).';
+'What it does: migrate, archive, backup, or refresh (candles of engine timescaledb).';
 COMMENT ON COLUMN entasis_internal.leases.backend IS
 'Process id of its backend.';
 COMMENT ON COLUMN entasis_internal.leases.login IS

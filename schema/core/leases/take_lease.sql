@@ -4,10 +4,10 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    IF lease_name NOT IN ('migrate', 'archive', 'refresh') THEN
+    IF lease_name NOT IN ('migrate', 'archive', 'refresh', 'backup') THEN
         RAISE EXCEPTION 'there is no lease %', lease_name USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    IF lease_name <> 'archive' AND NOT pg_has_role(session_user, 'entasis_owner', 'MEMBER') THEN
+    IF lease_name NOT IN ('archive', 'backup') AND NOT pg_has_role(session_user, 'entasis_owner', 'MEMBER') THEN
         RAISE EXCEPTION 'only a member of entasis_owner may take the lease %', lease_name
         USING ERRCODE = 'insufficient_privilege';
     END IF;
@@ -32,5 +32,5 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.take_lease IS
-'Lets this session alone do something, from the end of the transaction until release_lease() or its own end: archive, for administrators, and migrate and refresh, for members of entasis_owner. NULL: it may; else who does it now, and nothing is changed.';
+'Lets this session alone do something, from the end of the transaction until release_lease() or its own end: archive and backup, for administrators, and migrate and refresh, for members of entasis_owner. NULL: it may; else who does it now, and nothing is changed.';
 RESET ROLE;

@@ -205,8 +205,8 @@ def test_who_has_a_lease_is_named(
 
 def test_who_may_take_a_lease(login: Login) -> None:
     for roles, names in {
-        (): ("archive", "migrate", "refresh"),
-        ("entasis_writer",): ("archive", "migrate", "refresh"),
+        (): ("archive", "backup", "migrate", "refresh"),
+        ("entasis_writer",): ("archive", "backup", "migrate", "refresh"),
         ("entasis_admin",): ("migrate", "refresh"),
     }.items():
         session = login(*roles)

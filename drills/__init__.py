@@ -1,1 +1,0 @@
-"""Recovery, tried out on servers made for it."""
