@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.internal.conjecture import engine as hypothesis_engine
 from psycopg.conninfo import make_conninfo
 
+from drills.rig import programs as rig_programs
 from tests import caches, oracle, poolers
 from tests.caches import RedisServer, redis_server
 from tests.db import wipe
@@ -123,6 +124,7 @@ def _extras() -> set[str]:
     there = {
         "redis": caches.program(),
         "pgbouncer": poolers.program(),
+        "pgbackrest": rig_programs(),
         "cryptofeed": find_spec("cryptofeed"),
     }
     return {name for name, found in there.items() if found}

@@ -1,12 +1,7 @@
 """An S3 server of the tests' own: rclone, in a process of its own, over a temporary folder."""
 
-import secrets
 import shutil
-import socket
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import duckdb
+
+from drills.rig.rclone import served
 
 BUCKET = "history"
 
@@ -78,32 +75,10 @@ class S3Server:
 @contextmanager
 def s3_server() -> Iterator[S3Server]:
     """Lend a server that listens on the loopback interface only."""
-    program = shutil.which("rclone", path=str(Path(sys.executable).parent)) or "rclone"
     folder = Path(tempfile.mkdtemp(prefix="entasis-s3-"))
     (folder / BUCKET).mkdir()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = S3Server(port, folder / BUCKET, secrets.token_hex(10), secrets.token_hex(20))
-    process = subprocess.Popen(
-        [
-            # (at a --dir-cache-time of 0s it hangs)
-            *(program, "serve", "s3", "--config", "", "--addr", f"127.0.0.1:{port}", str(folder)),
-        ],
-        env={"RCLONE_AUTH_KEY": f'"{server.access_key},{server.secret_key}"'},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
     try:
-        for _ in range(600):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            if process.poll() is not None:
-                raise RuntimeError("rclone did not start")
-            time.sleep(0.05)
-        yield server
+        with served(folder) as rclone:
+            yield S3Server(rclone.port, folder / BUCKET, rclone.access_key, rclone.secret_key)
     finally:
-        process.terminate()
-        process.wait(30)
         shutil.rmtree(folder, ignore_errors=True)

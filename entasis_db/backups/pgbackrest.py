@@ -17,6 +17,8 @@ if sys.platform != "win32":
 
 _OWNER = "postgres"
 _LONGEST = 200
+# it asks a store that is away again and again, for four times as long
+_PATIENCE = "--io-timeout=10"
 _OK, _EMPTY = 0, 2
 
 
@@ -90,7 +92,8 @@ class PgBackRest:
     stanza: str = "entasis"
     """The name under which it knows the server."""
     config: Path | None = None
-    """Its configuration. None: where pgBackRest looks itself."""
+    """Its configuration, a file, or a folder with pgbackrest.conf and conf.d. None: where
+    pgBackRest looks itself."""
     command: tuple[str, ...] = ("pgbackrest",)
     """The program, with what has to stand before it, such as docker exec."""
 
@@ -99,7 +102,7 @@ class PgBackRest:
 
         Raises BackupError when pgBackRest cannot be run or refuses its configuration.
         """
-        said = self._run("info", "--output=json")
+        said = self._run("info", _PATIENCE, "--output=json")
         found = [one for one in _read(said) if one["name"] == self.stanza]
         if not found:
             raise BackupError(
@@ -119,7 +122,13 @@ class PgBackRest:
         """
         options = ["--recurse"] if below else []
         said = self._run(
-            "repo-ls", f"--repo={repository}", *options, "--output=json", folder, stanza=False
+            "repo-ls",
+            f"--repo={repository}",
+            _PATIENCE,
+            *options,
+            "--output=json",
+            folder,
+            stanza=False,
         )
         return [str(name) for name in _read(said)]
 
@@ -131,7 +140,9 @@ class PgBackRest:
         return self._run("verify", f"--repo={repository}", "--output=text", "--verbose")
 
     def _run(self, command: str, *arguments: str, stanza: bool = True) -> str:
-        options = [] if self.config is None else [f"--config={self.config}"]
+        options = []
+        if self.config is not None:
+            options.append(f"--config{'-path' if self.config.is_dir() else ''}={self.config}")
         if stanza:
             options.append(f"--stanza={self.stanza}")
         called = [*self.command, *options, "--log-level-console=off", "--log-level-file=off"]

@@ -189,8 +189,8 @@ def restore_backup(
 @click.option(
     "--config",
     type=click.Path(path_type=Path),
-    envvar="PGBACKREST_CONFIG",
-    help="pgBackRest's configuration. Default: where it looks itself.",
+    help="pgBackRest's configuration: a file, or a folder such as /etc/pgbackrest. Default: where "
+    "it looks itself.",
 )
 @click.option(
     "--pgbackrest",

@@ -1,0 +1,1 @@
+"""Recovery, tried out on servers made for it."""
