@@ -129,7 +129,9 @@ def list_backups(url: str | None) -> None:
     "--into", type=click.Path(path_type=Path), help="A new or empty folder, for its data folder."
 )
 @click.option(
-    "--embedded", is_flag=True, help="Into the embedded server of this checkout, which has no data."
+    "--embedded",
+    is_flag=True,
+    help="Into the embedded server of this checkout. It is stopped; its data is moved aside.",
 )
 @_bindir
 def restore_backup(
@@ -153,14 +155,17 @@ def restore_backup(
                 base.restore_backup(store, folder, label=label, bindir=programs, progress=progress)
             )
 
+        former = None
         if cluster is not None:
-            cluster.adopt(restore)
+            former = cluster.adopt(restore)
         elif into is not None:
             restore(into)
     (restored,) = made
     of = " and ".join(restored.chain)
     if cluster is not None:
         step(f"the embedded server in {cluster.home} has the data of {of}")
+        if former is not None:
+            step(f"its data until now is in {former}: delete it when you need it no more")
         step("next: entasis status, which starts it, and entasis check")
         return
     step(f"{restored.folder} has the data of {of}; archive_mode is off in it")

@@ -6,6 +6,7 @@ import secrets
 import subprocess
 import tempfile
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from entasis_db.embedded.files import remove_tree, sync_folder
@@ -24,16 +25,11 @@ _QUIET = {
 }
 
 
-def adopt(home: Home, bindir: Path, restore: Callable[[Path], None]) -> None:
+def adopt(home: Home, bindir: Path, restore: Callable[[Path], None]) -> Path | None:
     """Have the data made under another name, and rename it when it can be used. Needs the lock.
 
-    ``restore`` makes the data folder that it is given.
+    ``restore`` makes the data folder that it is given. Answers where the data is that was there.
     """
-    if home.data.exists():
-        raise EmbeddedServerError(
-            f"{home.data} holds data, which nobody deletes: stop the server (entasis stop), move "
-            "that folder away, and restore again"
-        )
     staging = Path(tempfile.mkdtemp(prefix=STAGING, dir=home.folder))
     try:
         if run_as() is not None:
@@ -52,10 +48,20 @@ def adopt(home: Home, bindir: Path, restore: Callable[[Path], None]) -> None:
             password = secrets.token_urlsafe(32)
         _set_password(data, bindir, password)
         home.write_password(password)
+        former = _set_aside(home)
         data.rename(home.data)
         sync_folder(home.folder)
     finally:
         remove_tree(staging)
+    return former
+
+
+def _set_aside(home: Home) -> Path | None:
+    if not home.data.exists():
+        return None
+    former = home.folder / f"data-until-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    home.data.rename(former)
+    return former
 
 
 def _set_password(data: Path, bindir: Path, password: str) -> None:

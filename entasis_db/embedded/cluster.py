@@ -112,19 +112,23 @@ class Cluster:
             if not files.passfile_is_current(port):
                 files.write_passfile(port)
 
-    def adopt(self, restore: Callable[[Path], None]) -> None:
+    def adopt(self, restore: Callable[[Path], None]) -> Path | None:
         """Take over data that ``restore`` makes, in the folder that it is given.
 
         The superuser of it gets the password of this cluster, so that ``start()`` can use it. The
-        server stays down.
+        server stays down. Data that is there stays, under another name, which is answered.
 
         Raises:
-            EmbeddedServerError: there is data already, or what was made cannot be used.
+            EmbeddedServerError: the server runs, or what was made cannot be used.
         """
         with plain_errors("restore"), self._files.locked(create=True):
             check_reach(self.home, self.bindir)
+            if self._server.record() is not None:
+                raise EmbeddedServerError(
+                    f"The server in {self.home} runs. Stop it first: entasis stop."
+                )
             self._files.clear_leftovers()
-            adopt(self._files, self.bindir, restore)
+            return adopt(self._files, self.bindir, restore)
 
     def stop(self, mode: StopMode = "fast") -> bool:
         """Shut the server down and wait until it has gone; False when it was not running.

@@ -29,19 +29,20 @@ from entasis_db.backups.base import (
     take_backup,
 )
 from entasis_db.backups.base.source import summarize
-from entasis_db.embedded import Cluster
+from entasis_db.embedded import Cluster, embedded_home
 from entasis_db.embedded.binaries import usable_binaries
 from entasis_db.errors import BackupError, EmbeddedServerError
 from entasis_db.migrate import migrate
 from entasis_db.runs import runs
 from entasis_db.store import FolderStore, Store, open_store
 from tests import oracle
+from tests.contract.installation.test_docs import blocks
 from tests.db import Connection, KilledError, one
-from tests.engines import Database, Server, Source
+from tests.engines import REPOSITORY, Database, Server, Source
 from tests.hostile import hijacked, hostile, planted
 from tests.make import NOON, trade
 from tests.s3 import S3Server
-from tests.servers.cluster import SETTINGS, bare_cluster
+from tests.servers.cluster import SETTINGS
 from tests.unit.embedded.clusters import needs_wheel, reachable_folder
 
 pytestmark = needs_wheel
@@ -56,6 +57,8 @@ class Site:
     cluster: Cluster
     store: Store
     bindir: Path
+    checkout: Path
+    """The checkout whose embedded server it is."""
     stored: dict[str, oracle.Trades] = field(default_factory=dict)
     """What was stored when each backup was begun, by its label."""
     stocked: dict[str, oracle.Trades] = field(default_factory=dict)
@@ -76,6 +79,8 @@ class Site:
         """Connect to a new server with the data of a backup."""
         folder = reachable_folder()
         cluster = Cluster(self.bindir, folder / "home", SETTINGS)
+        (folder / "home").mkdir()
+        (folder / "home" / "password").write_text("it's-his\n")
         made: list[RestoredBackup] = []
 
         def restore(data: Path) -> None:
@@ -87,7 +92,9 @@ class Site:
             with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
                 assert label in (None, made[0].backup.label)
                 assert one(connection, "SHOW archive_mode") == "off"
+                assert connection.info.password == "it's-his"
                 yield connection
+            assert "his" not in (folder / "home" / "log").read_text()
         finally:
             cluster.destroy()
             shutil.rmtree(folder, ignore_errors=True)
@@ -103,26 +110,31 @@ def site() -> Iterator[Site]:
     """A server on which trades were written before, between and while backups were taken."""
     bindir = usable_binaries()
     folder = reachable_folder()
+    (folder / "checkout" / ".entasis").mkdir(parents=True)
+    home = embedded_home(folder / "checkout")
+    cluster = Cluster(bindir, home, SETTINGS)
     try:
-        with bare_cluster(bindir) as cluster:
-            migrate(cluster.dsn())
-            site = Site(cluster, open_store((folder / "place").as_uri()), bindir)
-            with site.connect() as connection:
-                assert summarize(connection)
-                assert not summarize(connection)
-                connection.execute(KEEP_ALL.encode())
-                write(connection, 0, 2000)
+        cluster.start()
+        migrate(cluster.dsn())
+        site = Site(cluster, open_store((folder / "place").as_uri()), bindir, folder / "checkout")
+        with site.connect() as connection:
+            assert summarize(connection)
+            assert not summarize(connection)
+            connection.execute(KEEP_ALL.encode())
+            write(connection, 0, 2000)
+            site.take(connection)
+            write(connection, 2000, 2100)
+            # late, corrected and deleted ones
+            write(connection, -50, -40)
+            connection.execute("DELETE FROM entasis.market_data WHERE id BETWEEN 10 AND 20")
+            connection.execute("UPDATE entasis.market_data SET price = 7 WHERE id = 30")
+            site.take(connection)
+            with writing(site, 2100):
                 site.take(connection)
-                write(connection, 2000, 2100)
-                # late, corrected and deleted ones
-                write(connection, -50, -40)
-                connection.execute("DELETE FROM entasis.market_data WHERE id BETWEEN 10 AND 20")
-                connection.execute("UPDATE entasis.market_data SET price = 7 WHERE id = 30")
-                site.take(connection)
-                with writing(site, 2100):
-                    site.take(connection)
-            yield site
+        yield site
     finally:
+        cluster.destroy()
+        shutil.rmtree(home, ignore_errors=True)
         shutil.rmtree(folder)
 
 
@@ -166,21 +178,20 @@ def labels(site: Site) -> list[str]:
     return list(read_place(site.store).backups)[:3]
 
 
-@pytest.mark.parametrize("which", [0, 1, 2])
-def test_each_backup_restores_to_what_was_stored(site: Site, which: int) -> None:
-    label = labels(site)[which]
-    with site.restored(label) as connection:
-        found = oracle.stored_trades(connection)
-        oracle.assert_candles_are_right(connection, found)
-        # whatever was acknowledged before it began is there, and nothing that never was
-        assert site.stored[label].items() <= found.items() <= site.stocked[label].items()
-        if which == 2:
-            assert len(site.stocked[label]) > len(site.stored[label])
-            # what was written meanwhile went in one after the other
-            new = sorted(n for *_, n in found.keys() - site.stored[label].keys())
-            assert new == list(range(new[0], new[0] + len(new))) if new else True
-            ended(connection)
-            again_from_here(site, connection)
+def test_each_backup_restores_to_what_was_stored(site: Site, short: bool) -> None:
+    for label in labels(site)[1 + short :]:
+        with site.restored(label) as connection:
+            found = oracle.stored_trades(connection)
+            oracle.assert_candles_are_right(connection, found)
+            # whatever was acknowledged before it began is there, and nothing that never was
+            assert site.stored[label].items() <= found.items() <= site.stocked[label].items()
+            if label == labels(site)[-1]:
+                assert len(site.stocked[label]) > len(site.stored[label])
+                # what was written meanwhile went in one after the other
+                written = {n for *_, n in found if n >= 2100}
+                assert written == set(range(2100, 2100 + len(written)))
+                ended(connection)
+                again_from_here(site, connection)
 
 
 def ended(connection: Connection) -> None:
@@ -205,6 +216,7 @@ def test_an_older_backup_that_runs_is_not_gone_on_with(site: Site) -> None:
     """Its WAL goes on under the same timeline: an incremental backup would lack what differs."""
     first = labels(site)[0]
     with site.restored(first) as connection:
+        assert oracle.stored_trades(connection) == site.stored[first]
         write(connection, 50_000, 52_000)
         # beyond where the last backup began
         connection.execute("SELECT pg_switch_wal()")
@@ -271,7 +283,6 @@ def test_when_a_full_one_is_taken(site: Site, tmp_path: Path) -> None:
         kind, because = take(full_after=timedelta(0))
         assert kind == "full"
         assert "0 days old" in because
-        assert take(full=True) == ("full", "it was asked for")
         kind, because = take()
         assert kind == "incremental"
         # the server has lost what it noted about changed blocks
@@ -310,19 +321,21 @@ class Mortal(FolderStore):
         super().discard(prefix)
 
 
-@pytest.mark.parametrize("at", [1, 2, 4])
-def test_a_killed_backup_is_none(site: Site, tmp_path: Path, at: int) -> None:
-    folder = tmp_path / "place"
-    store = Mortal(folder)
+def test_a_killed_backup_is_none(site: Site, tmp_path: Path, short: bool) -> None:
+    store = Mortal(tmp_path / "place")
     with site.connect() as connection:
         whole = site.take(connection, store)
-        store.puts, store.at = 0, at
-        with pytest.raises(KilledError):
-            site.take(connection, store)
-        store.at = 0
-        assert list(read_place(store).backups) == [whole]
-        report = check_place(connection, store)
-        assert [one.code for one in report.findings] == (["unfinished"] if at > 1 else [])
+        for at in (4,) if short else (1, 2, 3, 4):  # the fourth is the manifest
+            store.puts, store.at = 0, at
+            with pytest.raises(KilledError):
+                site.take(connection, store)
+            store.at = 0
+            assert list(read_place(store).backups) == [whole]
+            report = check_place(connection, store)
+            assert [one.code for one in report.findings] == (["unfinished"] if at > 1 else [])
+            with site.connect() as busy:
+                busy.execute("SELECT entasis.begin_run('backup')")
+                assert check_place(connection, store).findings == ()
         after = take_backup(connection, store, bindir=site.bindir)
         assert after.backup.parent == whole
         assert check_place(connection, store, verify=True).findings == ()
@@ -404,30 +417,56 @@ def test_secrets_are_in_no_argument(
             assert secret not in str(told)
 
 
-def test_an_embedded_server_takes_no_data_in_the_place_of_its_own(site: Site) -> None:
-    with pytest.raises(EmbeddedServerError, match="move that folder away"):
+def test_a_server_that_runs_takes_no_other_data(site: Site) -> None:
+    with pytest.raises(EmbeddedServerError, match="Stop it first"):
         site.cluster.adopt(lambda folder: pytest.fail(str(folder)))
     assert site.cluster.is_running()
 
 
-def test_the_password_of_a_restored_server_is_not_logged(site: Site) -> None:
-    folder = reachable_folder()
-    cluster = Cluster(site.bindir, folder / "home", SETTINGS)
-    (folder / "home").mkdir()
-    (folder / "home" / "password").write_text("it's-his\n")
+PAGE = REPOSITORY / "docs" / "recovery" / "small-installations.md"
+HERE = "needs the embedded server"
+
+
+@pytest.mark.long
+def test_the_page_does_what_it_says(site: Site) -> None:
+    """The lines after ``$`` of its blocks for the embedded server, in a checkout, in one shell."""
+    commands = [
+        line[2:]
+        for note, text in blocks(PAGE, "console")
+        if note == HERE
+        for line in text.splitlines()
+        if line.startswith("$ ")
+    ]
+    environment = {
+        **{name: value for name, value in os.environ.items() if name != "DATABASE_URL"},
+        "ENTASIS_BACKUP_URL": (site.checkout / "page").as_uri(),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(REPOSITORY),
+    }
+    with site.connect() as connection:
+        before = oracle.stored_trades(connection)
+    drill = site.checkout.with_name("drill")
     try:
-        cluster.adopt(lambda data: _ignore(restore_backup(site.store, data, bindir=site.bindir)))
-        cluster.start()
-        with psycopg.connect(cluster.dsn()) as connection:
-            assert connection.info.password == "it's-his"
-        assert "his" not in (folder / "home" / "log").read_text()
+        done = subprocess.run(
+            ["/bin/bash", "-e", "-x", "-c", "\n".join(commands)],
+            cwd=site.checkout,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+        (former,) = site.cluster.home.glob("data-until-*")
+        assert str(former) in done.stdout
+        assert "the backups are as they should be" in done.stdout
+        site.cluster.start()
+        with site.connect() as connection:
+            assert oracle.stored_trades(connection) == before
+            oracle.assert_candles_are_right(connection, before)
     finally:
-        cluster.destroy()
-        shutil.rmtree(folder)
-
-
-def _ignore(_: object) -> None:
-    pass
+        Cluster(site.bindir, embedded_home(drill)).destroy()
 
 
 def test_no_query_is_hijacked(site: Site, tmp_path: Path) -> None:
@@ -438,8 +477,9 @@ def test_no_query_is_hijacked(site: Site, tmp_path: Path) -> None:
     with site.connect(**login) as stranger, planted(database, stranger):
         with psycopg.connect(hostile(database.dsn), autocommit=True) as connection:
             store = new_place(tmp_path)
-            for _ in range(2):
-                take_backup(connection, store, bindir=site.bindir)
+            for full in (True, False):
+                taken = take_backup(connection, store, full=full, bindir=site.bindir)
+                assert (taken.because == "it was asked for") is full
             assert check_place(connection, store).findings == ()
             assert not summarize(connection)
         assert not hijacked(database)

@@ -1,8 +1,10 @@
 """What the check finds in a place of base backups, what a restore refuses, and what is deleted."""
 
 import json
+import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -12,13 +14,15 @@ from click.testing import CliRunner
 
 from entasis_db.backups import Schedule
 from entasis_db.backups.base import judged_place, manifest, place, read_place, restore_backup
+from entasis_db.backups.base.programs import find_programs, run
 from entasis_db.backups.base.retention import expire
+from entasis_db.backups.base.scratch import scratch
 from entasis_db.cli import main
 from entasis_db.errors import BackupError, StoreError
 from entasis_db.store import Store, open_store
 from tests.backups.base_places import NAMES, SERVER, altered, content, plant, put, rewrite
 from tests.s3 import S3Server
-from tests.unit.embedded.clusters import needs_wheel, reachable_folder
+from tests.unit.embedded.clusters import DEBIAN, needs_wheel, reachable_folder
 
 pytestmark = needs_wheel
 
@@ -282,3 +286,34 @@ def test_the_commands_say_what_is_wrong_without_a_server(tmp_path: Path) -> None
         ("backup", "list"),
     ):
         assert entasis(*arguments)[0] == 2, arguments
+
+
+def test_a_place_that_cannot_be_restored_into(store: Store, empty: Path) -> None:
+    plant(store, 0)
+    empty.mkdir()
+    (empty / "something").touch()
+    with pytest.raises(BackupError, match="is not empty: name a new folder"):
+        restore_backup(store, empty)
+    assert [path.name for path in empty.iterdir()] == ["something"]
+    for bad in (empty / "something", empty / "something" / "below"):
+        with pytest.raises(BackupError, match="cannot be used"):
+            restore_backup(store, bad)
+
+
+@pytest.mark.skipif(not DEBIAN.exists(), reason="Debian's PostgreSQL 15 is not installed")
+def test_programs_of_another_version_are_not_used(tmp_path: Path) -> None:
+    with pytest.raises(BackupError, match=r"PostgreSQL 18 is needed.*here is that of 15"):
+        find_programs(18, DEBIAN)
+    with pytest.raises(BackupError, match="was not found: install PostgreSQL 18"):
+        find_programs(18, tmp_path)
+    with pytest.raises(BackupError, match="could not be run: No such file"):
+        run([tmp_path / "pg_basebackup"])
+
+
+def test_the_temporary_folder_of_another_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / f"entasis-backup-{os.geteuid()}").symlink_to("/")
+    with pytest.raises(BackupError, match="name another temporary folder in TMPDIR"), scratch():
+        pass

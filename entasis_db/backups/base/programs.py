@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -71,17 +72,20 @@ def run(
 
     Raises BackupError with what it said when it fails; the program ends with this process's block.
     """
-    said = ""
-    with subprocess.Popen(  # noqa: S603 - no shell reads the arguments
-        [str(part) for part in command],
-        env={**(os.environ if env is None else env), "LC_ALL": "C"},
-        cwd="/",  # ours may be closed to the user
-        umask=0o077,
-        stdin=stdin,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        **identity(user),
-    ) as process:
+    said, name = "", Path(command[0]).name
+    with (
+        no_traceback(f"{name} could not be run"),
+        subprocess.Popen(  # noqa: S603 - no shell
+            [str(part) for part in command],
+            env={**(os.environ if env is None else env), "LC_ALL": "C"},
+            cwd="/",  # ours may be closed to the user
+            umask=0o077,
+            stdin=stdin,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            **identity(user),
+        ) as process,
+    ):
         assert process.stderr is not None
         try:
             while piece := os.read(process.stderr.fileno(), 65536):
@@ -93,8 +97,17 @@ def run(
             process.terminate()
             raise
     if process.returncode != 0:
-        name = Path(command[0]).name
         raise BackupError(f"{name} failed: {_cause(said) or f'it ended with {process.returncode}'}")
+
+
+@contextmanager
+def no_traceback(what: str) -> Iterator[None]:
+    """Turn what the system refuses into an error that can be shown to a person."""
+    try:
+        yield
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        raise BackupError(f"{what}: {error.strerror or error}{where}") from error
 
 
 def _cause(said: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from entasis_db.backups.base import place
 from entasis_db.backups.base.manifest import BaseBackup
 from entasis_db.backups.base.place import Place, read_place
-from entasis_db.backups.base.programs import find_programs, run
+from entasis_db.backups.base.programs import find_programs, no_traceback, run
 from entasis_db.embedded.files import remove_tree, sync_folder
 from entasis_db.embedded.process import ServiceUser, identity
 from entasis_db.embedded.service_user import run_as
@@ -73,17 +73,19 @@ def restore_backup(
             raise BackupError(f"{name} of backup {one.label} {fault}{_another(there, backup)}")
     programs = find_programs(backup.major, bindir)
     into = into.absolute()
-    made = _prepare(into)
+    with no_traceback(f"{into} cannot be used"):
+        made = _prepare(into)
     owner = run_as()
     try:
-        work = into / _WORK
-        for folder in (into, work):
-            folder.mkdir(mode=0o700, exist_ok=True)
-            _give(folder, owner)
-        into.chmod(0o700)
-        _check_reach(into, owner)
-        job = _Job(store, programs, owner, work, progress)
-        job.put_in_place(job.combined(chain), into)
+        with no_traceback("the backup could not be restored"):
+            work = into / _WORK
+            for folder in (into, work):
+                folder.mkdir(mode=0o700, exist_ok=True)
+                _give(folder, owner)
+            into.chmod(0o700)
+            _check_reach(into, owner)
+            job = _Job(store, programs, owner, work, progress)
+            job.put_in_place(job.combined(chain), into)
     except BaseException:
         _clear(into, made)
         raise
@@ -114,8 +116,6 @@ def _prepare(into: Path) -> bool:
     except FileNotFoundError:
         into.parent.mkdir(parents=True, exist_ok=True)
         return True
-    except OSError as error:
-        raise BackupError(f"{into} cannot be used: {error.strerror}") from None
     return False
 
 
@@ -165,8 +165,7 @@ class _Job:
     def combined(self, chain: list[BaseBackup]) -> Path:
         """Unpack each backup of a chain, verify it, and combine them; verify the result."""
         unpacked = [self._unpack(one) for one in chain]
-        if len(unpacked) == 1:
-            return unpacked[0]
+        # one by itself is brought safely to the disk in the same way
         self.progress(f"combining {len(unpacked)} backups")
         result = self.work / "combined"
         links = ["--link"] if chain[0].major >= _LINKS else []
@@ -209,7 +208,6 @@ class _Job:
             settings.write(_SETTINGS)
             settings.flush()
             os.fsync(settings.fileno())
-        os.sync()  # not all of it was made by a program that waits for the disk
         for found in sorted(result.iterdir(), key=lambda path: path.name == _LAST):
             if found.name == _LAST:
                 sync_folder(into)

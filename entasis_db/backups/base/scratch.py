@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from entasis_db.embedded.files import open_lock, own_folder, remove_tree, try_lock
+from entasis_db.errors import BackupError, EmbeddedServerError
 
 if sys.platform != "win32":
     import fcntl
@@ -17,7 +18,12 @@ if sys.platform != "win32":
 def scratch() -> Iterator[Path]:
     """Lend a new folder below TMPDIR that only the caller may enter."""
     store = Path(tempfile.gettempdir()) / f"entasis-backup-{os.geteuid()}"
-    own_folder(store, 0o700)
+    try:
+        own_folder(store, 0o700)
+    except EmbeddedServerError:
+        raise BackupError(
+            f"{store} is not a folder of this user: name another temporary folder in TMPDIR"
+        ) from None
     turn = open_lock(store / "lock")
     try:
         fcntl.flock(turn, fcntl.LOCK_EX)

@@ -15,7 +15,7 @@ from entasis_db import __version__
 from entasis_db.backups.base import libpq, place
 from entasis_db.backups.base.manifest import BaseBackup, StoredObject
 from entasis_db.backups.base.place import Place, read_place
-from entasis_db.backups.base.programs import find_programs, run
+from entasis_db.backups.base.programs import find_programs, no_traceback, run
 from entasis_db.backups.base.retention import expire
 from entasis_db.backups.base.scratch import scratch
 from entasis_db.backups.base.source import Source, source
@@ -81,7 +81,7 @@ def take_backup(
             place.delete(store, left)
         parent, because = _parent(connection, there, full, full_after)
         moment = _next_moment(there)
-        with scratch() as folder:
+        with no_traceback("the backup could not be taken"), scratch() as folder:
             backup, because = _take(
                 connection, store, asked, programs, folder, moment, parent, because, progress
             )
