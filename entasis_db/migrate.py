@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,8 @@ def migrate(
 
     ``dsn`` is a libpq connection string of a direct connection. ``engine`` names the engine at the
     first migration; without it, one is chosen. Later runs read it from the database. ``progress``
-    is called with a line for each step. ``session_pooler`` says that a pooler in front keeps a
+    is called with a line for each step, the name of the restore point before the first change
+    among them. ``session_pooler`` says that a pooler in front keeps a
     session for each client, of which this takes three.
 
     Raises SessionError behind any other pooler, and on a replica; MigrationError when the server is
@@ -104,7 +106,8 @@ def migrate(
             _check_server(connection)
             refuse_foreign(connection)
             with _alone(connection, progress):
-                return _recorded(connection, lambda: _migrate(connection, dsn, engine, progress))
+                run = partial(_migrate, connection, dsn, engine, progress)
+                return _recorded(connection, run, progress)
     except errors.InsufficientPrivilege as error:
         raise MigrationError(
             f"the login lacks a right: {error.diag.message_primary}. Migrate as a superuser, or as "
@@ -120,19 +123,38 @@ def migrate(
         ) from error
 
 
-def _recorded(connection: psycopg.Connection[Any], run: Callable[[], Status]) -> Status:
+def _recorded(
+    connection: psycopg.Connection[Any], run: Callable[[], Status], progress: Progress
+) -> Status:
     """Record in the log of runs how it went, once the database has one."""
     began = datetime.now(UTC)
+    point = _restore_point(connection, began, progress)
     try:
         migrated = run()
     except BaseException as error:
         with suppress(psycopg.Error):
             connection.rollback()
             if exists(connection, "entasis.runs"):
-                _record(connection, began, error)
+                _record(connection, began, error, **point)
         raise
-    _record(connection, began, release=migrated.release)
+    _record(connection, began, None, release=migrated.release, **point)
     return migrated
+
+
+def _restore_point(
+    connection: psycopg.Connection[Any], began: datetime, progress: Progress
+) -> dict[str, object]:
+    """Name the moment before the first change, for a recovery to go back to, where that can be."""
+    if not exists(connection, "entasis.installation"):
+        return {}
+    name = f"entasis migrate {began:%Y-%m-%dT%H:%M:%S.%fZ}"
+    try:
+        connection.execute("SELECT pg_catalog.pg_create_restore_point(%s)", [name])
+    except (errors.InsufficientPrivilege, errors.ObjectNotInPrerequisiteState) as error:
+        progress(f"there is no restore point to go back to: {error.diag.message_primary}")
+        return {}
+    progress(f"restore point: {name}")
+    return {"restore_point": name}
 
 
 def _record(

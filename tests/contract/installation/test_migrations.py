@@ -283,7 +283,12 @@ def test_a_managed_host_without_a_superuser(source: Source) -> None:
             superuser.execute("CREATE DATABASE first OWNER desk")
         dsn = make_conninfo(cluster.dsn("first"), user="desk", password="desk")
         migrate(dsn, engine=source.engine)
-        assert migrate(dsn).pending == ()
+        told: list[str] = []
+        assert migrate(dsn, progress=told.append).pending == ()
+        assert [line for line in told if "restore point" in line] == [
+            "there is no restore point to go back to: "
+            "permission denied for function pg_create_restore_point"
+        ]
         with psycopg.connect(dsn, autocommit=True) as connection:
             connection.execute("CREATE DATABASE second")
         # the roles are there now, because they belong to the cluster

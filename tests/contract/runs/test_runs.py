@@ -142,12 +142,18 @@ def test_what_went_wrong_is_told_without_secrets(connection: Connection, last: i
 
 def test_migrations(empty_database: Database) -> None:
     began = datetime.now(UTC)
+    told: list[str] = []
     for _ in range(2):
-        migrate(empty_database.dsn, engine=empty_database.engine)
+        migrate(empty_database.dsn, engine=empty_database.engine, progress=told.append)
     with empty_database.connect() as connection:
         found = runs.runs(connection, "migrate")
         assert [(run.action, run.outcome) for run in found] == [("migrate", "done")] * 2
         assert began - timedelta(seconds=1) <= found[1].started_at <= found[0].started_at
+        # where nothing is installed, there is nothing to go back to
+        assert "restore_point" not in found[1].detail
+        point = found[0].detail["restore_point"]
+        assert told.count(f"restore point: {point}") == 1
+        assert sum(line.startswith("restore point") for line in told) == 1
         connection.execute("DROP VIEW entasis.health")
         connection.execute("CREATE TABLE entasis.health ()")
         with pytest.raises(MigrationError):
@@ -155,6 +161,7 @@ def test_migrations(empty_database: Database) -> None:
         failed = runs.runs(connection, "migrate", limit=1)[0]
     assert failed.outcome == "failed"
     assert "health" in failed.detail["error"]
+    assert failed.detail["restore_point"] > point
 
 
 def test_rows_past_their_keep_period_go(connection: Connection) -> None:
