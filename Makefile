@@ -20,10 +20,10 @@ $(error DATABASE=$(DATABASE) is unknown: it is docker, or leave it out and set D
 endif
 
 .PHONY: help migrate status psql url stop up down test test-all lint lint-sql lint-style lint-format lint-types hooks \
-  format bench mutants soak maintain clean
+  format bench mutants soak recovery-drill maintain clean
 
 help: ## Show this help
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 migrate: $(STAMP) ## Bring the database to this release ($DATABASE_URL, else an embedded server)
 	@$(BIN)/entasis migrate $(if $(ENGINE),--engine $(ENGINE))
@@ -96,6 +96,9 @@ mutants: $(DEV) ## Plant small changes into the SQL of a subject, and see its te
 
 soak: $(DEV) ## Run drawn histories against a model, until the time is over or one fails (SEED=1 MINUTES=10 ARGS=--plant=NAME)
 	@$(BIN)/python -m tests.soak $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
+
+recovery-drill: $(DEV) ## Break a server and recover it by the pages of docs/recovery/ (SCENARIO=server-lost ARGS=--json)
+	@$(BIN)/python -m drills $(SCENARIO) $(ARGS)
 
 clean: ## Delete the virtual environment and what tools left behind; never data
 	rm -rf $(VENV) tests/wasm/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

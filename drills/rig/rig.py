@@ -175,15 +175,17 @@ class Rig:
 def rig(
     *,
     s3: bool = True,
+    bindir: Path | None = None,
     options: Mapping[str, str] | None = None,
     settings: Mapping[str, str] | None = None,
 ) -> Iterator[Rig]:
     """Lend a rig whose server ``primary`` runs, archives, and has no backup yet.
 
-    ``options`` are of pgBackRest, ``settings`` of the server, beside those of backup/. The rig has
-    a database ``entasis``, which is empty.
+    ``options`` are of pgBackRest, ``settings`` of the server, beside those of backup/; ``bindir``
+    is the folder of the server's programs, by default that of programs(). The rig has a database
+    ``entasis``, which is empty.
     """
-    bindir = programs()
+    bindir = bindir or programs()
     assert bindir is not None, "PostgreSQL 15 and pgBackRest are not both on this machine"
     in_memory = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free >= _ENOUGH
     home = Path(tempfile.mkdtemp(prefix="entasis-rig-", dir=_MEMORY if in_memory else None))

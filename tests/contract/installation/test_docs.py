@@ -35,7 +35,8 @@ def named(documents: list[Path]) -> list[str]:
     return [str(d.relative_to(REPOSITORY)) for d in documents]
 
 
-WITH_SQL = [d for d in DOCUMENTS if blocks(d, "sql")]
+# blocks headed sh and sql on one page are a recovery, which tests/drills runs on a broken server
+WITH_SQL = [d for d in DOCUMENTS if blocks(d, "sql") and not blocks(d, "sh")]
 WITH_PYTHON = [d for d in DOCUMENTS if blocks(d, "python")]
 WITH_PSQL = [d for d in DOCUMENTS if blocks(d, "psql")]
 WITH_COMMANDS = [
