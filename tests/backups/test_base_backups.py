@@ -1,6 +1,7 @@
 """A server of trades, backed up while they are written, restored from each backup, and compared."""
 
 import contextlib
+import hashlib
 import os
 import secrets
 import shutil
@@ -23,7 +24,9 @@ from psycopg.conninfo import make_conninfo
 from entasis_db import ingest
 from entasis_db.backups.base import (
     RestoredBackup,
+    StoredObject,
     check_place,
+    place,
     read_place,
     restore_backup,
     take_backup,
@@ -36,6 +39,7 @@ from entasis_db.migrate import migrate
 from entasis_db.runs import runs
 from entasis_db.store import FolderStore, Store, open_store
 from tests import oracle
+from tests.backups.base_places import content, put, rewrite
 from tests.contract.installation.test_docs import blocks
 from tests.db import Connection, KilledError, one
 from tests.engines import REPOSITORY, Database, Server, Source
@@ -121,6 +125,8 @@ def site() -> Iterator[Site]:
             assert summarize(connection)
             assert not summarize(connection)
             connection.execute(KEEP_ALL.encode())
+            # as on a server whose copies must not write into its archive
+            connection.execute("ALTER SYSTEM SET archive_mode = on")
             write(connection, 0, 2000)
             site.take(connection)
             write(connection, 2000, 2100)
@@ -201,15 +207,17 @@ def ended(connection: Connection) -> None:
 
 
 def again_from_here(site: Site, connection: Connection) -> None:
-    """A copy of the last backup goes on with it; to the server, that one is unknown then."""
+    """A copy begins anew, and so does the server when a copy was backed up beside it."""
     write(connection, 90_000, 90_010)
-    taken = take_backup(connection, site.store, bindir=site.bindir)
-    # the WAL since the last backup was not summarized on this server: none of it is left out
-    label = taken.backup.label
-    with site.restored(label) as copy:
-        assert oracle.stored_trades(copy) == oracle.stored_trades(connection)
     with site.connect() as original:
-        assert take_backup(original, site.store, bindir=site.bindir).backup.kind == "full"
+        for server in (connection, original):
+            taken = take_backup(server, site.store, bindir=site.bindir)
+            assert taken.backup.kind == "full"
+            assert "was restored" in taken.because
+
+
+def write_one(connection: Connection) -> None:
+    connection.execute("SELECT pg_logical_emit_message(true, '', 'x')")
 
 
 def test_an_older_backup_that_runs_is_not_gone_on_with(site: Site) -> None:
@@ -218,10 +226,13 @@ def test_an_older_backup_that_runs_is_not_gone_on_with(site: Site) -> None:
     with site.restored(first) as connection:
         assert oracle.stored_trades(connection) == site.stored[first]
         write(connection, 50_000, 52_000)
-        # beyond where the last backup began
-        connection.execute("SELECT pg_switch_wal()")
-        connection.execute("CHECKPOINT")
-        write(connection, 52_000, 52_010)
+        # beyond where the last backup began, from where on an incremental one has what changed
+        last = read_place(site.store).newest()
+        assert last is not None
+        while not one(connection, "SELECT pg_current_wal_lsn() > %s::pg_lsn", last.stop_lsn):
+            connection.execute("SELECT pg_switch_wal()")
+            write_one(connection)
+        write(connection, 53_000, 53_010)
         taken = take_backup(connection, site.store, bindir=site.bindir)
         assert taken.backup.kind == "full"
         assert "was restored" in taken.because
@@ -342,12 +353,12 @@ def test_a_killed_backup_is_none(site: Site, tmp_path: Path, short: bool) -> Non
 
 
 def test_a_process_that_is_killed_leaves_nothing_for_long(site: Site, tmp_path: Path) -> None:
-    place = (tmp_path / "place").as_uri()
+    url = (tmp_path / "place").as_uri()
     environment = {
         **os.environ,
         "TMPDIR": str(tmp_path),
         "DATABASE_URL": site.cluster.dsn(),
-        "ENTASIS_BACKUP_URL": place,
+        "ENTASIS_BACKUP_URL": url,
     }
     command = [sys.executable, "-m", "entasis_db", "backup", "--bindir", str(site.bindir)]
     scratch = tmp_path / f"entasis-backup-{os.geteuid()}"
@@ -357,13 +368,32 @@ def test_a_process_that_is_killed_leaves_nothing_for_long(site: Site, tmp_path: 
             time.sleep(0.002)
         process.send_signal(signal.SIGKILL)
     assert list(scratch.glob("run-*"))
-    assert read_place(open_store(place)).backups == {}
+    assert read_place(open_store(url)).backups == {}
     done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
     assert "there is none yet" in done.stdout
     assert not list(scratch.glob("run-*"))
     with site.connect() as connection:
         assert [run.outcome for run in runs(connection, "backup", limit=2)] == ["done", "died"]
-        assert check_place(connection, open_store(place)).findings == ()
+        assert check_place(connection, open_store(url)).findings == ()
+
+
+def test_what_postgresql_itself_does_not_verify_is_no_server(site: Site, tmp_path: Path) -> None:
+    """Ours says that all was stored as it was made; theirs, that it was made as it ought to be."""
+    store, full = new_place(tmp_path), read_place(site.store).backups[labels(site)[0]]
+    for key in site.store.sizes(full.label):
+        put(store, key, content(site.store, key))
+    key = place.key_of(full.label, "backup_manifest")
+    theirs = content(store, key).replace(b'"pg_hba.conf", "Size": ', b'"pg_hba.conf", "Size": 1')
+    put(store, key, theirs)
+    stored = StoredObject("backup_manifest", len(theirs), hashlib.sha256(theirs).hexdigest())
+    rewrite(store, full.label, objects=(*full.objects[1:], stored))
+    folder = reachable_folder()
+    try:
+        with pytest.raises(BackupError, match=r"pg_verifybackup failed: .*checksum"):
+            restore_backup(store, folder / "data", bindir=site.bindir)
+        assert not list(folder.iterdir())
+    finally:
+        shutil.rmtree(folder)
 
 
 def test_two_at_a_time_are_one_too_many(site: Site, tmp_path: Path) -> None:

@@ -130,17 +130,18 @@ def _parent(
     age = datetime.now(UTC) - there.chain(last)[0].started_at
     if age >= full_after:
         return None, f"the last full one is {age.days} days old"
-    # A server that was restored from an older backup has another history from there on, under
-    # the same timeline: what changed since the last backup is not all that differs from it.
+    # A server that was restored, by whatever means, may have another history from some moment of
+    # the last backup on, under the same timeline: what changed since is not all that differs.
     known = execute(
         connection,
         "SELECT FROM entasis.runs AS r WHERE r.id OPERATOR(pg_catalog.=) %s"
-        " AND r.started_at OPERATOR(pg_catalog.=) %s",
+        " AND r.started_at OPERATOR(pg_catalog.=) %s"
+        " AND r.outcome OPERATOR(pg_catalog.=) 'done'",
         last.run,
         last.run_started_at,
     )
     if not known:
-        return None, f"this server does not know of the last backup, {last.label}: it was restored"
+        return None, f"this server does not know the end of {last.label}: it was restored"
     return last, f"changes since {last.label}"
 
 
