@@ -8,7 +8,14 @@ from entasis_db.cursors import execute
 from entasis_db.expected import SECURED, Policy, Right, Trigger, trigger
 
 SCHEMAS = ("entasis", "entasis_internal", "entasis_migrations")
-ROLES = ("entasis_owner", "entasis_reader", "entasis_writer", "entasis_admin", "entasis_service")
+ROLES = (
+    "entasis_owner",
+    "entasis_reader",
+    "entasis_writer",
+    "entasis_admin",
+    "entasis_service",
+    "entasis_monitor",
+)
 
 # what an extension has made is left out, and a sequence goes with the table whose column it fills
 _OBJECTS = """

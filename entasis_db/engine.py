@@ -29,6 +29,12 @@ _SUPPORTED = "2.28 from 2.28.1 on for PostgreSQL 15, 2.28.1 and later for 16 and
 _BREAKING_MINORS = {15: 20, 16: 16, 17: 12, 18: 7}
 _MENDED = {(2, 27): 3, (2, 28): 4, (2, 31): 2, (2, 32): 1}
 
+# a role that is missing altogether is told of by drift()
+_CANNOT_SEE = """
+    SELECT NOT pg_catalog.pg_has_role(r.oid, 'pg_monitor', 'MEMBER')
+    FROM pg_catalog.pg_roles AS r WHERE r.rolname OPERATOR(pg_catalog.=) 'entasis_monitor'
+"""
+
 Progress = Callable[[str], None]
 
 
@@ -125,10 +131,16 @@ def warnings(connection: psycopg.Connection[Any]) -> tuple[str, ...]:
         "SELECT extversion FROM pg_catalog.pg_extension"
         " WHERE extname OPERATOR(pg_catalog.=) 'timescaledb'",
     )
-    if version is None:
-        return ()
-    server = connection.info.server_version
     found = []
+    if _one(connection, _CANNOT_SEE):
+        found.append(
+            "entasis_monitor is no member of pg_monitor, so that entasis doctor does not see "
+            "sessions, replicas and the archiver: GRANT pg_monitor TO entasis_monitor, as a login "
+            "that may (a superuser, or an administrator of pg_monitor)"
+        )
+    if version is None:
+        return tuple(found)
+    server = connection.info.server_version
     try:
         check_pair(server // 10000, version)
     except MigrationError as error:

@@ -21,7 +21,7 @@ def health(connection: Connection, relation: str) -> dict[str, Any]:
     """Return the row of the view health for a relation, by column."""
     with connection.cursor(row_factory=dict_row) as cursor:
         row = cursor.execute(
-            "SELECT * FROM entasis.health WHERE relation = %s", [relation]
+            "SELECT * FROM entasis.lifecycle WHERE relation = %s", [relation]
         ).fetchone()
     assert row is not None
     return row

@@ -11,7 +11,7 @@ EVERY_ENGINE = "Every engine"
 Row = tuple[str, ...]
 """The heading that a row stands under, and its cells."""
 
-_GRANTEES = ("reader", "writer", "admin", "service", "jobs", "everybody")
+_GRANTEES = ("reader", "writer", "admin", "service", "monitor", "jobs", "everybody")
 _OURS = "IN ('entasis', 'entasis_internal', 'entasis_migrations')"
 
 
@@ -140,7 +140,7 @@ _ROLES = """
         ), '')
     FROM pg_roles AS r
     WHERE r.rolname IN ('entasis_owner', 'entasis_reader', 'entasis_writer', 'entasis_admin',
-        'entasis_service', 'entasis_jobs')
+        'entasis_service', 'entasis_monitor', 'entasis_jobs')
 """
 _POLICIES = """
     SELECT

@@ -5,6 +5,7 @@ from entasis_db.cli import (
     backup,
     candles,
     check,
+    doctor,
     environment,
     installation,
     load,
@@ -21,7 +22,14 @@ for _command in (
     *(installation.migrate, installation.status, installation.rollback),
     *(environment.url, environment.env, environment.psql, environment.stop),
     *(load.load, markets.markets, candles.candles, check.check, check.rebuild),
-    *(retention.maintain, runs.runs, archive.archive, archive.restore, reopen.reopen),
+    *(
+        doctor.doctor,
+        retention.maintain,
+        runs.runs,
+        archive.archive,
+        archive.restore,
+        reopen.reopen,
+    ),
     *(backup.backup, backup.restore_backup),
 ):
     main.add_command(_command)

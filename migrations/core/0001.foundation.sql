@@ -134,6 +134,14 @@ CREATE TABLE IF NOT EXISTS entasis_internal.relation_sizes (
     CONSTRAINT relation_sizes_pkey PRIMARY KEY (relation, measured_on)
 );
 
+CREATE TABLE IF NOT EXISTS entasis.thresholds (
+    check_name text NOT NULL,
+    warning numeric,
+    critical numeric,
+    CONSTRAINT thresholds_pkey PRIMARY KEY (check_name),
+    CONSTRAINT thresholds_are_numbers CHECK (warning <> 'NaN' AND critical <> 'NaN')
+);
+
 CREATE TABLE IF NOT EXISTS entasis.maintenance_log (
     id bigint GENERATED ALWAYS AS IDENTITY,
     logged_at timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -184,6 +192,9 @@ CREATE TABLE IF NOT EXISTS entasis.quarantine (
 -- loaded. Indexed by its digest, because a payload may be larger than an index entry.
 CREATE UNIQUE INDEX IF NOT EXISTS quarantine_once
 ON entasis.quarantine (relation, source, line, code, md5(payload::text));
+
+-- how many came in the last day, and why, is asked every minute
+CREATE INDEX IF NOT EXISTS idx_quarantine_quarantined_at ON entasis.quarantine (quarantined_at);
 
 CREATE TABLE IF NOT EXISTS entasis.markets (
     symbol varchar(64) COLLATE "C" NOT NULL,

@@ -209,7 +209,7 @@ def _health(rows: Any) -> dict[str, dict[str, Any]]:
         relation: {"past_keep": p, "waiting": w, "stale": s, "gone": g, "ahead": a}
         for relation, p, w, s, g, a in rows(
             "SELECT relation, past_keep, waiting_for_archive, stale_archives,"
-            " gone_without_archive, partitions_reach_ahead FROM entasis.health"
+            " gone_without_archive, partitions_reach_ahead FROM entasis.lifecycle"
         )
     }
 

@@ -80,5 +80,5 @@ def test_an_update_of_the_extension_needs_nothing_from_us(old: Database) -> None
         oracle.assert_candles_are_right(connection)
         connection.execute("CALL entasis.maintain()")
         assert connection.execute("SELECT count(*) FROM entasis.jobs").fetchone() == (3,)
-        assert connection.execute("SELECT relation FROM entasis.health").fetchall()
+        assert connection.execute("SELECT relation FROM entasis.lifecycle").fetchall()
     assert migrate(old.dsn).pending == ()

@@ -6,7 +6,8 @@ DECLARE
     wanted text;
 BEGIN
     FOREACH wanted IN ARRAY ARRAY[
-        'entasis_owner', 'entasis_reader', 'entasis_writer', 'entasis_admin', 'entasis_service'
+        'entasis_owner', 'entasis_reader', 'entasis_writer', 'entasis_admin', 'entasis_service',
+        'entasis_monitor'
     ] LOOP
         IF to_regrole(wanted) IS NULL THEN
             BEGIN
@@ -53,3 +54,15 @@ BEGIN
     END LOOP;
 END
 $members$;
+
+-- What the server shows of its sessions, files and replicas is pg_monitor's. Where this login may not grant it, migrate
+-- says what to run: a superuser's GRANT.
+DO $monitor$
+BEGIN
+    IF NOT pg_has_role('entasis_monitor', 'pg_monitor', 'MEMBER') THEN
+        GRANT pg_monitor TO entasis_monitor;
+    END IF;
+EXCEPTION WHEN insufficient_privilege OR unique_violation THEN
+    NULL;
+END
+$monitor$;

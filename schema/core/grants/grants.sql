@@ -3,7 +3,8 @@
 -- What was granted with the right to grant it on goes with what was granted on. What somebody else has made in these
 -- schemas is theirs, and REVOKE ON ALL TABLES would fail for it.
 REVOKE ALL ON SCHEMA entasis, entasis_internal, entasis_migrations
-FROM public, entasis_reader, entasis_writer, entasis_admin, entasis_service CASCADE;
+FROM
+public, entasis_reader, entasis_writer, entasis_admin, entasis_service, entasis_monitor CASCADE;
 DO $revoke$
 DECLARE
     found record;
@@ -30,7 +31,7 @@ BEGIN
         GROUP BY o.kind
     LOOP
         EXECUTE format(
-            'REVOKE ALL ON %s %s FROM public, entasis_reader, entasis_writer, entasis_admin, entasis_service CASCADE',
+            'REVOKE ALL ON %s %s FROM public, entasis_reader, entasis_writer, entasis_admin, entasis_service, entasis_monitor CASCADE',
             found.kind, found.identities
         );
     END LOOP;
@@ -39,7 +40,7 @@ $revoke$;
 -- by default PostgreSQL grants EXECUTE on every new function to PUBLIC
 ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON ROUTINES FROM public;
 
-GRANT USAGE ON SCHEMA entasis, entasis_internal TO entasis_reader, entasis_service;
+GRANT USAGE ON SCHEMA entasis, entasis_internal TO entasis_reader, entasis_service, entasis_monitor;
 
 GRANT SELECT ON
 entasis.market_data,
@@ -184,7 +185,7 @@ GRANT SELECT ON
 entasis.archives,
 entasis.archive_objects,
 entasis.restores,
-entasis.health,
+entasis.lifecycle,
 entasis.jobs,
 entasis_internal.known_partitions,
 entasis_internal.relation_sizes
@@ -227,3 +228,53 @@ GRANT EXECUTE ON PROCEDURE
 entasis_internal.drop_expired,
 entasis_internal.delete_expired_rows
 TO entasis_admin;
+
+-- what tells how the database is, and no row of what it holds
+GRANT UPDATE (warning, critical) ON entasis.thresholds TO entasis_admin;
+GRANT SELECT ON
+entasis.health,
+entasis.thresholds
+TO entasis_admin, entasis_monitor;
+GRANT SELECT ON
+entasis.archives,
+entasis.floors,
+entasis.installation,
+entasis.jobs,
+entasis.keep_periods,
+entasis.lifecycle,
+entasis.maintenance_log,
+entasis.migrations,
+entasis.partitions,
+entasis.runs,
+entasis_internal.known_partitions,
+entasis_internal.relation_sizes
+TO entasis_monitor;
+GRANT EXECUTE ON FUNCTION
+entasis.keep_from,
+entasis_internal.archive_fault,
+entasis_internal.expired_partitions,
+entasis_internal.job_runs,
+entasis_internal.partition_sizes,
+entasis_internal.partitions_of,
+entasis_internal.partitions_reach_ahead,
+entasis_internal.relation_bytes,
+entasis_internal.restore_hold,
+entasis.maintenance_plan
+TO entasis_monitor;
+GRANT EXECUTE ON FUNCTION
+entasis_internal.health_checks,
+entasis_internal.health_values,
+entasis_internal.health_feeds,
+entasis_internal.health_ids,
+entasis_internal.health_quarantine,
+entasis_internal.health_retention,
+entasis_internal.health_runs,
+entasis_internal.health_objects,
+entasis_internal.health_wal,
+entasis_internal.health_sessions,
+entasis_internal.sequences_used,
+entasis_internal.health_tables,
+entasis_internal.health_growth,
+entasis_internal.health_settings,
+entasis_internal.health_versions
+TO entasis_admin, entasis_monitor;

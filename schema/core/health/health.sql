@@ -1,128 +1,84 @@
-CREATE OR REPLACE VIEW entasis.health WITH (security_invoker = on) AS
+CREATE OR REPLACE VIEW entasis.health WITH (security_invoker = true) AS
+WITH measured AS (
+    SELECT
+        c.*,
+        m.subject,
+        m.value,
+        m.since,
+        t.warning AS warns_at,
+        t.critical AS critical_at,
+        CASE WHEN c.less_is_worse THEN -1 ELSE 1 END AS sign,
+        m.check_name IS NOT null AND m.value IS null AS is_unknown
+    FROM entasis_internal.health_checks() AS c
+    LEFT OUTER JOIN entasis.thresholds AS t ON c.check_name = t.check_name
+    LEFT OUTER JOIN entasis_internal.health_values() AS m ON c.check_name = m.check_name
+),
+
+judged AS (
+    SELECT
+        m.*,
+        CASE
+            WHEN m.sign * m.value >= m.sign * m.critical_at THEN 3
+            WHEN m.sign * m.value >= m.sign * m.warns_at THEN 2
+            WHEN m.is_unknown THEN 1
+            ELSE 0
+        END AS grade
+    FROM measured AS m
+),
+
+-- the worst first
+ranked AS (
+    SELECT
+        j.*,
+        row_number() OVER (
+            PARTITION BY j.check_name
+            ORDER BY j.grade DESC, j.sign * j.value DESC NULLS LAST, j.since ASC, j.subject ASC
+        ) AS at,
+        count(*) FILTER (WHERE j.grade > 0) OVER (PARTITION BY j.check_name) AS are_over,
+        min(j.since) FILTER (WHERE j.grade > 0) OVER (PARTITION BY j.check_name) AS over_since
+    FROM judged AS j
+)
+
 SELECT
-    k.relation,
-    k.keep,
-    k.archived,
-    coalesce(e.partitions, 0) AS past_keep,
-    e.oldest AS past_keep_from,
-    coalesce(e.kept_because, r.kept_because, '{}') AS kept_because,
-    coalesce(e.waiting, 0) AS waiting_for_archive,
-    coalesce(e.waiting_bytes, 0)::bigint AS waiting_bytes,
-    a.verified_up_to,
-    coalesce(a.stale, 0) AS stale_archives,
-    coalesce(g.ranges, '{}') AS gone_without_archive,
+    r.check_name,
+    (ARRAY['ok', 'unknown', 'warning', 'critical'])[r.grade + 1] AS severity,
+    r.value,
     CASE
-        WHEN f.relation IS NOT NULL
-            THEN entasis_internal.partitions_reach_ahead(k.relation, k.months_ahead)
-    END AS partitions_reach_ahead,
-    k.bytes,
-    k.bytes - (
-        SELECT m.bytes FROM entasis_internal.relation_sizes AS m
-        WHERE m.relation = k.relation AND m.measured_on >= (now() AT TIME ZONE 'UTC')::date - 30
-        ORDER BY m.measured_on
-        LIMIT 1
-    ) AS grown_in_30_days
-FROM (
-    SELECT
-        kp.*,
-        entasis_internal.relation_bytes(kp.relation) AS bytes
-    FROM entasis.keep_periods AS kp
-) AS k
-LEFT OUTER JOIN entasis.floors AS f ON k.relation = f.relation
-LEFT OUTER JOIN (
-    SELECT
-        u.relation,
-        ARRAY['it has no archive: rows are deleted only with archived = false'] AS kept_because
-    FROM entasis.keep_periods AS u
-    WHERE
-        u.keep IS NOT NULL
-        AND u.archived
-        AND NOT EXISTS (
-            SELECT FROM entasis.floors AS p
-            WHERE p.relation = u.relation
-        )
-) AS r ON k.relation = r.relation
-LEFT OUTER JOIN (
-    SELECT
-        x.relation,
-        count(*) AS partitions,
-        min(x.from_time) AS oldest,
-        count(*) FILTER (WHERE k2.archived AND x.fault IS NOT NULL) AS waiting,
-        sum(x.bytes) FILTER (WHERE k2.archived AND x.fault IS NOT NULL) AS waiting_bytes,
-        array_agg(
-            DISTINCT coalesce(x.kept_because, 'the next run of maintain() drops it')
-        ) AS kept_because
-    FROM (
-        SELECT
-            p.*,
-            entasis_internal.archive_fault(p.relation, p.from_time, p.to_time) AS fault,
-            (
-                SELECT s.bytes FROM entasis_internal.partition_sizes(p.relation) AS s
-                WHERE s.partition_oid = p.partition_oid
-            ) AS bytes
-        FROM entasis_internal.expired_partitions() AS p
-    ) AS x
-    INNER JOIN entasis.keep_periods AS k2 ON x.relation = k2.relation
-    GROUP BY x.relation
-) AS e ON k.relation = e.relation
-LEFT OUTER JOIN (
-    SELECT
-        v.relation,
-        max(v.to_time) AS verified_up_to,
-        count(*) FILTER (WHERE v.stale_at IS NOT NULL) AS stale
-    FROM entasis.archives AS v
-    WHERE v.verified_at IS NOT NULL AND v.superseded_at IS NULL
-    GROUP BY v.relation
-) AS a ON k.relation = a.relation
-LEFT OUTER JOIN (
-    SELECT
-        s.relation,
-        array_agg(tstzrange(s.from_time, s.to_time) ORDER BY s.from_time) AS ranges
-    FROM entasis_internal.known_partitions AS s
-    WHERE
-        NOT EXISTS (
-            SELECT FROM entasis_internal.partitions_of(s.relation) AS p
-            WHERE p.from_time < s.to_time AND p.to_time > s.from_time
-        )
-        AND NOT EXISTS (
-            SELECT FROM entasis.archives AS d
-            WHERE
-                d.relation = s.relation
-                AND d.from_time = s.from_time
-                AND d.to_time = s.to_time
-                AND d.dropped_at IS NOT NULL
-                AND d.superseded_at IS NULL
-        )
-    GROUP BY s.relation
-) AS g ON k.relation = g.relation;
+        WHEN r.grade = 3 THEN r.critical_at
+        ELSE coalesce(r.warns_at, r.critical_at)
+    END AS threshold,
+    r.unit,
+    r.over_since AS since,
+    r.subject,
+    r.are_over AS subjects,
+    r.measures,
+    r.advice,
+    'docs/health.md#' || r.check_name AS page
+FROM ranked AS r
+WHERE r.at = 1
+ORDER BY r.place;
 
 COMMENT ON VIEW entasis.health IS
-'The lifecycle of each relation that grows: its size and growth, partitions past their keep period and why they are still there, those that wait to be archived, and those that are gone without an archive.';
-COMMENT ON COLUMN entasis.health.relation IS
-'Relation of schema entasis.';
-COMMENT ON COLUMN entasis.health.keep IS
-'Keep period. NULL: kept for ever.';
-COMMENT ON COLUMN entasis.health.archived IS
-'Whether its partitions are dropped only with a verified archive.';
-COMMENT ON COLUMN entasis.health.past_keep IS
-'Number of partitions past their keep period.';
-COMMENT ON COLUMN entasis.health.past_keep_from IS
-'Start of the oldest of them; UTC. NULL: there is none.';
-COMMENT ON COLUMN entasis.health.kept_because IS
-'Why they are still there, each reason once.';
-COMMENT ON COLUMN entasis.health.waiting_for_archive IS
-'Number of them that must be archived, or archived again, before they are dropped.';
-COMMENT ON COLUMN entasis.health.waiting_bytes IS
-'Size on disk of those that wait to be archived, in bytes.';
-COMMENT ON COLUMN entasis.health.verified_up_to IS
-'End of the newest range with a verified archive, exclusive; UTC. NULL: there is none.';
-COMMENT ON COLUMN entasis.health.stale_archives IS
-'Number of current archives that differ from their ranges.';
-COMMENT ON COLUMN entasis.health.gone_without_archive IS
-'Ranges of partitions that maintenance recorded, which now have neither a partition nor an archive that allowed the drop.';
-COMMENT ON COLUMN entasis.health.partitions_reach_ahead IS
-'Whether partitions exist as far ahead as keep_periods.months_ahead asks for. NULL: the relation has no partitions.';
-COMMENT ON COLUMN entasis.health.bytes IS
-'Size on disk with its indexes, in bytes.';
-COMMENT ON COLUMN entasis.health.grown_in_30_days IS
-'By how many bytes it has grown since the oldest measurement of the last 30 days; negative if it shrank. Maintenance measures once a day. NULL: there is none yet.';
+'Whether anything is wrong, since when, and what to do: a row for each check, with its worst value. What this login may not see is unknown, never ok; a member of entasis_monitor that is one of pg_monitor sees all.';
+COMMENT ON COLUMN entasis.health.check_name IS
+'The check.';
+COMMENT ON COLUMN entasis.health.severity IS
+'ok, unknown, warning, or critical.';
+COMMENT ON COLUMN entasis.health.value IS
+'The worst value that was measured, in the unit. NULL: it is unknown, or there is nothing to measure.';
+COMMENT ON COLUMN entasis.health.threshold IS
+'What the value is compared with: critical if it is, else warning, from entasis.thresholds. NULL: it is never over.';
+COMMENT ON COLUMN entasis.health.unit IS
+'Unit of value and threshold.';
+COMMENT ON COLUMN entasis.health.since IS
+'Since when it is so, of all subjects over a threshold the earliest; UTC. NULL: none is, or nothing tells.';
+COMMENT ON COLUMN entasis.health.subject IS
+'Which market, partition, session, table or other thing has the worst value. NULL: the whole server or database.';
+COMMENT ON COLUMN entasis.health.subjects IS
+'How many of them are over a threshold or unknown.';
+COMMENT ON COLUMN entasis.health.measures IS
+'What is measured.';
+COMMENT ON COLUMN entasis.health.advice IS
+'What to do when it is over its threshold.';
+COMMENT ON COLUMN entasis.health.page IS
+'Where the handbook says more.';

@@ -17,4 +17,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.record_sizes IS
-'Records the size of each relation once a day (UTC), for entasis.health to show its growth.';
+'Records the size of each relation once a day (UTC), for entasis.lifecycle to show its growth.';

@@ -73,7 +73,7 @@ BEGIN
             );
     END LOOP;
     FOR expired IN
-        SELECT h.relation, h.waiting_for_archive, h.waiting_bytes FROM entasis.health AS h
+        SELECT h.relation, h.waiting_for_archive, h.waiting_bytes FROM entasis.lifecycle AS h
         WHERE h.waiting_for_archive OPERATOR(pg_catalog.>) 0
         ORDER BY h.relation
     LOOP

@@ -1,5 +1,5 @@
 COMMENT ON TABLE entasis_internal.known_partitions IS
-'Every partition that was made, or found by maintenance, except those that maintenance dropped from relations without an archive. entasis.health shows those that are gone.';
+'Every partition that was made, or found by maintenance, except those that maintenance dropped from relations without an archive. entasis.lifecycle shows those that are gone.';
 COMMENT ON COLUMN entasis_internal.known_partitions.relation IS
 'Relation of schema entasis.';
 COMMENT ON COLUMN entasis_internal.known_partitions.partition_name IS

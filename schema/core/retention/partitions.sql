@@ -28,4 +28,4 @@ COMMENT ON COLUMN entasis.partitions.estimated_rows IS
 COMMENT ON COLUMN entasis.partitions.bytes IS
 'Size on disk with its indexes, in bytes.';
 COMMENT ON COLUMN entasis.partitions.past_keep IS
-'Whether all of it is past its keep period; maintain() then drops it, unless entasis.health shows why it is kept.';
+'Whether all of it is past its keep period; maintain() then drops it, unless entasis.lifecycle shows why it is kept.';

@@ -14,3 +14,6 @@ CREATE TABLE IF NOT EXISTS entasis.quarantine (
 -- loaded. Indexed by its digest, because a payload may be larger than an index entry.
 CREATE UNIQUE INDEX IF NOT EXISTS quarantine_once
 ON entasis.quarantine (relation, source, line, code, md5(payload::text));
+
+-- how many came in the last day, and why, is asked every minute
+CREATE INDEX IF NOT EXISTS idx_quarantine_quarantined_at ON entasis.quarantine (quarantined_at);

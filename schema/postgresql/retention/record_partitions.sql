@@ -18,4 +18,4 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION entasis_internal.record_partitions IS
-'Records the partitions that exist, for entasis.health to show those that are gone.';
+'Records the partitions that exist, for entasis.lifecycle to show those that are gone.';

@@ -43,4 +43,4 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION entasis_internal.record_partitions IS
-'Records the chunks that exist, for entasis.health to show those that are gone, and in lost_ranges those above the floor that are gone although candles were computed from them.';
+'Records the chunks that exist, for entasis.lifecycle to show those that are gone, and in lost_ranges those above the floor that are gone although candles were computed from them.';

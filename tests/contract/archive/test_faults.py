@@ -221,7 +221,7 @@ def test_a_process_that_is_killed(
     verified, kills = 0, 0
     while True:
         process = subprocess.Popen(
-            [sys.executable, "-m", "entasis_db.cli", "archive", "--to", url],
+            [sys.executable, "-m", "entasis_db", "archive", "--to", url],
             env={**os.environ, "DATABASE_URL": database.dsn},
             stdout=subprocess.DEVNULL,
         )

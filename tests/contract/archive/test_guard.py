@@ -246,7 +246,7 @@ def test_others_may_not(
         archive(login(role), open_store(url))
     for statement in (
         "SELECT * FROM entasis.archives",
-        "SELECT * FROM entasis.health",
+        "SELECT * FROM entasis.lifecycle",
         "SELECT entasis_internal.archive_begin('market_data', now(), now(), '')",
         "SELECT entasis_internal.restore_begin('market_data', now(), now())",
         "SELECT entasis_internal.attach_restored('x', '1 day')",

@@ -14,7 +14,7 @@ from tests.engines import Database
 
 pytestmark = [pytest.mark.native_speed, pytest.mark.newest_server]
 
-ROLES = ("entasis_reader", "entasis_writer", "entasis_admin", "entasis_service")
+ROLES = ("entasis_reader", "entasis_writer", "entasis_admin", "entasis_service", "entasis_monitor")
 # for each type, what an argument of it may be
 HOSTILE: dict[str, list[Any]] = {
     "text": ["x'; DROP TABLE entasis.floors; --", 'a"b', "%s %I $1", "market_data", "\\", "", None],

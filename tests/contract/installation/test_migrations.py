@@ -158,7 +158,7 @@ def test_two_migrators_at_once(empty_database: Database) -> None:
 def run_migrate(to: Database) -> tuple[int, str]:
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "entasis_db.cli"),
+            *(sys.executable, "-m", "entasis_db"),
             *("--database", to.dsn, "migrate", "--engine", to.engine),
         ],
         capture_output=True,

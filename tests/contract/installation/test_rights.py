@@ -57,6 +57,8 @@ NOT_FOR_READERS = {
     "archive_objects",
     "restores",
     "health",
+    "lifecycle",
+    "thresholds",
     "jobs",
 }
 

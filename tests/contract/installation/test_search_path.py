@@ -61,6 +61,7 @@ COMMANDS = {
     "maintain": [["--dry-run"], []],
     "backup": [["check", "--from", "{folder}"]],
     "runs": [[], ["--json"]],
+    "doctor": [[], ["--json"]],
     "restore": [["market_data", DAY, NEXT, "--from", "{folder}"]],
     "reopen": [["market_data", DAY, NEXT, "--yes", "--from", "{folder}"]],
 }
@@ -213,4 +214,6 @@ def test_no_command_is_hijacked(server: Server, tmp_path: Path) -> None:
                 result = entasis(hostile(database.dsn), name, *filled)
                 assert not hijacked(database), (name, result.output)
                 # not refused before it has asked anything, and no error of a query
-                assert result.exit_code in (0, 3, 6), (name, result.output)
+                # (the doctor finds the settings of a server that tests made to be quick)
+                codes = (0, 1, 2) if name == "doctor" else (0, 3, 6)
+                assert result.exit_code in codes, (name, result.output)

@@ -154,13 +154,13 @@ def test_migrations(empty_database: Database) -> None:
         point = found[0].detail["restore_point"]
         assert told.count(f"restore point: {point}") == 1
         assert sum(line.startswith("restore point") for line in told) == 1
-        connection.execute("DROP VIEW entasis.health")
-        connection.execute("CREATE TABLE entasis.health ()")
+        connection.execute("DROP VIEW entasis.lifecycle")
+        connection.execute("CREATE TABLE entasis.lifecycle ()")
         with pytest.raises(MigrationError):
             migrate(empty_database.dsn)
         failed = runs.runs(connection, "migrate", limit=1)[0]
     assert failed.outcome == "failed"
-    assert "health" in failed.detail["error"]
+    assert "lifecycle" in failed.detail["error"]
     assert failed.detail["restore_point"] > point
 
 

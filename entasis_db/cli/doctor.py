@@ -1,0 +1,135 @@
+"""The command that says what is wrong, in the words and exit codes of monitoring plugins."""
+
+import json
+from collections.abc import Sequence
+from decimal import Decimal
+from enum import IntEnum
+from typing import Any
+
+import click
+import psycopg
+
+from entasis_db.cli.output import complain, note, step, when
+from entasis_db.cli.root import explained
+from entasis_db.cli.target import Target
+from entasis_db.errors import EntasisError
+from entasis_db.health import Check, Severity, health
+
+
+class State(IntEnum):
+    """The exit codes of monitoring plugins, which all of them share."""
+
+    OK = 0
+    WARNING = 1
+    CRITICAL = 2
+    UNKNOWN = 3
+
+
+_STATES: dict[Severity, State] = {
+    "critical": State.CRITICAL,
+    "warning": State.WARNING,
+    "unknown": State.UNKNOWN,
+    "ok": State.OK,
+}
+"""The worst first."""
+
+
+class _UsageError(click.UsageError):
+    exit_code = State.UNKNOWN
+
+
+class _Plugin(click.Command):
+    """A command that ends as a plugin does, also when it was called wrongly or finds no server."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Read the arguments."""
+        try:
+            return super().make_context(*args, **kwargs)
+        except click.UsageError as error:
+            raise _UsageError(error.message, error.ctx) from error
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; what keeps it from an answer leaves the answer unknown."""
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            raise _UsageError(error.message, error.ctx) from error
+        except EntasisError as error:
+            complain(str(error))
+        except psycopg.Error as error:
+            complain(explained(error))
+        except SystemExit:
+            pass  # it has said why
+        raise click.exceptions.Exit(State.UNKNOWN)
+
+
+@click.command(
+    cls=_Plugin,
+    epilog="Exit codes are those of monitoring plugins: 0 ok, 1 warning, 2 critical, 3 unknown, "
+    "which is also when it was called wrongly or finds no server.",
+)
+@click.option("--json", "as_json", is_flag=True, help="As JSON: a list of objects.")
+@click.pass_obj
+def doctor(target: Target, as_json: bool) -> None:
+    """Say what is wrong with the database, since when, and what to do.
+
+    Needs the role entasis_monitor, and what that has of pg_monitor; what the login may not see is
+    unknown. entasis.thresholds has what each check is compared with.
+    """
+    with target.connect() as connection:
+        found = health(connection)
+    worst = next(severity for severity in _STATES if severity in {one.severity for one in found})
+    if as_json:
+        click.echo(json.dumps([_object(one) for one in found], ensure_ascii=False))
+    else:
+        _tell(found)
+    raise click.exceptions.Exit(_STATES[worst])
+
+
+def _tell(found: Sequence[Check]) -> None:
+    for severity in _STATES:
+        if severity != "ok":
+            for one in found:
+                if one.severity == severity:
+                    _tell_one(one)
+    well = sum(one.severity == "ok" for one in found)
+    step(f"{well} of {len(found)} checks are ok")
+    if any(one.severity == "unknown" for one in found):
+        note("unknown: log in as a member of entasis_monitor, and GRANT pg_monitor TO it")
+
+
+def _tell_one(one: Check) -> None:
+    what = "unknown" if one.value is None else f"{_number(one.value)} {one.unit}"
+    limit = "" if one.threshold is None else f" (threshold {_number(one.threshold)})"
+    where = f" {one.subject}" if one.subject else ""
+    others = f", and {one.subjects - 1} more" if one.subjects > 1 else ""
+    since = f", since {when(one.since)}" if one.since else ""
+    step(f"{one.severity.upper()} {one.check}:{where} {what}{limit}{since}{others}")
+    step(f"    {one.measures}")
+    step(f"    do: {one.advice}. See {one.page}")
+
+
+def _number(value: Decimal) -> str:
+    return f"{value.normalize():,f}"
+
+
+def _object(one: Check) -> dict[str, Any]:
+    return {
+        "check": one.check,
+        "severity": one.severity,
+        "value": _json_number(one.value),
+        "threshold": _json_number(one.threshold),
+        "unit": one.unit,
+        "since": None if one.since is None else one.since.isoformat(),
+        "subject": one.subject,
+        "subjects": one.subjects,
+        "measures": one.measures,
+        "advice": one.advice,
+        "page": one.page,
+    }
+
+
+def _json_number(value: Decimal | None) -> int | float | None:
+    if value is None:
+        return None
+    return int(value) if value == value.to_integral_value() else float(value)

@@ -1,0 +1,74 @@
+-- Of daily candles, so that no older trades are read: a row for each market and day. The usual silence of a market is
+-- the longest between two days with trades, which covers nights and weekends, or ten times the mean between two
+-- trades of a day, and never less than a minute.
+CREATE OR REPLACE FUNCTION entasis_internal.health_feeds() RETURNS TABLE (
+    check_name text, subject text, value numeric, since timestamptz
+)
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
+SET jit = off
+AS $$
+DECLARE
+    as_of CONSTANT timestamptz := entasis_internal.candles_as_of();
+    first_day CONSTANT timestamptz := date_trunc('day', now()) - interval '44 days';
+    an_hour_ago CONSTANT timestamptz := now() - interval '1 hour';
+BEGIN
+    RETURN QUERY
+    WITH days AS (
+        SELECT
+            c.symbol,
+            c.exchange,
+            c.opened_at,
+            c.closed_at,
+            c.trades,
+            lag(c.closed_at) OVER (PARTITION BY c.symbol, c.exchange ORDER BY c.bucket)
+            AS closed_before
+        FROM entasis.ohlcv_1d AS c
+        WHERE c.bucket >= first_day
+    ),
+
+    feeds AS (
+        SELECT
+            d.symbol,
+            d.exchange,
+            max(d.closed_at) AS last_trade,
+            greatest(
+                60,
+                extract(EPOCH FROM max(d.opened_at - d.closed_before)),
+                10 * sum(extract(EPOCH FROM d.closed_at - d.opened_at)) / sum(d.trades)
+            ) AS usual_silence
+        FROM days AS d
+        GROUP BY d.symbol, d.exchange
+    )
+
+    SELECT
+        'feed_silent',
+        f.exchange || ' ' || f.symbol,
+        round(greatest(0, extract(EPOCH FROM as_of - f.last_trade)) / f.usual_silence, 2),
+        f.last_trade
+    FROM feeds AS f
+    WHERE f.last_trade > as_of - interval '30 days'
+    UNION ALL
+    SELECT
+        'ingest_lag',
+        f.exchange || ' ' || f.symbol,
+        round(greatest(0, extract(EPOCH FROM d.created_at - d.timestamp)), 3),
+        d.timestamp
+    FROM feeds AS f
+    CROSS JOIN LATERAL (
+        SELECT t.created_at, t.timestamp FROM entasis.market_data AS t
+        WHERE
+            t.symbol = f.symbol AND t.exchange = f.exchange
+            AND t.timestamp = f.last_trade AND t.timestamp >= an_hour_ago
+        ORDER BY t.id DESC
+        LIMIT 1
+    ) AS d
+    WHERE f.last_trade >= an_hour_ago
+    UNION ALL
+    SELECT 'candle_lag', NULL, round(extract(EPOCH FROM clock_timestamp() - as_of), 1), as_of;
+END
+$$;
+
+COMMENT ON FUNCTION entasis_internal.health_feeds IS
+'For entasis.health: how long markets have been silent, against their own rhythm, how late their newest trades were stored, and how far candles are behind.';

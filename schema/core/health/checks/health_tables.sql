@@ -1,0 +1,42 @@
+CREATE OR REPLACE FUNCTION entasis_internal.health_tables() RETURNS TABLE (
+    check_name text, subject text, value numeric, since timestamptz
+)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $$
+DECLARE
+    -- half of all ids; the server stops before it
+    possible CONSTANT numeric := 2 ^ 31;
+BEGIN
+    RETURN QUERY
+    SELECT
+        'dead_rows', s.relid::regclass::text,
+        round(100.0 * s.n_dead_tup / (s.n_live_tup + s.n_dead_tup), 1),
+        greatest(s.last_vacuum, s.last_autovacuum)
+    FROM pg_stat_user_tables AS s
+    WHERE s.n_live_tup + s.n_dead_tup >= 10000
+    UNION ALL
+    SELECT 'wraparound', d.datname::text,
+        round(100 * greatest(age(d.datfrozenxid), mxid_age(d.datminmxid)) / possible, 2),
+        NULL::timestamptz
+    FROM pg_database AS d
+    UNION ALL
+    SELECT 'checksum_failures', coalesce(d.datname::text, 'shared'),
+        d.checksum_failures::numeric, d.checksum_last_failure
+    FROM pg_stat_database AS d
+    WHERE d.checksum_failures IS NOT NULL
+    UNION ALL
+    SELECT
+        'cache_hits', NULL,
+        round(100.0 * d.blks_hit / (d.blks_hit + d.blks_read), 1),
+        d.stats_reset
+    FROM pg_stat_database AS d
+    WHERE d.datname = current_database() AND d.blks_hit + d.blks_read >= 1000000
+    UNION ALL
+    SELECT 'ids_used', s.subject, s.value, NULL FROM entasis_internal.sequences_used() AS s;
+END
+$$;
+
+COMMENT ON FUNCTION entasis_internal.health_tables IS
+'For entasis.health: dead rows, damaged pages, and how far transaction ids and the ids of rows have come.';

@@ -1,0 +1,1 @@
+"""Health: what is checked, one planted fault after another, and who may look."""

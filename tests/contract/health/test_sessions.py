@@ -1,0 +1,191 @@
+"""What sessions do and settings say, and who may see it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from entasis_db.health import health
+from tests.conftest import Login
+from tests.contract.health.test_faults import over
+from tests.db import Connection, one
+from tests.engines import Database
+
+pytestmark = pytest.mark.newest_server
+several = pytest.mark.several_connections
+
+
+def warn_at_once(connection: Connection, *names: str) -> None:
+    connection.execute(
+        "UPDATE entasis.thresholds SET warning = 0 WHERE check_name = ANY(%s)", [list(names)]
+    )
+
+
+@several
+def test_a_session_that_is_idle_in_a_transaction(database: Database) -> None:
+    with database.connect() as looking, database.connect(autocommit=False) as idle:
+        warn_at_once(looking, "idle_in_transaction")
+        assert "idle_in_transaction" not in over(looking)
+        idle.execute("SELECT 1")
+        found = over(looking)["idle_in_transaction"]
+        assert found.subject is not None
+        assert found.subject.startswith(f"process {idle.info.backend_pid} of ")
+        assert found.since is not None
+
+
+@several
+def test_a_session_that_waits_for_a_lock(database: Database) -> None:
+    with (
+        database.connect() as looking,
+        database.connect(autocommit=False) as holding,
+        database.connect() as waiting,
+    ):
+        warn_at_once(looking, "blocked", "transaction_age")
+        holding.execute("LOCK TABLE entasis.predictions")
+        with waiting.pipeline():
+            waiting.execute("SELECT FROM entasis.predictions")
+            waiting.pgconn.flush()
+            found: dict[str, Any] = {}
+            for _ in range(200):
+                found = over(looking)
+                if "blocked" in found:
+                    break
+                looking.execute("SELECT pg_sleep(0.01)")
+            holding.rollback()
+        assert found["blocked"].subject.startswith(f"process {waiting.info.backend_pid} of ")
+        assert "transaction_age" in found
+
+
+@several
+def test_connections_are_counted(database: Database) -> None:
+    with database.connect() as looking:
+        warn_at_once(looking, "connections")
+        found = over(looking)["connections"]
+        assert found.value is not None
+        assert 0 < found.value < 100
+
+
+@several
+@pytest.mark.own_cluster
+def test_a_slot_that_nobody_reads(database: Database) -> None:
+    with database.connect() as connection:
+        connection.execute("SELECT pg_create_physical_replication_slot('gone', true)")
+        try:
+            warn_at_once(connection, "slot_wal")
+            found = over(connection)
+            assert found["slot_inactive"].subject == found["slot_wal"].subject == "gone"
+        finally:
+            connection.execute("SELECT pg_drop_replication_slot('gone')")
+
+
+@several
+def test_dead_rows(connection: Connection) -> None:
+    connection.execute("""
+        CREATE TABLE public.t (id int) WITH (autovacuum_enabled = false);
+        INSERT INTO public.t SELECT generate_series(1, 10000);
+        DELETE FROM public.t WHERE id <= 4000;
+    """)
+    connection.execute("SELECT pg_stat_force_next_flush()")
+    found = over(connection)["dead_rows"]
+    assert (found.subject, found.value) == ("public.t", 40)
+
+
+@contextmanager
+def setting(database: Database, name: str, value: str) -> Iterator[Connection]:
+    """Lend a session of a database with a setting."""
+    with database.connect() as connection:
+        wanted = sql.SQL("ALTER DATABASE {} {} {}")
+        here = sql.Identifier(one(connection, "SELECT current_database()"))
+        assignment = sql.SQL("SET {} = {}").format(sql.Identifier(name), sql.Literal(value))
+        connection.execute(wanted.format(here, assignment, sql.SQL("")))
+        with database.connect() as later:
+            yield later
+        reset = sql.SQL("RESET {}").format(sql.Identifier(name))
+        connection.execute(wanted.format(here, reset, sql.SQL("")))
+
+
+@several
+@pytest.mark.parametrize(
+    ("check", "name", "value"),
+    [
+        ("setting_unsafe", "zero_damaged_pages", "on"),
+        ("setting_unsafe", "ignore_checksum_failure", "on"),
+        ("setting_unfit", "random_page_cost", "3"),
+        ("setting_unfit", "timezone", "Asia/Tokyo"),
+        ("setting_unfit", "synchronous_commit", "off"),
+    ],
+)
+def test_a_setting(database: Database, check: str, name: str, value: str) -> None:
+    with setting(database, name, value) as connection:
+        found = {
+            subject
+            for (subject,) in connection.execute(
+                "SELECT subject FROM entasis_internal.health_settings() WHERE check_name = %s",
+                [check],
+            )
+        }
+        assert {one.casefold() for one in found} >= {f"{name} = {value}".casefold()}
+
+
+def test_what_a_session_sets_for_itself_says_nothing(connection: Connection) -> None:
+    found = "SELECT count(*) FROM entasis_internal.health_settings() WHERE subject LIKE 'Time%%'"
+    connection.execute("SET timezone = 'Asia/Tokyo'")
+    assert one(connection, found.replace("%%", "%")) == 0
+
+
+@several
+def test_a_monitor_sees_all(login: Login, connection: Connection) -> None:
+    monitor = login("entasis_monitor")
+    seen, by_superuser = health(monitor), health(connection)
+    assert [check.check for check in seen] == [check.check for check in by_superuser]
+    assert "unknown" not in {check.severity for check in seen}
+    for relation in ("jobs", "lifecycle", "partitions", "runs", "thresholds", "maintenance_log"):
+        monitor.execute(f"SELECT * FROM entasis.{relation}".encode())
+    monitor.execute("SELECT * FROM entasis.maintenance_plan()")
+
+
+@several
+@pytest.mark.own_cluster
+def test_what_it_may_not_see_is_unknown(login: Login, connection: Connection) -> None:
+    monitor = login("entasis_monitor")
+    connection.execute("REVOKE pg_monitor FROM entasis_monitor")
+    try:
+        found = {check.check: check for check in health(monitor)}
+        unknown = {name for name, check in found.items() if check.severity == "unknown"}
+        assert unknown == {
+            *("wal_ready", "wal_ready_age", "replication_lag", "standby_missing"),
+            *("idle_in_transaction", "transaction_age", "blocked"),
+        }
+        assert all(found[name].value is None for name in unknown)
+    finally:
+        connection.execute("GRANT pg_monitor TO entasis_monitor")
+
+
+@several
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "UPDATE entasis.thresholds SET warning = 0",
+        "DELETE FROM entasis.runs",
+        "SELECT entasis.begin_run('maintain')",
+        "CALL entasis.maintain()",
+        "SELECT * FROM entasis.market_data",
+        "SELECT * FROM entasis.quarantine",
+        "SELECT entasis.set_market('BTC', 'x', '{}')",
+        "SELECT entasis_internal.take_lease('archive')",
+        "SELECT entasis_internal.record_sizes()",
+    ],
+)
+def test_a_monitor_changes_and_reads_nothing_else(login: Login, attempt: str) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        login("entasis_monitor").execute(attempt.encode())
+
+
+@several
+@pytest.mark.parametrize("role", ["entasis_reader", "entasis_writer", "entasis_service"])
+def test_others_may_not_look(login: Login, role: str) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        health(login(role))
