@@ -65,6 +65,10 @@ class BackupError(EntasisError):
     """Backups could not be taken, restored or looked at, or are not as they should be."""
 
 
+class CopyError(EntasisError):
+    """A database could not be dumped or not be restored from a dump, or the dump is not whole."""
+
+
 class WriterError(EntasisError):
     """A live writer takes no more rows."""
 

@@ -36,6 +36,7 @@ MODULES = (
     "entasis_db.manifest",
     "entasis_db.backups",
     "entasis_db.backups.base",
+    "entasis_db.copies",
     "entasis_db.embedded",
     "entasis_db.errors",
 )

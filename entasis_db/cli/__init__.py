@@ -5,14 +5,14 @@ from entasis_db.cli import (
     backup,
     candles,
     check,
+    copies,
     doctor,
     environment,
     installation,
     load,
     markets,
     reopen,
-    retention,
-    runs,
+    upkeep,
 )
 from entasis_db.cli.root import main
 
@@ -22,14 +22,8 @@ for _command in (
     *(installation.migrate, installation.status, installation.rollback),
     *(environment.url, environment.env, environment.psql, environment.stop),
     *(load.load, markets.markets, candles.candles, check.check, check.rebuild),
-    *(
-        doctor.doctor,
-        retention.maintain,
-        runs.runs,
-        archive.archive,
-        archive.restore,
-        reopen.reopen,
-    ),
-    *(backup.backup, backup.restore_backup),
+    *(doctor.doctor, upkeep.maintain, upkeep.runs),
+    *(archive.archive, archive.restore, reopen.reopen),
+    *(backup.backup, backup.restore_backup, copies.dump, copies.restore_dump),
 ):
     main.add_command(_command)

@@ -6,10 +6,11 @@ import sys
 from shlex import quote
 
 import click
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import conninfo_to_dict
 
 from entasis_db.cli.output import fail, note, step
 from entasis_db.cli.target import Target
+from entasis_db.copies.programs import libpq
 from entasis_db.embedded import embedded_cluster
 
 # what libpq reads instead of a parameter that the connection string does not have
@@ -81,12 +82,9 @@ def _print(text: str) -> None:
 @click.pass_obj
 def psql(target: Target) -> None:
     """Open psql on the database, the password out of sight."""
-    parts = {k: str(v) for k, v in conninfo_to_dict(target.dsn()).items() if v is not None}
-    # libpq takes them from the environment, where other users of the machine cannot read them
-    names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD"}
-    environment = {**os.environ, **{n: parts.pop(k) for k, n in names.items() if k in parts}}
+    environment, conninfo = libpq(target.dsn())
     program = "psql" if target.cluster is None else str(target.cluster.bindir / "psql")
-    command = [program, make_conninfo("", **parts)]
+    command = [program, conninfo]
     try:
         sys.exit(subprocess.run(command, env=environment, check=False).returncode)  # noqa: S603
     except FileNotFoundError:

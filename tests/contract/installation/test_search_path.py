@@ -49,6 +49,8 @@ Act = Callable[..., Connection]
 DAY, NEXT = "2024-08-08", "2024-08-09"
 # commands that ask nothing of a database
 WITHOUT = {"rollback", "url", "env", "psql", "stop", "restore-backup"}
+# commands that take a folder's path, and not its URL
+ON_DISK = ("load", "dump", "restore-dump")
 COMMANDS = {
     "migrate": [[]],
     "status": [[]],
@@ -62,6 +64,8 @@ COMMANDS = {
     "backup": [["check", "--from", "{folder}"]],
     "runs": [[], ["--json"]],
     "doctor": [[], ["--json"]],
+    "dump": [["--to", "{folder}/dump", "--portable"]],
+    "restore-dump": [["--from", "{folder}/dump", "--compare"]],
     "restore": [["market_data", DAY, NEXT, "--from", "{folder}"]],
     "reopen": [["market_data", DAY, NEXT, "--yes", "--from", "{folder}"]],
 }
@@ -208,7 +212,9 @@ def test_no_command_is_hijacked(server: Server, tmp_path: Path) -> None:
         for name, forms in COMMANDS.items():
             for arguments in forms:
                 filled = [
-                    each.replace("{folder}", str(tmp_path) if name == "load" else tmp_path.as_uri())
+                    each.replace(
+                        "{folder}", str(tmp_path) if name in ON_DISK else tmp_path.as_uri()
+                    )
                     for each in arguments
                 ]
                 result = entasis(hostile(database.dsn), name, *filled)

@@ -1,0 +1,124 @@
+"""PostgreSQL's own programs: found in the version that is needed, and told no secret in public."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from entasis_db.embedded.binaries import wheel_binaries
+from entasis_db.errors import CopyError, EmbeddedServerError
+
+_INSTALLED = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql@*/bin")
+
+
+@dataclass(frozen=True)
+class Program:
+    """One of PostgreSQL's client programs."""
+
+    path: Path
+    major: int
+    """The major version that it is of."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """How a program is called."""
+
+    program: Program
+    dsn: str
+    jobs: int
+    """How many tables at once."""
+
+
+def find(name: str, oldest: int, newest: int, folder: Path | None = None) -> Program:
+    """Return the oldest program of that name whose major version is from ``oldest`` to ``newest``.
+
+    Looked for in ``folder`` alone, if it is given; else on the PATH, where packages put them, and
+    in the wheel of the embedded server. Raises CopyError when there is none.
+    """
+    found = {one.major: one for one in reversed([*_there(name, folder)])}
+    fitting = [major for major in sorted(found) if oldest <= major <= newest]
+    if fitting:
+        return found[fitting[0]]
+    wanted = f"version {oldest}" if oldest == newest else f"versions {oldest} to {newest}"
+    if oldest > newest:
+        raise CopyError(
+            f"no {name} reads a dump that was made by version {oldest} into a server of version "
+            f"{newest}: take it with --portable"
+        )
+    here = ", ".join(f"{one.path} ({one.major})" for one in found.values()) or "none"
+    raise CopyError(
+        f"{name} of {wanted} is needed, and found was {here}. Install PostgreSQL's client programs "
+        "of that version, and name their folder with --programs if it is not on the PATH"
+    )
+
+
+def _there(name: str, folder: Path | None) -> Iterator[Program]:
+    for place in _folders(name, folder):
+        if (path := place / name).is_file():
+            said = subprocess.run(  # noqa: S603
+                [path, "--version"], capture_output=True, text=True, check=False
+            )
+            if version := re.search(r"\) (\d+)", said.stdout):
+                yield Program(path, int(version[1]))
+
+
+def _folders(name: str, folder: Path | None) -> Iterator[Path]:
+    if folder is not None:
+        yield folder
+        return
+    if on_path := shutil.which(name):
+        yield Path(on_path).parent
+    for pattern in _INSTALLED:
+        yield from sorted(Path("/").glob(pattern[1:]))
+    try:
+        package, _ = wheel_binaries()
+    except EmbeddedServerError:
+        return
+    yield package / "pginstall" / "bin"
+
+
+def libpq(dsn: str) -> tuple[dict[str, str], str]:
+    """Return an environment and a connection string for a program, which has no password in it.
+
+    Other users of the machine can read a program's arguments, and not its environment.
+    """
+    parts = {k: str(v) for k, v in conninfo_to_dict(dsn).items() if v is not None}
+    names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD"}
+    environment = {**os.environ, **{n: parts.pop(k) for k, n in names.items() if k in parts}}
+    return environment, make_conninfo("", **parts)
+
+
+@contextmanager
+def running(call: Call, arguments: Sequence[str], mend: str) -> Iterator[None]:
+    """Run a program on a database while the block runs, and wait for its end.
+
+    Raises CopyError when it failed; ``mend`` says what to do then. When the block raises, the
+    program is ended.
+    """
+    environment, conninfo = libpq(call.dsn)
+    with subprocess.Popen(  # noqa: S603
+        [call.program.path, *arguments, "--no-password", f"--dbname={conninfo}"],
+        env={**environment, "LC_ALL": "C", "PGCLIENTENCODING": "UTF8"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+    ) as process:
+        try:
+            yield
+            _, said = process.communicate()
+        except BaseException:
+            process.terminate()
+            raise
+    if process.returncode:
+        lines = [line for line in said.splitlines() if "error" in line] or said.splitlines()
+        why = lines[0] if lines else f"it ended with {process.returncode}"
+        raise CopyError(f"{call.program.path.name} failed: {why.rstrip('.')}. {mend}")
