@@ -8,7 +8,7 @@ import secrets
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -178,12 +178,13 @@ def rig(
     bindir: Path | None = None,
     options: Mapping[str, str] | None = None,
     settings: Mapping[str, str] | None = None,
+    prepare: Callable[[Rig], object] = lambda _: None,
 ) -> Iterator[Rig]:
     """Lend a rig whose server ``primary`` runs, archives, and has no backup yet.
 
     ``options`` are of pgBackRest, ``settings`` of the server, beside those of backup/; ``bindir``
     is the folder of the server's programs, by default that of programs(). The rig has a database
-    ``entasis``, which is empty.
+    ``entasis``, which is empty. ``prepare`` is called with its folders, before the server is made.
     """
     bindir = bindir or programs()
     assert bindir is not None, "PostgreSQL 15 and pgBackRest are not both on this machine"
@@ -200,6 +201,7 @@ def rig(
         made.write(made.password_file, made.password)
         made.folder(made.config)
         made.folder(made.config / "conf.d")
+        prepare(made)
         stack.callback(_stop_all, made)
         _build(made, options or {}, settings or {})
         yield made

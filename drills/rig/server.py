@@ -72,6 +72,22 @@ class Server:
             time.sleep(0.05)
         raise TimeoutError(f"recovery did not end: {self.said()[-2000:]}")
 
+    def archived(self, seconds: float = 60) -> None:
+        """Wait until all that was written up to now is in the repositories."""
+        with self.connect("postgres") as connection:
+            ((segment,),) = connection.execute(
+                "SELECT pg_walfile_name(pg_switch_wal() - 1)"
+            ).fetchall()
+            until = time.monotonic() + seconds
+            while time.monotonic() < until:
+                ((last,),) = connection.execute(
+                    "SELECT last_archived_wal FROM pg_stat_archiver"
+                ).fetchall()
+                if last is not None and last[:24] >= segment:
+                    return
+                time.sleep(0.05)
+        raise TimeoutError(f"{segment} was not archived: {self.said()[-2000:]}")
+
     def stop(self, mode: str = "fast") -> None:
         """Shut it down."""
         if self.pid() is not None:
@@ -130,7 +146,20 @@ class Server:
             "PGPORT": str(self.port),
             "PGBACKREST_PG1_PATH": str(self.data),
             "PGBACKREST_PG1_PORT": str(self.port),
+            **self._own_queue(),
             "DATABASE_URL": self.dsn(),
+        }
+
+    def _own_queue(self) -> dict[str, str]:
+        """Keep a second server's WAL apart.
+
+        With one spool-path and lock-path, its archive-get keeps the primary's archive-push out.
+        """
+        if self.name == "primary":
+            return {}
+        return {
+            "PGBACKREST_SPOOL_PATH": str(self.rig.home / f"{self.name}-spool"),
+            "PGBACKREST_LOCK_PATH": str(self.rig.home / f"{self.name}-lock"),
         }
 
     def pgbackrest(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,8 +16,6 @@ if sys.platform != "win32":
 
 _OWNER = "postgres"
 _LONGEST = 200
-# it asks a store that is away again and again, for four times as long
-_PATIENCE = "--io-timeout=10"
 _OK, _EMPTY = 0, 2
 
 
@@ -96,13 +93,20 @@ class PgBackRest:
     pgBackRest looks itself."""
     command: tuple[str, ...] = ("pgbackrest",)
     """The program, with what has to stand before it, such as docker exec."""
+    patience: float = 10
+    """Seconds for which a store that does not answer is asked once; it is asked four times."""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is the program itself that is called, and not another that calls it."""
+        return Path(self.command[0]).name == "pgbackrest"
 
     def info(self) -> Stanza:
         """Read what there is.
 
         Raises BackupError when pgBackRest cannot be run or refuses its configuration.
         """
-        said = self._run("info", _PATIENCE, "--output=json")
+        said = self._run("info", f"--io-timeout={self.patience}", "--output=json")
         found = [one for one in _read(said) if one["name"] == self.stanza]
         if not found:
             raise BackupError(
@@ -120,11 +124,10 @@ class PgBackRest:
 
         Raises BackupError when the repository cannot be read.
         """
-        options = ["--recurse"] if below else []
+        options = [f"--io-timeout={self.patience}", *(["--recurse"] if below else [])]
         said = self._run(
             "repo-ls",
             f"--repo={repository}",
-            _PATIENCE,
             *options,
             "--output=json",
             folder,
@@ -154,7 +157,7 @@ class PgBackRest:
                 capture_output=True,
                 check=False,
                 cwd="/",
-                **_identity(self.command),
+                **(_owner() if self.is_local else {}),
             )
         except FileNotFoundError:
             raise BackupError(
@@ -181,12 +184,12 @@ def _read(said: str) -> Any:
         ) from None
 
 
-def _identity(command: Sequence[str]) -> dict[str, Any]:
+def _owner() -> dict[str, Any]:
     """Have the owner of the repositories read them where root calls.
 
     What root writes (a lock, a log) would stand in the owner's way afterwards.
     """
-    if sys.platform == "win32" or os.geteuid() != 0 or Path(command[0]).name != "pgbackrest":
+    if sys.platform == "win32" or os.geteuid() != 0:
         return {}
     try:
         owner = pwd.getpwnam(_OWNER)

@@ -8,6 +8,7 @@ from entasis_db.backups import segments
 from entasis_db.backups.findings import Finding, Schedule
 from entasis_db.backups.pgbackrest import PgBackRest, Repository, Stanza
 from entasis_db.backups.report import Kind, last_backup
+from entasis_db.backups.space import judge_space
 from entasis_db.errors import BackupError
 
 _LABEL = re.compile(r"\d{8}-\d{6}F(_\d{8}-\d{6}[DI])?")
@@ -19,7 +20,7 @@ _TAKE: dict[Kind, tuple[str, str]] = {
 _LOG = "pgBackRest's log says why"
 _STATUS = re.compile(r"^\s*status: (\w+)", re.MULTILINE)
 _WRONG = re.compile(
-    r"^ *(?:archiveId: ([^,]+), total|backup: ([^,]+), status: (?!valid|in-progress)(\w+)).*\n"
+    r"^ *(?:archiveId: ([^,]+), total|backup: ([^,]+), status: (?!valid,|in-progress,)([^,]+),).*\n"
     r"(?: +((?:missing|checksum invalid|size invalid|other): .*))?",
     re.MULTILINE,
 )
@@ -27,8 +28,7 @@ _WRONG = re.compile(
 
 def judge_ages(stanza: Stanza, schedule: Schedule, now: datetime) -> Iterator[Finding]:
     """Find what should have been taken, and was not."""
-    if not any(one.is_readable for one in stanza.repositories):
-        return  # nothing is known
+    all_known = all(one.is_readable for one in stanza.repositories)
     for kind, (what, how) in _TAKE.items():
         most = getattr(schedule, kind)
         if most is None:
@@ -37,6 +37,8 @@ def judge_ages(stanza: Stanza, schedule: Schedule, now: datetime) -> Iterator[Fi
             f"Take one (pgbackrest {how}), and see why its timer did not: systemctl list-timers"
         )
         found = last_backup(stanza.repositories, kind)
+        if found is None and not all_known:
+            continue  # it may lie where nothing can be read
         if found is None:
             yield Finding(f"no {what}", f"there is no {what}", remedy)
         elif now - found[1].ended_at > most:
@@ -127,7 +129,17 @@ def judge_files(
 
 def judge_verified(program: PgBackRest, repository: Repository) -> Iterator[Finding]:
     """Have every file read, and find those that are not what was written."""
-    said = program.verify(repository.key)
+    try:
+        said = program.verify(repository.key)
+    except BackupError as error:
+        yield Finding(
+            "not verified",
+            f"{error}",
+            "A file of it is empty or damaged, or it went away: pgbackrest"
+            f" --repo={repository.key} --log-level-console=detail verify says more",
+            repository.key,
+        )
+        return
     status = _STATUS.search(said)
     wrong = list(_wrong(said))
     remedy = (
@@ -167,6 +179,7 @@ def judge_repository(
     yield from judge_state(repository)
     if not repository.is_readable:
         return
+    yield from judge_space(program, repository)
     try:
         yield from judge_files(program, repository, segment_bytes, running=running)
         if verify:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from entasis_db.backups.pgbackrest import Backup
 
-_SEGMENT = re.compile(r"(?:.*/)?([0-9A-F]{24})-[0-9a-f]{40}(?:\.\w+)?")
+_SEGMENT = re.compile(r"(?:.*/)?([0-9A-F]{24})-[0-9a-f]{40}(?:\.(?:gz|bz2|lz4|zst))?")
 _BYTES = 2**32
 
 
