@@ -46,4 +46,4 @@ def _weigh(bench: Bench, batches: Batches, size: int) -> float:
         (written,) = only_row(connection, _SINCE, start)
     if written <= 0:
         raise MeasurementError("the load wrote no WAL")
-    return written / size
+    return float(written / size)
