@@ -5,6 +5,7 @@ from psycopg import sql
 BROUGHT = (
     "entasis.keep_periods",
     "entasis.floors",
+    "entasis.thresholds",
     "entasis.reopened",
     "entasis.past_retention",
     "entasis.maintenance_log",

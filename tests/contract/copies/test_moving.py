@@ -9,9 +9,6 @@ import pytest
 
 from entasis_db.archive import open_store, restore
 from entasis_db.archive.layout import LAYOUTS
-from entasis_db.copies.tables import BROUGHT, LEDGER, LEFT
-from entasis_db.expected import expected
-from entasis_db.resources import engines
 from tests import oracle
 from tests.conftest import start_once
 from tests.contract.copies.conftest import forget, full_database
@@ -51,16 +48,6 @@ def elsewhere(way: tuple[Server, Server]) -> Iterator[Database]:
     with way[1].empty_database() as lent:
         yield lent
     forget(way[1])
-
-
-def test_every_table_is_brought_or_left_for_a_reason() -> None:
-    """A new table has to be put into one of the two."""
-    tables = {table for engine in engines() for table in expected(engine).tables}
-    assert {t for t in tables if not t.startswith(LEDGER)} == {*BROUGHT, *LEFT} - {
-        "entasis_migrations.checksums"
-    }
-    assert not {*BROUGHT} & {*LEFT}
-    assert all(LEFT.values())
 
 
 def test_to_the_other_engine(
