@@ -28,7 +28,8 @@ PLACE = "URL of the place: s3://BUCKET/PREFIX[?endpoint_url=...] or file:///FOLD
 _VARIABLE = "ENTASIS_BACKUP_URL"
 _from = click.option("--from", "url", envvar=_VARIABLE, show_envvar=True, help=PLACE)
 _bindir = click.option(
-    "--bindir",
+    "--programs",
+    "bindir",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder of PostgreSQL's programs. Default: found, in the version of the server.",
 )

@@ -10,8 +10,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from entasis_db.cli.output import fail, note, step
 from entasis_db.cli.target import Target
-from entasis_db.copies.programs import libpq
 from entasis_db.embedded import embedded_cluster
+from entasis_db.libpq import libpq
 
 # what libpq reads instead of a parameter that the connection string does not have
 _VARIABLES = {
@@ -82,13 +82,13 @@ def _print(text: str) -> None:
 @click.pass_obj
 def psql(target: Target) -> None:
     """Open psql on the database, the password out of sight."""
-    environment, conninfo = libpq(target.dsn())
     program = "psql" if target.cluster is None else str(target.cluster.bindir / "psql")
-    command = [program, conninfo]
-    try:
-        sys.exit(subprocess.run(command, env=environment, check=False).returncode)  # noqa: S603
-    except FileNotFoundError:
-        fail("psql is not on the PATH; install PostgreSQL's client programs")
+    with libpq(target.dsn()) as (environment, conninfo):
+        command = [program, conninfo]
+        try:
+            sys.exit(subprocess.run(command, env=environment, check=False).returncode)  # noqa: S603
+        except FileNotFoundError:
+            fail("psql is not on the PATH; install PostgreSQL's client programs")
 
 
 @click.command()

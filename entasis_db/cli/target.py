@@ -13,15 +13,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from entasis_db.cli.output import fail, note
 from entasis_db.embedded import DATABASE, PASSFILE, Cluster, embedded_cluster, embedded_home
+from entasis_db.libpq import SECRETS
 from entasis_db.search_path import pin
-
-_SECRETS = (
-    "password",
-    "sslpassword",
-    "oauth_client_secret",
-    "scram_client_key",
-    "scram_server_key",
-)
 
 
 class Target:
@@ -111,7 +104,7 @@ def _checked(dsn: str) -> str:
 def without_secrets(dsn: str) -> str:
     """Return a connection string, a URL if it was one, without passwords and keys."""
     parts = conninfo_to_dict(dsn)
-    kept = {name: str(value) for name, value in parts.items() if name not in _SECRETS}
+    kept = {name: str(value) for name, value in parts.items() if name not in SECRETS}
     if len(kept) == len(parts):
         return dsn
     if "://" in dsn:

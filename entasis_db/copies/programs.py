@@ -1,6 +1,5 @@
 """PostgreSQL's own programs: found in the version that is needed, and told no secret in public."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -9,10 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
-
 from entasis_db.embedded.binaries import wheel_binaries
 from entasis_db.errors import CopyError, EmbeddedServerError
+from entasis_db.libpq import libpq
 
 _INSTALLED = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql@*/bin")
 
@@ -84,17 +82,6 @@ def _folders(name: str, folder: Path | None) -> Iterator[Path]:
     yield package / "pginstall" / "bin"
 
 
-def libpq(dsn: str) -> tuple[dict[str, str], str]:
-    """Return an environment and a connection string for a program, which has no password in it.
-
-    Other users of the machine can read a program's arguments, and not its environment.
-    """
-    parts = {k: str(v) for k, v in conninfo_to_dict(dsn).items() if v is not None}
-    names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD"}
-    environment = {**os.environ, **{n: parts.pop(k) for k, n in names.items() if k in parts}}
-    return environment, make_conninfo("", **parts)
-
-
 @contextmanager
 def running(call: Call, arguments: Sequence[str], mend: str) -> Iterator[None]:
     """Run a program on a database while the block runs, and wait for its end.
@@ -102,16 +89,18 @@ def running(call: Call, arguments: Sequence[str], mend: str) -> Iterator[None]:
     Raises CopyError when it failed; ``mend`` says what to do then. When the block raises, the
     program is ended.
     """
-    environment, conninfo = libpq(call.dsn)
-    with subprocess.Popen(  # noqa: S603
-        [call.program.path, *arguments, "--no-password", f"--dbname={conninfo}"],
-        env={**environment, "LC_ALL": "C", "PGCLIENTENCODING": "UTF8"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-    ) as process:
+    with (
+        libpq(call.dsn) as (environment, conninfo),
+        subprocess.Popen(  # noqa: S603
+            [call.program.path, *arguments, "--no-password", f"--dbname={conninfo}"],
+            env={**environment, "LC_ALL": "C", "PGCLIENTENCODING": "UTF8"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+        ) as process,
+    ):
         try:
             yield
             _, said = process.communicate()

@@ -360,7 +360,7 @@ def test_a_process_that_is_killed_leaves_nothing_for_long(site: Site, tmp_path: 
         "DATABASE_URL": site.cluster.dsn(),
         "ENTASIS_BACKUP_URL": url,
     }
-    command = [sys.executable, "-m", "entasis_db", "backup", "--bindir", str(site.bindir)]
+    command = [sys.executable, "-m", "entasis_db", "backup", "--programs", str(site.bindir)]
     scratch = tmp_path / f"entasis-backup-{os.geteuid()}"
     with subprocess.Popen(command, env=environment) as process:
         while not list(scratch.glob("run-*/full/base.tar.gz")):

@@ -34,7 +34,7 @@ def find_programs(major: int, bindir: Path | None = None) -> Path:
     raise BackupError(
         f"pg_basebackup of PostgreSQL {major} is needed, the version of the server, and was not"
         f" found{there}: install PostgreSQL {major}, or name the folder of its programs with"
-        " --bindir"
+        " --programs"
     )
 
 

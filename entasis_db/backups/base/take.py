@@ -12,7 +12,7 @@ from typing import Any, Literal
 import psycopg
 
 from entasis_db import __version__
-from entasis_db.backups.base import libpq, place
+from entasis_db.backups.base import place
 from entasis_db.backups.base.manifest import BaseBackup, StoredObject
 from entasis_db.backups.base.place import Place, read_place
 from entasis_db.backups.base.programs import find_programs, no_traceback, run
@@ -21,6 +21,7 @@ from entasis_db.backups.base.scratch import scratch
 from entasis_db.backups.base.source import Source, source
 from entasis_db.cursors import execute
 from entasis_db.errors import BackupError, StoreError
+from entasis_db.libpq import dsn_of, libpq
 from entasis_db.own_session import require_own_session
 from entasis_db.runs import recorded
 from entasis_db.store import Store
@@ -157,8 +158,7 @@ def _take(
     progress: Progress,
 ) -> tuple[BaseBackup, str]:
     """Take the backup and store it; a full one, where the server refuses the incremental one."""
-    arguments, environment = libpq.service(connection, folder)
-    command = [str(programs / "pg_basebackup"), *arguments, *_OPTIONS]
+    call = _Call(programs / "pg_basebackup", dsn_of(connection), progress)
     started = datetime.now(UTC)
     made = folder / "incremental"
     try:
@@ -166,7 +166,7 @@ def _take(
             progress(f"taking an incremental backup: {because}")
             before = folder / _PARENT
             place.fetch(store, parent, _object(parent, _PARENT), before)
-            _call([*command, f"--pgdata={made}", f"--incremental={before}"], environment, progress)
+            call(f"--pgdata={made}", f"--incremental={before}")
     except BackupError as error:
         if _REFUSED not in str(error):
             raise
@@ -175,7 +175,7 @@ def _take(
     if parent is None:
         progress(f"taking a full backup: {because}")
         made = folder / "full"
-        _call([*command, f"--pgdata={made}"], environment, progress)
+        call(f"--pgdata={made}")
     backup = _described(made, asked, moment, parent, started)
     _store(store, backup, made, progress)
     return backup, because
@@ -193,12 +193,22 @@ _OPTIONS = (
 )
 
 
-def _call(command: list[str], environment: dict[str, str], progress: Progress) -> None:
-    def heard(text: str) -> None:
-        if percents := re.findall(r"\((\d+)%\)", text):
-            progress(f"pg_basebackup: {percents[-1]} %")
+@dataclass(frozen=True)
+class _Call:
+    """How pg_basebackup is called."""
 
-    run(command, env=environment, heard=heard)
+    program: Path
+    dsn: str
+    progress: Progress
+
+    def __call__(self, *arguments: str) -> None:
+        with libpq(self.dsn) as (environment, conninfo):
+            way = (f"--dbname={conninfo}", "--no-password")
+            run([self.program, *_OPTIONS, *arguments, *way], env=environment, heard=self._heard)
+
+    def _heard(self, text: str) -> None:
+        if percents := re.findall(r"\((\d+)%\)", text):
+            self.progress(f"pg_basebackup: {percents[-1]} %")
 
 
 def _object(backup: BaseBackup, name: str) -> StoredObject:

@@ -1,8 +1,10 @@
 """No password is shown, whatever the connection string is and whatever fails."""
 
 import subprocess
+from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -61,6 +63,31 @@ def test_psql_is_not_told_a_password_where_others_see_it(
     assert environment["PGPASSWORD"] == SECRET
     assert conninfo_to_dict(command[1])["application_name"] == "it's \\ odd"
     assert SECRET not in fails(f"postgresql://u:{SECRET}/x@h/d", "psql")
+    assert "service" in fails(f"service=s sslpassword={SECRET}", "psql")
+
+
+def test_psql_reads_what_decrypts_a_key_from_a_file(
+    market: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Any] = []
+
+    def run(command: list[str], env: dict[str, str], check: bool) -> Any:
+        told.append((command, Path(env["PGSERVICEFILE"]).read_text()))
+        # and a client of libpq finds it there
+        monkeypatch.setenv("PGSERVICEFILE", env["PGSERVICEFILE"])
+        monkeypatch.setenv("PGPASSWORD", env["PGPASSWORD"])
+        monkeypatch.setenv("PGHOST", env["PGHOST"])
+        monkeypatch.setenv("PGPORT", env["PGPORT"])
+        monkeypatch.setenv("PGUSER", env["PGUSER"])
+        with psycopg.connect(command[1]) as connection:
+            assert connection.info.get_parameters()["sslpassword"] == SECRET
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    assert entasis(make_conninfo(market.dsn, sslpassword=SECRET), "psql").exit_code == 0
+    ((command, file),) = told
+    assert SECRET not in "".join(command)
+    assert f"sslpassword={SECRET}\n" in file
 
 
 def test_a_wrong_password_is_not_shown(market: Database) -> None:

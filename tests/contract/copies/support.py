@@ -12,9 +12,9 @@ from psycopg.conninfo import make_conninfo
 
 from entasis_db.archive import archive, open_store
 from entasis_db.copies import RestoredDump, restore_dump
-from entasis_db.copies.programs import libpq
 from entasis_db.exchange_candles import write_exchange_candles
 from entasis_db.ingest import ingest_trades, write_positions, write_predictions
+from entasis_db.libpq import libpq
 from entasis_db.maintenance import maintain
 from entasis_db.model import ExchangeCandle, Trade
 from tests import oracle
@@ -110,14 +110,14 @@ def restored(into: Database, folder: Path, **options: Any) -> RestoredDump:
 def run(server: Server, database: Database, program: str, *arguments: str) -> str:
     """Run one of PostgreSQL's own programs on a database; return what it complains of."""
     assert server.source.bindir is not None
-    environment, conninfo = libpq(database.dsn)
-    done = subprocess.run(
-        [str(server.source.bindir / program), f"--dbname={conninfo}", *arguments],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    with libpq(database.dsn) as (environment, conninfo):
+        done = subprocess.run(
+            [str(server.source.bindir / program), f"--dbname={conninfo}", *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     return done.stderr
 
 

@@ -202,6 +202,7 @@ def test_every_public_function_is_described_and_typed() -> None:
         "expected",
         "extras",
         "ledger",
+        "libpq",
         "own_session",
         "resources",
         "wire",
