@@ -34,7 +34,7 @@ from entasis_db.backups.base import (
 from entasis_db.backups.base.source import summarize
 from entasis_db.embedded import Cluster, embedded_home
 from entasis_db.embedded.binaries import usable_binaries
-from entasis_db.errors import BackupError, EmbeddedServerError
+from entasis_db.errors import BackupError, EmbeddedServerError, StoreError
 from entasis_db.migrate import migrate
 from entasis_db.runs import runs
 from entasis_db.store import FolderStore, Store, open_store
@@ -352,6 +352,32 @@ def test_a_killed_backup_is_none(site: Site, tmp_path: Path, short: bool) -> Non
         assert check_place(connection, store, verify=True).findings == ()
 
 
+class Full(FolderStore):
+    """A folder whose disk is full when the second object comes."""
+
+    puts = 0
+
+    def put(self, key: str, file: Path) -> None:
+        self.puts += 1
+        if self.puts == 2:
+            raise StoreError(f"{key} could not be written: No space left on device")
+        super().put(key, file)
+
+
+def test_a_full_store_is_said_and_left_as_it_was(site: Site, tmp_path: Path) -> None:
+    store = Full(tmp_path / "place")
+    with site.connect() as connection:
+        with pytest.raises(StoreError, match="No space left"):
+            take_backup(connection, store, bindir=site.bindir)
+        assert store.sizes() == {}
+        (failed,) = runs(connection, "backup", limit=1)
+        assert failed.outcome == "failed"
+        assert "No space left" in failed.detail["error"]
+        assert [one.code for one in check_place(connection, store).findings] == [
+            *("no full backup", "no backup"),
+        ]
+
+
 def test_a_process_that_is_killed_leaves_nothing_for_long(site: Site, tmp_path: Path) -> None:
     url = (tmp_path / "place").as_uri()
     environment = {
@@ -471,7 +497,9 @@ def test_the_page_does_what_it_says(site: Site) -> None:
         **{name: value for name, value in os.environ.items() if name != "DATABASE_URL"},
         "ENTASIS_BACKUP_URL": (site.checkout / "page").as_uri(),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "PYTHONPATH": str(REPOSITORY),
+        "PYTHONPATH": os.pathsep.join(
+            [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
+        ),
     }
     with site.connect() as connection:
         before = oracle.stored_trades(connection)

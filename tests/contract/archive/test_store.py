@@ -124,6 +124,9 @@ def test_large_objects_go_in_parts_and_a_dead_upload_is_aborted(
     client: Any = store._client  # type: ignore[attr-defined]
     client.create_multipart_upload(Bucket="history", Key=f"{prefix(store)}/a/x-1")
     store.put("a/y-0", file)
+    size = file.stat().st_size
+    assert store.sizes("a/") == {"a/x-0": size, "a/x-1.partial": 0, "a/y-0": size}
+    assert store.sizes("a/y") == {"a/y-0": size}
     store.discard("a/x-")
     assert s3.objects(prefix(store)).keys() == {"a/y-0"}
     assert "Uploads" not in client.list_multipart_uploads(Bucket="history", Prefix=prefix(store))
