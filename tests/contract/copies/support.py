@@ -2,7 +2,7 @@
 
 import secrets
 import subprocess
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -60,15 +60,15 @@ def everything(connection: Connection, store: Path) -> None:
         " verified_at) VALUES ('market_data', %s, %s, 'file:///nowhere', 1, 1, now())",
         [months_ago(1), months_ago(0)],
     )
-    lose(connection)
+    lose(connection, months_ago(2) + timedelta(days=14))
 
 
-def lose(connection: Connection) -> None:
-    """Drop by hand what holds the trades of two months ago."""
+def lose(connection: Connection, moment: datetime) -> None:
+    """Drop by hand what holds the trades of a moment."""
     (name,) = connection.execute(
         "SELECT p.partition_oid::regclass::text FROM entasis_internal.partitions_of('market_data')"
         " AS p WHERE p.from_time <= %s AND p.to_time > %s",
-        [months_ago(2) + timedelta(days=14)] * 2,
+        [moment, moment],
     ).fetchone() or ("",)
     connection.execute(f"DROP TABLE {name}".encode())
     oracle.refresh(connection)

@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from entasis_db.copies import compare_with_dump, dump, restore_dump
-from entasis_db.errors import CopyError, SessionError
+from entasis_db.errors import CopyError
 from entasis_db.migrate import status
 from tests import oracle
 from tests.contract.cli.support import entasis, fails, succeeds
@@ -234,9 +235,32 @@ def test_a_folder_that_is_not_empty(filled: Database, tmp_path: Path) -> None:
     assert succeeds(filled, "runs", "--action", "dump", "--json").count("not empty") == 0
 
 
-def test_dump_needs_a_session_of_its_own(filled: Database, tmp_path: Path) -> None:
-    with pytest.raises((SessionError, psycopg.OperationalError)):
-        dump("host=127.0.0.1 port=1 dbname=none", tmp_path / "d")
+def test_the_dump_of_one_engine_to_the_other(
+    dumped: Path, empty_database: Database, server: Server
+) -> None:
+    (other,) = {"postgresql", "timescaledb"} - {server.source.engine}
+    said = fails(empty_database, "restore-dump", "--from", str(dumped), "--engine", other)
+    assert said.endswith(f"cannot be restored to {other}: take one with --portable")
+
+
+@pytest.mark.hypertables
+def test_no_job_begins_before_all_is_compared(
+    server: Server, database: Database, empty_database: Database, tmp_path: Path
+) -> None:
+    """A new job is due at once: a refresh would change candles, maintenance drop rows."""
+    dump(database.dsn, tmp_path / "d", program_folder=server.source.bindir)
+    restored(empty_database, tmp_path / "d", program_folder=server.source.bindir)
+    with empty_database.connect() as connection:
+        for _ in range(100):
+            later = connection.execute(
+                "SELECT r.id > (SELECT id FROM entasis.runs WHERE action = 'restore-dump')"
+                " FROM entasis.runs AS r WHERE r.action IN ('refresh', 'compress')"
+                " AND r.id > (SELECT id FROM entasis.runs WHERE action = 'dump')"
+            ).fetchall()
+            if later:
+                break
+            time.sleep(0.1)
+        assert set(later) == {(True,)}
 
 
 @pytest.mark.skipif(

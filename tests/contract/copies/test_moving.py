@@ -9,11 +9,13 @@ import pytest
 
 from entasis_db.archive import open_store, restore
 from entasis_db.archive.layout import LAYOUTS
+from entasis_db.copies import dump
+from entasis_db.maintenance import maintain
 from tests import oracle
 from tests.conftest import start_once
 from tests.contract.copies.conftest import forget, full_database
-from tests.contract.copies.support import new, restored, runs, state
-from tests.db import Connection, health, one
+from tests.contract.copies.support import lose, new, restored, runs, state
+from tests.db import Connection, discard, ensure, health, one
 from tests.engines import Database, Server, pause_jobs
 from tests.make import TODAY, insert_trades, months_ago
 from tests.servers import sources
@@ -130,3 +132,36 @@ def trades(connection: Connection, table: str) -> list[tuple[Any, ...]]:
 
 COLUMNS = LAYOUTS["market_data"].stored
 TIMESTAMP = COLUMNS.index("timestamp")
+
+
+def test_candles_of_which_no_trade_is_left(server: Server, plain: Server, tmp_path: Path) -> None:
+    """TimescaleDB shows what it has materialized, and it materializes what it makes of trades."""
+    old = months_ago(4) + timedelta(days=3)
+    recent = TODAY - timedelta(days=20)
+    with plain.database() as source, server.empty_database() as target:
+        with source.connect() as before:
+            discard(before)
+            for moment in (old, recent):
+                ensure(before, "market_data", moment, moment + timedelta(days=1))
+            insert_trades(before, new(1, timestamp=old), new(2, timestamp=recent))
+            maintain(before)
+            lose(before, recent)
+            kept = state(before)
+        assert [row[0] for row in kept["market_data"]] == []
+        assert len(kept["ohlcv_1m"]) == len(kept["ohlcv_1d"]) == 2
+        dump(source.dsn, tmp_path / "d", portable=True)
+        restored(target, tmp_path / "d", engine=target.engine)
+        with target.connect() as after:
+            pause_jobs(after)
+            assert state(after) == kept
+            # fewer than there were, of the days that are gone; and of a day that never had any
+            late = recent + timedelta(days=1)
+            insert_trades(
+                after,
+                new(3, timestamp=recent + timedelta(seconds=1)),
+                new(4, timestamp=late),
+                new(5, timestamp=TODAY),
+            )
+            oracle.refresh(after)
+            found = after.execute("SELECT bucket, first_trade_id FROM entasis.ohlcv_1m").fetchall()
+            assert sorted(found) == [(old, 1), (recent, 2), (late, 4), (TODAY, 5)]

@@ -60,7 +60,7 @@ def test_dump_and_restore(server: Server, database: Database, how: tuple[str, ..
 
 
 def restore(server: Server, database: Database, dump: bytes) -> None:
-    """Restore as docs/installation.md says."""
+    """Restore by hand, as docs/recovery/copies.md tells entasis restore-dump does."""
     options = ["--exit-on-error", "--single-transaction"]
     if database.can("candle_tables"):
         run(server, database, "pg_restore", *options, stdin=dump)
