@@ -101,7 +101,7 @@ def judge_archiver(found: Archiver, schedule: Schedule, now: datetime) -> Iterat
         yield Finding(
             "archive_timeout",
             "archive_timeout is 0: on a quiet market what was written last is not archived",
-            "Set archive_timeout = 60s (backup/pgbackrest/postgresql.conf)",
+            "Set archive_timeout = '60s' (backup/pgbackrest/postgresql.conf)",
         )
     if found.failed_at and (found.last_at is None or found.failed_at > found.last_at):
         yield Finding(

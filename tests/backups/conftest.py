@@ -6,6 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from drills import pages, shell
 from drills.rig import Rig, programs, rig
 from entasis_db.migrate import migrate
 from tests import conftest
@@ -35,30 +36,51 @@ def made() -> Iterator[Rig]:
         yield stack.enter_context(rig(prepare=prepare))
 
 
+PAGE = pages.FOLDER / "backups.md"
+
+
+def commands() -> list[pages.Block]:
+    """The blocks of the page that are commands."""
+    found = pages.blocks(PAGE.read_text(encoding="utf-8"))
+    assert [block.text.split("\n")[0].split(" ")[-1] for block in found] == [
+        *("stanza-create", "backup", "restore", "\\"),
+    ]
+    return found
+
+
 @pytest.fixture(scope="module")
 def lived_in(made: Rig) -> Rig:
     """A rig with a table ``kept`` of numbers, written one by one between backups.
 
-    1, full, 2, a monthly one, 3, incremental, 4, differential, another monthly one, 5, the restore
-    point ``point``, 6.
+    1, a full and a monthly one, 2, incremental, 3, differential, 4, another monthly one, 5, the
+    restore point ``point``, 6. Backups are taken and checked as the page says.
     """
     primary = made.server("primary")
     migrate(primary.dsn())
-    backups = (
-        ("backup", "--type=full"),
-        ("--repo=2", "backup", "--type=full", "--annotation=kind=monthly"),
-        ("backup", "--type=incr"),
-        ("backup", "--type=diff"),
-        ("--repo=2", "backup", "--type=full", "--annotation=kind=monthly"),
-    )
+    begin, daily, *_ = commands()
+    full, check, incremental, _, monthly, _ = daily.text.splitlines()
+    assert {full, check, monthly} < set(begin.text.splitlines())
+
+    def run(text: str) -> None:
+        with shell.entasis(made.home, made.user) as programs:
+            environment = primary.environment()
+            environment["PATH"] = f"{programs}:{environment['PATH']}"
+            block = pages.Block(daily.line, pages.SHELL, text)
+            shell.play(PAGE.name, [block], programs, made.user, environment)
+
     with primary.connect() as connection:
         connection.execute(
             "CREATE TABLE public.kept (n integer, at timestamptz DEFAULT clock_timestamp())"
         )
-        for n, backup in zip((1, 2, 3, 4, None), backups, strict=True):
-            if n is not None:
-                connection.execute("INSERT INTO public.kept VALUES (%s)", [n])
-            primary.pgbackrest(*backup)
+        taken = (
+            begin.text,
+            f"{incremental}\n{check}",
+            incremental.replace("incr", "diff"),
+            f"{monthly}\n{check}",
+        )
+        for n, backups in enumerate(taken, 1):
+            connection.execute("INSERT INTO public.kept VALUES (%s)", [n])
+            run(backups)
         connection.execute("INSERT INTO public.kept VALUES (5)")
         connection.execute("SELECT pg_create_restore_point('point')")
         connection.execute("INSERT INTO public.kept VALUES (6)")

@@ -16,8 +16,11 @@ import pytest
 from drills.rig import Rig, Server
 from entasis_db.backups import Archiver, PgBackRest, Schedule, check_backups
 from entasis_db.backups.repositories import judge_ages
+from entasis_db.backups.segments import number
 from entasis_db.embedded.process import identity
+from tests.backups.conftest import commands
 from tests.contract.cli.support import entasis, fails, succeeds
+from tests.engines import REPOSITORY
 
 
 def numbers(server: Server) -> list[int]:
@@ -27,13 +30,20 @@ def numbers(server: Server) -> list[int]:
 
 @contextmanager
 def restored(made: Rig, *arguments: str) -> Iterator[Server]:
-    """Restore beside the primary, and wait until recovery has ended."""
+    """Restore beside the primary."""
     side = made.server("side")
     side.pgbackrest(*arguments, "--archive-mode=off", "restore")
+    with recovered(side):
+        yield side
+
+
+@contextmanager
+def recovered(side: Server) -> Iterator[None]:
+    """Start a restored server, and wait until recovery has ended."""
     try:
         side.start()
         side.promoted()
-        yield side
+        yield
     finally:
         side.remove()
 
@@ -57,8 +67,15 @@ def test_nothing_is_found_where_nothing_is_wrong(lived_in: Rig) -> None:
     assert '"annotation":{"kind":"monthly"}' in listed
     for kind in ("full", "incr", "diff"):
         assert f'"type":"{kind}"' in listed
-    segments = primary.pgbackrest("--repo=2", "repo-ls", "archive/entasis/15-1", "--recurse").stdout
-    assert "000000010000000000000005-" not in segments
+    first, second = PgBackRest(config=lived_in.config).info().repositories[1].backups
+    assert first.last_segment is not None
+    assert second.first_segment is not None
+    between = number(second.first_segment, 2**24) - number(first.last_segment, 2**24)
+    assert between > 1
+    left = primary.pgbackrest("--repo=2", "repo-ls", "archive/entasis/15-1", "--recurse").stdout
+    assert f"{second.first_segment}-" in left
+    expired = f"{first.last_segment[:8]}{number(first.last_segment, 2**24) + 1:016X}"
+    assert f"{expired}-" not in left
 
 
 def test_to_a_time(lived_in: Rig) -> None:
@@ -88,7 +105,11 @@ def test_to_a_named_point_from_s3_alone(lived_in: Rig) -> None:
 
 
 def test_a_damaged_page_is_brought_back(lived_in: Rig) -> None:
-    with restored(lived_in) as side:
+    *_, beside, _ = commands()
+    side = lived_in.server("side")
+    environment = {**lived_in.server("primary").environment(), "SIDE_PGDATA": str(side.data)}
+    lived_in.run("bash", "-euc", beside.text, environment=environment)
+    with recovered(side):
         with side.connect() as connection:
             ((path,),) = connection.execute("SELECT pg_relation_filepath('public.kept')").fetchall()
         side.stop()
@@ -124,6 +145,32 @@ def test_a_replica(lived_in: Rig) -> None:
                 time.sleep(0.1)
     finally:
         replica.remove()
+
+
+def test_the_servers_settings_by_sql(lived_in: Rig) -> None:
+    """The settings of a host, for a server in a container."""
+    *_, block = commands()
+    primary = lived_in.server("primary")
+    done = subprocess.run(
+        ["/bin/bash", "-euo", "pipefail", "-c", block.text],
+        cwd=REPOSITORY,
+        env={**os.environ, "DATABASE_URL": primary.dsn()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    with primary.connect() as connection:
+        auto = dict(
+            connection.execute(
+                "SELECT name, setting FROM pg_file_settings"
+                " WHERE sourcefile LIKE '%postgresql.auto.conf' AND error IS NULL"
+            ).fetchall()
+        )
+        connection.execute("ALTER SYSTEM RESET ALL")
+    assert auto.keys() >= {"archive_mode", "archive_command", "archive_timeout", "wal_level"}
+    assert auto["archive_timeout"] == "60s"
+    assert auto["archive_command"] == "pgbackrest --stanza=entasis archive-push %p"
 
 
 def test_root_is_told_why_it_fails(lived_in: Rig) -> None:
