@@ -1,4 +1,14 @@
 CREATE OR REPLACE VIEW entasis.lifecycle WITH (security_invoker = on) AS
+-- once, not for each partition that is known
+WITH existing AS MATERIALIZED (
+    SELECT
+        f.relation,
+        p.from_time,
+        p.to_time
+    FROM entasis.floors AS f
+    CROSS JOIN LATERAL entasis_internal.partitions_of(f.relation) AS p
+)
+
 SELECT
     k.relation,
     k.keep,
@@ -81,8 +91,11 @@ LEFT OUTER JOIN (
     FROM entasis_internal.known_partitions AS s
     WHERE
         NOT EXISTS (
-            SELECT FROM entasis_internal.partitions_of(s.relation) AS p
-            WHERE p.from_time < s.to_time AND p.to_time > s.from_time
+            SELECT FROM existing AS p
+            WHERE
+                p.relation = s.relation
+                AND p.from_time < s.to_time
+                AND p.to_time > s.from_time
         )
         AND NOT EXISTS (
             SELECT FROM entasis.archives AS d

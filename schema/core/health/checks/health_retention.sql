@@ -10,34 +10,60 @@ SET jit = off
 AS $$
 BEGIN
     RETURN QUERY
-    SELECT
-        CASE WHEN x.awaits_archive THEN 'archive_lag' ELSE 'past_keep' END,
-        format('%s: %s', x.partition_name, coalesce(x.kept_because, 'the next maintain() drops it')),
-        round(extract(EPOCH FROM now() - x.expired_at) / 86400, 2),
-        x.expired_at
-    FROM (
+    WITH existing AS MATERIALIZED (
+        SELECT f.relation, f.floor, p.partition_name, p.from_time, p.to_time
+        FROM entasis.floors AS f
+        CROSS JOIN LATERAL entasis_internal.partitions_of(f.relation) AS p
+    ),
+
+    archived AS MATERIALIZED (
+        SELECT a.relation, a.from_time, a.to_time, a.stale_at
+        FROM entasis.archives AS a
+        WHERE a.verified_at IS NOT NULL AND a.superseded_at IS NULL AND a.dropped_at IS NULL
+    ),
+
+    expired AS (
         SELECT
+            e.relation,
             e.partition_name,
-            e.kept_because,
-            k.archived
-            AND entasis_internal.archive_fault(e.relation, e.from_time, e.to_time) IS NOT NULL
-            AS awaits_archive,
+            k.archived AND (a.relation IS NULL OR a.stale_at IS NOT NULL) AS awaits_archive,
             greatest(e.to_time + k.keep, s.first_seen_at) AS expired_at
-        FROM entasis_internal.expired_partitions() AS e
+        FROM existing AS e
         INNER JOIN entasis.keep_periods AS k ON e.relation = k.relation
         INNER JOIN entasis_internal.known_partitions AS s
             ON e.relation = s.relation AND e.from_time = s.from_time AND e.to_time = s.to_time
-    ) AS x
+        LEFT OUTER JOIN archived AS a
+            ON e.relation = a.relation AND e.from_time = a.from_time AND e.to_time = a.to_time
+        -- below the floor it was restored or reopened, to be looked at
+        WHERE e.to_time <= entasis.keep_from(k.keep) AND e.to_time > e.floor
+    )
+
+    SELECT
+        CASE WHEN x.awaits_archive THEN 'archive_lag' ELSE 'past_keep' END,
+        x.partition_name::text,
+        round(extract(EPOCH FROM now() - x.expired_at) / 86400, 2),
+        x.expired_at
+    FROM expired AS x
     UNION ALL
     SELECT 'archive_stale', a.relation, count(*)::numeric, min(a.stale_at)
-    FROM entasis.archives AS a
-    WHERE a.stale_at IS NOT NULL AND a.verified_at IS NOT NULL AND a.superseded_at IS NULL
+    FROM archived AS a
+    WHERE a.stale_at IS NOT NULL
     GROUP BY a.relation
     UNION ALL
-    SELECT
-        'gone_without_archive', l.relation, cardinality(l.gone_without_archive)::numeric, NULL
-    FROM entasis.lifecycle AS l
-    WHERE l.gone_without_archive <> '{}'
+    SELECT 'gone_without_archive', s.relation, count(*)::numeric, NULL
+    FROM entasis_internal.known_partitions AS s
+    WHERE
+        NOT EXISTS (
+            SELECT FROM existing AS e
+            WHERE e.relation = s.relation AND e.from_time < s.to_time AND e.to_time > s.from_time
+        )
+        AND NOT EXISTS (
+            SELECT FROM entasis.archives AS d
+            WHERE
+                d.relation = s.relation AND d.from_time = s.from_time AND d.to_time = s.to_time
+                AND d.dropped_at IS NOT NULL AND d.superseded_at IS NULL
+        )
+    GROUP BY s.relation
     UNION ALL
     SELECT
         'partitions_ahead', p.relation, round(extract(EPOCH FROM p.to_time - now()) / 86400, 1), NULL
