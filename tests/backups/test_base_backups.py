@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -32,7 +33,7 @@ from entasis_db.backups.base import (
     take_backup,
 )
 from entasis_db.backups.base.source import summarize
-from entasis_db.embedded import Cluster, embedded_home
+from entasis_db.embedded import Cluster, embedded_home, service_user
 from entasis_db.embedded.binaries import usable_binaries
 from entasis_db.errors import BackupError, EmbeddedServerError, StoreError
 from entasis_db.migrate import migrate
@@ -110,13 +111,38 @@ def s3_place(s3: S3Server) -> Store:
 
 
 @pytest.fixture(scope="module")
-def site() -> Iterator[Site]:
+def folder() -> Iterator[Path]:
+    """In memory, where there is room: each server is a thousand files."""
+    found = reachable_folder()
+    yield found
+    shutil.rmtree(found)
+
+
+@pytest.fixture
+def tmp_path(folder: Path) -> Path:
+    return Path(tempfile.mkdtemp(dir=folder))
+
+
+@pytest.fixture(scope="module")
+def service_root(folder: Path) -> Iterator[Path]:
+    """Keep root's servers out of /var/lib, those of commands too: the folder with how they do."""
+    root = folder / "service"
+    (folder / "site").mkdir()
+    (folder / "site" / "sitecustomize.py").write_text(
+        "from pathlib import Path\nfrom entasis_db.embedded import service_user\n"
+        f"service_user.SERVICE_ROOT = Path({str(root)!r})\n"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(service_user, "SERVICE_ROOT", root)
+        yield folder / "site"
+
+
+@pytest.fixture(scope="module")
+def site(folder: Path, service_root: Path) -> Iterator[Site]:
     """A server on which trades were written before, between and while backups were taken."""
     bindir = usable_binaries()
-    folder = reachable_folder()
     (folder / "checkout" / ".entasis").mkdir(parents=True)
-    home = embedded_home(folder / "checkout")
-    cluster = Cluster(bindir, home, SETTINGS)
+    cluster = Cluster(bindir, embedded_home(folder / "checkout"), SETTINGS)
     try:
         cluster.start()
         migrate(cluster.dsn())
@@ -140,8 +166,6 @@ def site() -> Iterator[Site]:
         yield site
     finally:
         cluster.destroy()
-        shutil.rmtree(home, ignore_errors=True)
-        shutil.rmtree(folder)
 
 
 def write(connection: Connection, begin: int, end: int) -> None:
@@ -484,7 +508,7 @@ HERE = "needs the embedded server"
 
 
 @pytest.mark.long
-def test_the_page_does_what_it_says(site: Site) -> None:
+def test_the_page_does_what_it_says(site: Site, service_root: Path) -> None:
     """The lines after ``$`` of its blocks for the embedded server, in a checkout, in one shell."""
     commands = [
         line[2:]
@@ -497,9 +521,7 @@ def test_the_page_does_what_it_says(site: Site) -> None:
         **{name: value for name, value in os.environ.items() if name != "DATABASE_URL"},
         "ENTASIS_BACKUP_URL": (site.checkout / "page").as_uri(),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "PYTHONPATH": os.pathsep.join(
-            [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
-        ),
+        "PYTHONPATH": os.pathsep.join([str(service_root), str(REPOSITORY), *sys.path]),
     }
     with site.connect() as connection:
         before = oracle.stored_trades(connection)
