@@ -4,11 +4,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from drills.run import Result
 from drills.site import Site
+from entasis_db.cli.output import print_whole
 
 
 def as_json(site: Site, results: Sequence[Result]) -> str:
@@ -61,8 +61,7 @@ def print_table(site: Site, results: Sequence[Result]) -> None:
             *("" if account is None else f"{account.candles:,}",),
             "held" if not result.faults else "FAILED",
         )
-    console = Console(soft_wrap=True)
-    console.print(table)
+    print_whole(table)
     print(f"{site.server_version}; {site.database_bytes / 1e6:.0f} MB; {site.source}")
     for result in results:
         for fault in result.faults:

@@ -45,8 +45,9 @@ def play(scenario: Scenario, site: Site) -> Result:
     safe = site.safe_lsn()
     if scenario.writers_stop:
         site.end_writing()
-    struck = datetime.now(UTC)
+    before = datetime.now(UTC)
     known = scenario.strike(site)
+    struck = datetime.now(UTC)
     try:
         played = _play_page(scenario, site, known)
     except shell.FailedError as error:
@@ -67,7 +68,7 @@ def play(scenario: Scenario, site: Site) -> Result:
         account,
         account.lost_since(struck),
         played.seconds,
-        _outage(site, struck),
+        _outage(site, before),
         played.blocks,
         played.output,
     )
@@ -83,10 +84,10 @@ def _url(site: Site, *, with_replica: bool) -> str:
     return url
 
 
-def _outage(site: Site, struck: datetime) -> float:
-    """Return the longest time between two acknowledgements, the disaster being the first; s."""
-    times = sorted({struck, *(one.at for one in site.ledger.acknowledged.values())})
-    times = times[times.index(struck) :]
+def _outage(site: Site, since: datetime) -> float:
+    """Return the longest time between two acknowledgements since a time, in seconds."""
+    times = sorted({since, *(one.at for one in site.ledger.acknowledged.values())})
+    times = times[times.index(since) :]
     gaps = (after - at for at, after in pairwise(times))
     return max(gaps, default=timedelta()).total_seconds()
 

@@ -5,13 +5,14 @@ import shutil
 import signal
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 
 from drills.account import NOTHING, Loss
 from drills.site import ARCHIVE_TIMEOUT, LAST_MONTH_IDS, Site
 from drills.writer import write
+from entasis_db.maintenance import maintain
+from entasis_db.migrate import migrate
 
 # how long a segment may take to reach both repositories on a busy machine, in seconds
 _SENDING = 15.0
@@ -111,8 +112,6 @@ def _partition_dropped(site: Site) -> Variables:
 
 
 def _bad_migration(site: Site) -> Variables:
-    from entasis_db.migrate import migrate
-
     migrate(site.primary.dsn())
     with site.primary.connect() as connection:
         changed = connection.execute(
@@ -169,25 +168,57 @@ def _make_replica(site: Site, *, synchronous: bool) -> None:
 
 def _primary_lost(site: Site) -> Variables:
     """Let the replica fall behind for a moment first, as a network does that breaks down."""
-    with site.replica.connect() as connection:
-        row = connection.execute(
-            "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walreceiver'"
-        ).fetchone()
-    assert row is not None
-    os.kill(row[0], signal.SIGSTOP)
-    try:
-        time.sleep(_BEHIND)
-        site.primary.kill()
-    finally:
-        with suppress(ProcessLookupError):
-            os.kill(row[0], signal.SIGCONT)
+    with site.primary.connect() as connection:
+        ((sender,),) = connection.execute("SELECT pid FROM pg_stat_replication").fetchall()
+    os.kill(sender, signal.SIGSTOP)
+    time.sleep(_BEHIND)
+    site.primary.kill()
     return {}
 
 
+def _copy_left_no_trace(site: Site) -> list[str]:
+    """Say what the side server has left behind."""
+    # its WAL is of the second timeline; a promoted copy that archives would spoil the original's
+    found = [*site.rig.repository.glob("archive/entasis/*/00000002*")]
+    return [
+        *(["the copy has archived its own WAL"] if found else []),
+        *(["the copy was not deleted"] if site.side.data.exists() else []),
+    ]
+
+
+def _partition_is_back(site: Site) -> list[str]:
+    """Say in what the partition differs from one that was never dropped."""
+    with site.primary.connect() as connection:
+        gone = connection.execute(
+            "SELECT gone_without_archive FROM entasis.health WHERE relation = 'market_data'"
+        ).fetchone()
+        odd = connection.execute(
+            "SELECT c.relname FROM pg_class AS c JOIN pg_inherits AS i ON i.inhrelid = c.oid"
+            " WHERE i.inhparent = 'entasis.market_data'::regclass"
+            " AND (c.relowner <> 'entasis_owner'::regrole OR 3 > ("
+            "SELECT count(*) FROM pg_index AS x WHERE x.indrelid = c.oid AND x.indisvalid))"
+        ).fetchall()
+        maintain(connection)
+    return [
+        *([] if gone == ([],) else [f"health says that a partition is gone: {gone}"]),
+        *(f"{name} has another owner, or lacks an index" for (name,) in odd),
+        *_copy_left_no_trace(site),
+    ]
+
+
 def _old_primary_follows(site: Site) -> list[str]:
-    """Say what the old primary lacks as a replica of the new one."""
+    """Say what the old primary lacks as a replica of the new one, and whether that archives."""
     until = time.monotonic() + 30
     with site.replica.connect() as connection:
+        while (
+            connection.execute(
+                "SELECT 1 FROM pg_stat_archiver WHERE last_archived_wal >= '00000002'"
+            ).fetchone()
+            is None
+        ):
+            if time.monotonic() > until:
+                return ["the new primary does not archive"]
+            time.sleep(0.1)
         ((reached,),) = connection.execute("SELECT pg_current_wal_flush_lsn()").fetchall()
         while time.monotonic() < until:
             if connection.execute(
@@ -231,11 +262,15 @@ def _archived_anew(site: Site) -> list[str]:
             " LEFT JOIN entasis.archive_objects AS o ON o.archive_id = a.id"
             " WHERE a.verified_at IS NOT NULL AND a.superseded_at IS NULL"
         ).fetchall()
-    return [
-        f"the archive of {relation} is not whole: {key}"
-        for relation, dropped_at, stale_at, key in found
-        if dropped_at or stale_at or key is None or not (site.archive / key).is_file()
-    ] or ([] if found else ["nothing is archived"])
+    return (
+        [
+            f"the archive of {relation} is not whole: {key}"
+            for relation, dropped_at, stale_at, key in found
+            if dropped_at or stale_at or key is None or not (site.archive / key).is_file()
+        ]
+        + ([] if found else ["nothing is archived"])
+        + _copy_left_no_trace(site)
+    )
 
 
 def _forget(site: Site) -> None:
@@ -257,8 +292,8 @@ SCENARIOS = {
     for scenario in (
         Scenario("server-lost", _UNARCHIVED, _server_lost),
         Scenario("disk-lost", NOTHING, _disk_lost, _wal_on_a_disk_of_its_own),
-        Scenario("rows-deleted", NOTHING, _rows_deleted),
-        Scenario("partition-dropped", NOTHING, _partition_dropped),
+        Scenario("rows-deleted", NOTHING, _rows_deleted, check=_copy_left_no_trace),
+        Scenario("partition-dropped", NOTHING, _partition_dropped, check=_partition_is_back),
         Scenario("bad-migration", NOTHING, _bad_migration, writers_stop=True),
         Scenario("corrupted-page", NOTHING, _corrupted_page),
         Scenario(

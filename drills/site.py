@@ -40,11 +40,11 @@ LAST_MONTH_IDS = 10**11
 class Size:
     """How much a drill writes."""
 
-    history: int = 2000
+    history: int = 1000
     """Trades of August 2024, which are archived and dropped."""
-    last_month: int = 2000
+    last_month: int = 1500
     """Trades of the month before this one."""
-    written: int = 400
+    written: int = 200
     """Trades that clients write before the disaster, at least."""
     seconds: float = 0
     """How long they write before it, at least."""

@@ -43,7 +43,7 @@ class Writer:
         ledger: Ledger,
         trades: Iterator[Trade],
         *,
-        batch: int = 40,
+        batch: int = 20,
         pause: float = 0.05,
     ) -> None:
         """``pause`` is the time between batches, in seconds."""

@@ -96,6 +96,30 @@ def test_every_setting_of_the_page_gets_a_value_of_this_machine() -> None:
         pages.settings(SETTINGS, {"PLACE": "/here", "start": "true", "OTHER": "x"})
 
 
+@pytest.mark.parametrize(
+    ("answers", "code"),
+    [
+        (["the database system is starting up", "t", "t", "f"], 0),
+        (["the database system is not yet accepting connections", "connection refused"], 1),
+        (["t", "server closed the connection"], 1),
+    ],
+)
+def test_a_server_that_stops_before_its_target_has_not_recovered(
+    tmp_path: Path, answers: list[str], code: int
+) -> None:
+    """`pg_ctl --wait start` says that it runs as soon as it can be asked."""
+    (tmp_path / "answers").write_text("\n".join(answers) + "\n")
+    psql = tmp_path / "psql"
+    psql.write_text('#!/bin/bash\ncd "${0%/*}"\nhead -1 answers\nsed -i 1d answers\n')
+    psql.chmod(0o755)
+    (block,) = pages.blocks((pages.FOLDER / "README.md").read_text(encoding="utf-8"))
+    asked = block.text.replace("sleep 0.2", "true") + "\nPATH=$HOME:/bin:/usr/bin\nrecovered url"
+    done = subprocess.run(
+        ["/bin/bash", "-c", asked], env={"HOME": str(tmp_path)}, capture_output=True, text=True
+    )
+    assert (done.returncode, (tmp_path / "answers").read_text()) == (code, "")
+
+
 def test_every_page_with_commands_is_played() -> None:
     """Commands that nobody runs would be prose."""
     # that of backups is run by tests/backups
