@@ -56,6 +56,8 @@ class Scenario:
     """What has to be so afterwards beside trades and candles: says what is not."""
     played_by: str = ""
     """The page, where it is another's."""
+    brief: bool = True
+    """Whether it belongs to the short form of the drill."""
 
     @property
     def page(self) -> str:
@@ -190,7 +192,7 @@ def _partition_is_back(site: Site) -> list[str]:
     """Say in what the partition differs from one that was never dropped."""
     with site.primary.connect() as connection:
         gone = connection.execute(
-            "SELECT gone_without_archive FROM entasis.health WHERE relation = 'market_data'"
+            "SELECT gone_without_archive FROM entasis.lifecycle WHERE relation = 'market_data'"
         ).fetchone()
         odd = connection.execute(
             "SELECT c.relname FROM pg_class AS c JOIN pg_inherits AS i ON i.inhrelid = c.oid"
@@ -200,7 +202,7 @@ def _partition_is_back(site: Site) -> list[str]:
         ).fetchall()
         maintain(connection)
     return [
-        *([] if gone == ([],) else [f"health says that a partition is gone: {gone}"]),
+        *([] if gone == ([],) else [f"a partition is said to be gone: {gone}"]),
         *(f"{name} has another owner, or lacks an index" for (name,) in odd),
         *_copy_left_no_trace(site),
     ]
@@ -279,6 +281,13 @@ def _forget(site: Site) -> None:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
+def _no_disaster(site: Site) -> Variables:
+    """Name a moment that has reached the archive, with what comes after it."""
+    target = _moment_before(site)
+    site.primary.pgbackrest("check")
+    return {"TARGET": target, "REPO": "2"}
+
+
 def _moment_before(site: Site) -> str:
     """Return the moment that an operator gives: nothing of the disaster has been committed yet."""
     with site.primary.connect() as connection:
@@ -312,6 +321,7 @@ SCENARIOS = {
             replica=True,
             check=_old_primary_follows,
             played_by="primary-lost",
+            brief=False,
         ),
         Scenario("region-lost", _UNARCHIVED, _region_lost),
         Scenario(
@@ -321,6 +331,7 @@ SCENARIOS = {
             archive_counts=False,
             check=_archived_anew,
         ),
+        Scenario("practice", NOTHING, _no_disaster, check=_copy_left_no_trace, brief=False),
     )
 }
 """By their names, in the order of docs/recovery/README.md."""
