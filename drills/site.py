@@ -148,6 +148,7 @@ class Site:
             self.end_writing()
         for server in (self.side, self.replica, self.primary):
             server.kill()
+        self.rig.end_background()
         if self.rig.s3 is not None:
             self.rig.s3.rclone.stop()
 

@@ -6,8 +6,10 @@ import getpass
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -15,7 +17,7 @@ from pathlib import Path
 
 from drills.rig import configuration
 from drills.rig.s3 import SecureS3, secure_s3
-from drills.rig.server import Server
+from drills.rig.server import Server, is_zombie
 from entasis_db.embedded.process import ServiceUser, free_port, identity
 from entasis_db.embedded.service_user import run_as
 
@@ -120,6 +122,18 @@ class Rig:
             raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}: {said[-3000:]}")
         return subprocess.CompletedProcess(command, done.returncode, said, "")
 
+    def end_background(self) -> None:
+        """End what pgBackRest does in the background: it outlives the server that asked for it."""
+        home = os.fsencode(self.home) + b"/"
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                command = (process / "cmdline").read_bytes()
+                ours = home in command or home in (process / "environ").read_bytes()
+                if ours and Path(os.fsdecode(command.split(b"\0")[0])).name == "pgbackrest":
+                    os.kill(int(process.name), signal.SIGKILL)
+                    while process.exists() and not is_zombie(int(process.name)):
+                        time.sleep(0.01)
+
     def folder(self, path: Path) -> Path:
         """Make a folder that the service user owns alone."""
         path.mkdir(mode=0o700, parents=True)
@@ -222,3 +236,4 @@ def _stop_all(made: Rig) -> None:
     for server in made.servers.values():
         with suppress(OSError, RuntimeError):
             server.kill()
+    made.end_background()

@@ -105,7 +105,7 @@ class Server:
         for one in [pid, *map(int, children)]:
             with suppress(ProcessLookupError):
                 os.kill(one, signal.SIGKILL)
-            while Path(f"/proc/{one}").exists() and not _is_zombie(one):
+            while Path(f"/proc/{one}").exists() and not is_zombie(one):
                 time.sleep(0.01)
         # nobody may have reaped it, and a server does not start beside what looks like another
         for left in [self.data / "postmaster.pid", *self.rig.sockets.glob(f"*.{self.port}*")]:
@@ -115,7 +115,7 @@ class Server:
         """Return the number of its first process, if it runs."""
         with suppress(FileNotFoundError, IndexError, ValueError):
             pid = int((self.data / "postmaster.pid").read_text(encoding="utf-8").split("\n")[0])
-            if Path(f"/proc/{pid}").exists() and not _is_zombie(pid):
+            if Path(f"/proc/{pid}").exists() and not is_zombie(pid):
                 return pid
         return None
 
@@ -172,7 +172,8 @@ class Server:
         self.rig.run("rm", "-rf", str(self.data))
 
 
-def _is_zombie(pid: int) -> bool:
+def is_zombie(pid: int) -> bool:
+    """Say whether a process has ended, or is gone."""
     with suppress(FileNotFoundError, ProcessLookupError):
         state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
         return re.sub(r".*\) ", "", state, flags=re.DOTALL).startswith("Z")
