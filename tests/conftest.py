@@ -19,6 +19,7 @@ from tests import caches, oracle, poolers
 from tests.caches import RedisServer, redis_server
 from tests.db import wipe
 from tests.engines import CAPABILITIES, SAMPLES, Database, Prepare, Server, Source
+from tests.monitoring import rig as monitoring_rig
 from tests.s3 import S3Server, s3_server
 from tests.servers import sources
 from tests.sessions import Sessions
@@ -125,6 +126,7 @@ def _extras() -> set[str]:
         "redis": caches.program(),
         "pgbouncer": poolers.program(),
         "pgbackrest": rig_programs(),
+        "prometheus": monitoring_rig.programs(),
         "cryptofeed": find_spec("cryptofeed"),
     }
     return {name for name, found in there.items() if found}
@@ -250,6 +252,14 @@ def needs_pgbouncer() -> None:
     if poolers.program() is None:
         pytest.skip("pgbouncer is not installed")
     _ran.add("pgbouncer")
+
+
+@pytest.fixture(scope="session")
+def needs_prometheus() -> None:
+    """A Prometheus, its promtool and postgres_exporter."""
+    if monitoring_rig.programs() is None:
+        pytest.skip("prometheus, promtool or postgres_exporter is not installed")
+    _ran.add("prometheus")
 
 
 @pytest.fixture(scope="module")
