@@ -11,6 +11,7 @@ from datetime import UTC, timedelta
 from drills.account import NOTHING, Loss
 from drills.site import ARCHIVE_TIMEOUT, LAST_MONTH_IDS, Site
 from drills.writer import write
+from entasis_db.archive import archive, open_store
 from entasis_db.maintenance import maintain
 from entasis_db.migrate import migrate
 
@@ -245,6 +246,19 @@ def _region_lost(site: Site) -> Variables:
     return {}
 
 
+def _candles_archived_too(site: Site) -> None:
+    with site.primary.connect() as connection:
+        connection.execute(
+            "UPDATE entasis.keep_periods SET keep = '1 year' WHERE derived_from = 'market_data'"
+        )
+        archive(connection, open_store(site.archive.as_uri()))
+        maintain(connection)
+        dropped = connection.execute(
+            "SELECT FROM entasis.archives WHERE dropped_at IS NOT NULL"
+        ).rowcount
+    assert dropped == 4, "trades and candles of three levels were to be dropped"
+
+
 def _archive_store_lost(site: Site) -> Variables:
     for found in site.archive.iterdir():
         shutil.rmtree(found) if found.is_dir() else found.unlink()
@@ -328,6 +342,7 @@ SCENARIOS = {
             "archive-store-lost",
             NOTHING,
             _archive_store_lost,
+            _candles_archived_too,
             archive_counts=False,
             check=_archived_anew,
         ),
