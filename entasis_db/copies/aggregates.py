@@ -39,13 +39,6 @@ _END = """
             OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp()
         AND NOT EXISTS (SELECT FROM {view} AS m WHERE {same})
 """
-_REFRESH = """
-    CALL public.refresh_continuous_aggregate(
-        {name}::pg_catalog.regclass,
-        {end}::pg_catalog.timestamptz OPERATOR(pg_catalog.-) {step}::pg_catalog.interval,
-        {end}::pg_catalog.timestamptz
-    )
-"""
 _DELETE = """
     DELETE FROM {table} AS m
     WHERE NOT EXISTS (SELECT FROM pg_temp.copied_candles AS s WHERE {same})
@@ -109,7 +102,6 @@ def _take_over(connection: psycopg.Connection[Any], name: str, columns: list[str
     parts = {
         "table": sql.SQL(table),
         "view": sql.Identifier(*name.split(".")),
-        "name": sql.Literal(name),
         "step": sql.Literal(_STEPS[name]),
         "same": same,
         "columns": sql.SQL(", ").join(map(sql.Identifier, columns)),
@@ -117,9 +109,8 @@ def _take_over(connection: psycopg.Connection[Any], name: str, columns: list[str
     }
     ((end,),) = execute(connection, sql.SQL(_END).format(**parts))
     if end is not None:
-        parts |= {"end": sql.Literal(end), "watermark": sql.Literal(end)}
-        # trades that come late into what is stored are noted from here on
-        execute(connection, sql.SQL(_REFRESH).format(**parts))
+        # what lies between is refreshed all the same where trades come: it has not been yet
+        parts["watermark"] = sql.Literal(end)
     with without_triggers(connection):
         execute(connection, sql.SQL(_DELETE).format(**parts))
         execute(connection, sql.SQL(_INSERT).format(**parts))

@@ -12,6 +12,7 @@ import psycopg
 from psycopg import sql
 
 from entasis_db.copies.aggregates import take_over_candles
+from entasis_db.copies.chunks import cut_chunks
 from entasis_db.copies.dumped import Dumped
 from entasis_db.copies.jobs import pause
 from entasis_db.copies.roles import make_roles
@@ -91,6 +92,8 @@ def move(
         _make_partitions(connection, dumped)
     for name in _FIRST:
         _bring(connection, folder, dumped, name, progress)
+        if has_chunks and name == "entasis.floors":
+            cut_chunks(connection)
     _note_gone(connection, dumped, has_chunks=has_chunks)
     if has_chunks:
         take_over_candles(connection, folder, dumped, progress)

@@ -50,6 +50,7 @@ def everything(connection: Connection, store: Path) -> None:
     write_positions(connection, [position()])
     connection.execute("UPDATE entasis.keep_periods SET keep = '2 years' WHERE relation = 'runs'")
     oracle.refresh(connection)
+    straddle(connection)
     mark(connection)
     archive(connection, open_store(store.as_uri()))
     maintain(connection)
@@ -61,6 +62,19 @@ def everything(connection: Connection, store: Path) -> None:
         [months_ago(1), months_ago(0)],
     )
     lose(connection, months_ago(2) + timedelta(days=14))
+
+
+def straddle(connection: Connection) -> None:
+    """Have floors lie within what is a partition of the other engine's, and rows on either side."""
+    month = months_ago(4)
+    connection.execute(
+        "UPDATE entasis.keep_periods SET keep = now() - %s WHERE relation = 'market_data'",
+        [month + timedelta(days=20)],
+    )
+    # the first is kept where partitions are months, and dropped with the chunk that it is in
+    ends = [new(20 + day, timestamp=month + timedelta(days=day)) for day in (0, 5, 24)]
+    ingest_trades(connection, ends, source="f", id_space="trade")
+    oracle.refresh(connection)
 
 
 def lose(connection: Connection, moment: datetime) -> None:

@@ -104,7 +104,7 @@ def archive_comes_back(before: Connection, after: Connection, folder: Path) -> N
         " AND dropped_at IS NOT NULL AND from_time > %s ORDER BY 1",
         [months_ago(7)],
     ).fetchall()
-    assert len(ranges) == 2
+    assert len(ranges) >= 2
     whole = []
     for start, end in ranges:
         (beside,) = restore(before, opened, "market_data", start, end)
@@ -160,8 +160,39 @@ def test_candles_of_which_no_trade_is_left(server: Server, plain: Server, tmp_pa
                 after,
                 new(3, timestamp=recent + timedelta(seconds=1)),
                 new(4, timestamp=late),
+                new(6, timestamp=months_ago(1)),
                 new(5, timestamp=TODAY),
             )
             oracle.refresh(after)
             found = after.execute("SELECT bucket, first_trade_id FROM entasis.ohlcv_1m").fetchall()
-            assert sorted(found) == [(old, 1), (recent, 2), (late, 4), (TODAY, 5)]
+            assert sorted(found) == sorted(
+                [(old, 1), (recent, 2), (late, 4), (TODAY, 5), (months_ago(1), 6)]
+            )
+
+
+@pytest.mark.native_speed
+def test_candles_of_a_chunk_that_another_has_replaced(server: Server, tmp_path: Path) -> None:
+    """That it was dropped by hand is known, although there is one of its bounds."""
+    moment = months_ago(2) + timedelta(days=14)
+    query = "SELECT relation, partition_name, ranges::text FROM entasis_internal.lost_ranges"
+    with server.database() as source, server.empty_database() as target:
+        with source.connect() as before:
+            pause_jobs(before)
+            insert_trades(before, new(1, timestamp=moment), new(2, timestamp=moment))
+            oracle.refresh(before)
+            lose(before, moment)
+            insert_trades(before, new(3, timestamp=moment))
+            oracle.refresh(before)
+            lost = before.execute(query).fetchall()
+            assert len(lost) == 1
+        dump(source.dsn, tmp_path / "d", portable=True)
+        restored(target, tmp_path / "d")
+        with target.connect() as after:
+            pause_jobs(after)
+            assert after.execute(query).fetchall() == lost
+            insert_trades(after, new(4, timestamp=moment))
+            oracle.refresh(after)
+            assert one(after, "SELECT last_trade_id FROM entasis.ohlcv_1m") == 4
+            after.execute("DELETE FROM entasis.market_data WHERE id = 4")
+            oracle.refresh(after)
+            assert one(after, "SELECT last_trade_id FROM entasis.ohlcv_1m") == 4
