@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 
 from entasis_db.backups.findings import Finding, Schedule
-from entasis_db.backups.segments import number
+from entasis_db.backups.segments import number, whole
 from entasis_db.cursors import execute
 
 _ARCHIVER = """
@@ -42,7 +42,8 @@ class Archiver:
     segment_bytes: int
     """Bytes of a segment of WAL."""
     last_segment: str | None
-    """The last one that was archived. None: none was since the statistics were reset."""
+    """The last one that was archived, or a file that goes with one. None: none was since the
+    statistics were reset."""
     last_at: datetime | None
     """When that was; UTC."""
     failures: int
@@ -113,7 +114,7 @@ def judge_archiver(found: Archiver, schedule: Schedule, now: datetime) -> Iterat
     waiting, since = found.waiting, found.waiting_since
     if waiting is None:
         # without the right to look: what lies between the archived and the current one
-        last = found.last_segment
+        last = whole(found.last_segment)
         if last is not None and last[:8] == found.current_segment[:8]:
             behind = number(found.current_segment, found.segment_bytes)
             waiting = behind - number(last, found.segment_bytes) - 1

@@ -12,6 +12,7 @@ from entasis_db.backups.noting import noted
 from entasis_db.backups.pgbackrest import PgBackRest, Stanza
 from entasis_db.backups.report import BackupReport
 from entasis_db.backups.repositories import judge_ages, judge_repository
+from entasis_db.backups.segments import whole
 from entasis_db.own_session import require_own_session
 
 _SEGMENT_BYTES = 2**24
@@ -71,12 +72,9 @@ def judged(
 
 def _behind(stanza: Stanza, found: Archiver) -> Iterator[Finding]:
     """Find repositories that lack what the server takes for archived."""
+    last = whole(found.last_segment)
     for one in stanza.repositories:
-        if found.last_segment is None or not one.is_readable:
-            continue
-        # a history file or a backup's label may have been the last
-        last = found.last_segment[:24]
-        if len(last) == 24 and (one.last_segment or "") < last:
+        if last is not None and one.is_readable and (one.last_segment or "") < last:
             yield Finding(
                 "missing WAL",
                 f"its last segment of WAL is {one.last_segment}, and the server counts {last} as"

@@ -59,6 +59,8 @@ class Repository:
     """What pgBackRest says of it, in one line."""
     backups: tuple[Backup, ...]
     """Those that can be restored, the oldest first."""
+    older: tuple[str, ...]
+    """Labels of those of the server before its last upgrade."""
     archive: str | None
     """Where the WAL of the server as it is now lies in it. None: there is no WAL."""
     first_segment: str | None
@@ -156,8 +158,8 @@ class PgBackRest:
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 check=False,
-                cwd="/",
-                **(_owner() if self.is_local else {}),
+                # ours may be closed to that user; what calls it elsewhere may have names from here
+                **({"cwd": "/", **_owner()} if self.is_local else {}),
             )
         except FileNotFoundError:
             raise BackupError(
@@ -166,7 +168,8 @@ class PgBackRest:
             ) from None
         except OSError as error:
             raise BackupError(f"{self.command[0]} cannot be run: {error.strerror}") from None
-        if done.returncode != 0:
+        # a verify that found something may end as one that failed
+        if done.returncode != 0 and not (command == "verify" and done.stdout.strip()):
             why = one_line(done.stderr.decode(errors="replace"))
             raise BackupError(f"pgbackrest {command} failed: {why or done.returncode}")
         said: str = done.stdout.decode(errors="replace")
@@ -205,6 +208,7 @@ def _repository(stanza: dict[str, Any], repo: dict[str, Any]) -> Repository:
     def is_here(one: dict[str, Any]) -> bool:
         return bool(one["database"]["repo-key"] == key and one["database"]["id"] == current)
 
+    backups = [one for one in stanza["backup"] if one["database"]["repo-key"] == key]
     archives = [one for one in stanza["archive"] if is_here(one)]
     archive = archives[-1] if archives else {}
     has_wal = archive.get("max") is not None
@@ -213,7 +217,8 @@ def _repository(stanza: dict[str, Any], repo: dict[str, Any]) -> Repository:
         str(repo["cipher"]),
         int(repo["status"]["code"]),
         one_line(str(repo["status"]["message"])),
-        tuple(_backup(one) for one in stanza["backup"] if is_here(one)),
+        tuple(_backup(one) for one in backups if is_here(one)),
+        tuple(one["label"] for one in backups if not is_here(one)),
         archive["id"] if has_wal else None,
         archive.get("min"),
         archive.get("max"),

@@ -104,7 +104,7 @@ def judge_files(
 ) -> Iterator[Finding]:
     """Find backups that were not finished, and WAL that is missing, by the names of the files."""
     key, stanza = repository.key, program.stanza
-    labels = {one.label for one in repository.backups}
+    labels = {one.label for one in repository.backups} | set(repository.older)
     there = {n for n in program.files(key, f"backup/{stanza}") if _LABEL.fullmatch(n)}
     for label in [] if running else sorted(there - labels):
         yield Finding(

@@ -25,6 +25,12 @@ def named(files: Iterable[str]) -> set[str]:
     return {found[1] for name in files if (found := _SEGMENT.fullmatch(name))}
 
 
+def whole(name: str | None) -> str | None:
+    """Return the segment that a file of WAL is, or tells of; None for a part, or a history."""
+    found = re.match(r"[0-9A-F]{24}(?!\.partial)", name or "")
+    return None if found is None else found[0]
+
+
 def number(segment: str, segment_bytes: int) -> int:
     """Return the number of a segment within its timeline."""
     return int(segment[8:16], 16) * (_BYTES // segment_bytes) + int(segment[16:], 16)

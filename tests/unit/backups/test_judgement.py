@@ -1,5 +1,6 @@
 """What a check makes of answers that take long to provoke: pgBackRest 2.45's, word for word."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from entasis_db.backups.repositories import (
     judge_state,
     judge_verified,
 )
+from entasis_db.backups.segments import whole
 from entasis_db.backups.space import judge_space
 from entasis_db.errors import BackupError
 
@@ -85,7 +87,7 @@ def backup(age: timedelta, kind: str = "full", *, errors: bool = False, **notes:
 def repository(
     *backups: Backup, key: int = 1, status: int = 0, message: str = "ok", cipher: str = "none"
 ) -> Repository:
-    return Repository(key, cipher, status, message, backups, None, None, None)
+    return Repository(key, cipher, status, message, backups, (), None, None, None)
 
 
 def codes(found: Any) -> list[str]:
@@ -212,10 +214,88 @@ def archiver(**changed: Any) -> Archiver:
         ),
         ({"waiting": None, "current_segment": "000000010000000100000008"}, ["WAL waits"]),
         ({"waiting": None, "last_segment": None, "last_at": None}, []),
+        # what goes with a segment may be the last that was archived
+        ({"waiting": None, "last_segment": "00000001.history"}, []),
+        ({"waiting": None, "last_segment": "000000010000000000000005.00000028.backup"}, []),
     ],
 )
 def test_the_archiver(changed: dict[str, Any], expected: list[str]) -> None:
     assert codes(judge_archiver(archiver(**changed), Schedule(), NOW)) == expected
+
+
+def stanza(*backups: dict[str, Any], archive: list[dict[str, Any]]) -> str:
+    """The answer to info of a server that was upgraded from 15 to 18."""
+    return json.dumps(
+        [
+            {
+                "name": "entasis",
+                "db": [{"id": 1, "repo-key": 1}, {"id": 2, "repo-key": 1}],
+                "repo": [{"key": 1, "cipher": "none", "status": {"code": 0, "message": "ok"}}],
+                "status": {"lock": {"backup": {"held": False}}},
+                "backup": backups,
+                "archive": archive,
+            }
+        ]
+    )
+
+
+def told(label: str, database: int) -> dict[str, Any]:
+    return {
+        "label": label,
+        "type": "full",
+        "database": {"id": database, "repo-key": 1},
+        "timestamp": {"start": 1, "stop": 2},
+        "info": {"size": 10, "repository": {"delta": 5}},
+        "archive": {"start": None, "stop": None},
+        "error": None,
+        "annotation": None,
+    }
+
+
+def test_backups_of_before_an_upgrade_are_finished_and_not_counted() -> None:
+    old, new = "20261101-010000F", "20261108-010000F"
+    called = program(
+        info=stanza(
+            told(old, 1),
+            told(new, 2),
+            archive=[
+                {"id": "15-1", "database": {"id": 1, "repo-key": 1}, "min": "a", "max": "b"},
+                {"id": "18-2", "database": {"id": 2, "repo-key": 1}, "min": None, "max": None},
+            ],
+        ),
+        repo_ls=json.dumps({old: {}, new: {}}),
+    )
+    (found,) = called.info().repositories
+    assert [one.label for one in found.backups] == [new]
+    assert found.older == (old,)
+    assert found.archive is None
+    assert codes(judge_repository(called, found, 2**24, running=False, verify=False)) == []
+    (found,) = program(info=stanza(archive=[])).info().repositories
+    assert found.backups == ()
+
+
+def test_how_it_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What calls it elsewhere runs where we are; what it says is one line, and no secret."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").write_text('pwd >&2; echo "HINT: no" >&2; exit 3')
+    with pytest.raises(BackupError, match=f"pgbackrest info failed: {tmp_path}"):
+        PgBackRest(command=("/bin/sh", "./elsewhere")).info()
+    # one that ends otherwise when it finds something
+    (tmp_path / "elsewhere").write_text(f"cat <<E\n{FILES}E\nexit 1")
+    found = judge_verified(PgBackRest(command=("/bin/sh", "./elsewhere")), repository())
+    assert codes(found) == ["damaged"]
+    (tmp_path / "elsewhere").write_text('echo \'[{"name": "\'')
+    with pytest.raises(BackupError, match="cannot be read: are repo1-cipher-pass"):
+        PgBackRest(command=("/bin/sh", "./elsewhere")).info()
+    (tmp_path / "elsewhere").write_text("echo '[]'")
+    with pytest.raises(BackupError, match="no repository for stanza entasis"):
+        PgBackRest(command=("/bin/sh", "./elsewhere")).info()
+
+
+def test_whole_segments() -> None:
+    segment = "000000010000000000000005"
+    assert whole(segment) == whole(f"{segment}.00000028.backup") == segment
+    assert whole(f"{segment}.partial") is whole("00000002.history") is whole(None) is None
 
 
 def test_space(tmp_path: Path) -> None:
