@@ -146,10 +146,8 @@ def test_the_state_of_a_repository() -> None:
     assert codes(judge_state(repository(status=2))) == ["no backup"]
     away = "[HostConnectError] unable to connect to 'localhost:1': [111] Connection refused"
     assert codes(judge_state(repository(status=99, message=away))) == ["unreachable"]
-    bytes_of_another = one_line(
-        "[FormatError] unable to load info file 'x':\nFormatError: \ufffd\x07"
-    )
-    assert "\x07" not in bytes_of_another
+    bytes_of_another = one_line("[FormatError] unable to load\x07 \ufffd'x':\nFormatError: \x07")
+    assert bytes_of_another == "[FormatError] unable to load 'x':"
     encrypted = repository(status=99, message=bytes_of_another, cipher="aes-256-cbc")
     assert codes(judge_state(encrypted)) == ["passphrase"]
     plain = repository(status=99, message=bytes_of_another)
