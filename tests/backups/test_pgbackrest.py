@@ -299,7 +299,7 @@ def test_a_run_that_never_happened(lived_in: Rig) -> None:
 def full(lived_in: Rig) -> Iterator[bool]:
     """Fill the disk of repo1; where it has none of its own, take the right to write away."""
     filler = lived_in.repository / "filler"
-    archive = lived_in.repository / "archive" / "entasis" / "15-1"
+    archive = lived_in.repository / "archive" / "entasis" / "15-1" / "0000000100000000"
     own_disk = lived_in.repository.is_mount()
     if own_disk:
         with pytest.raises(OSError, match="No space left"), filler.open("wb") as file:
