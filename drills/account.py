@@ -94,11 +94,11 @@ class Loss:
 NOTHING = Loss("nothing")
 
 
-def faults(account: Account, loss: Loss, struck: datetime, safe_lsn: int | None) -> list[str]:
+def faults(account: Account, loss: Loss, struck: datetime, safe_lsn: int) -> list[str]:
     """Say in what a recovery falls short of what its scenario states; nothing, where it holds.
 
     ``safe_lsn`` is where the WAL ended that had reached the repositories when the disaster came:
-    what was committed before it may never be lost. None: there is no such WAL.
+    what was committed before it may never be lost.
     """
     found = []
     lost = account.missing
@@ -110,10 +110,9 @@ def faults(account: Account, loss: Loss, struck: datetime, safe_lsn: int | None)
             f"a lost trade was acknowledged {seconds:.1f} s before the disaster, and the page says "
             f"{loss.text} ({loss.seconds:.0f} s)"
         )
-    if safe_lsn is not None:
-        early = sum(one.lsn <= safe_lsn for one in lost.values())
-        if early:
-            found.append(f"{early} lost trades were committed in WAL that had been archived")
+    early = sum(one.lsn <= safe_lsn for one in lost.values())
+    if early:
+        found.append(f"{early} lost trades were committed in WAL that had been archived")
     found += [
         f"{len(some)} trades {what}, the first: {some[0]}"
         for what, some in (

@@ -180,11 +180,12 @@ def _primary_lost(site: Site) -> Variables:
 
 
 def _copy_left_no_trace(site: Site) -> list[str]:
-    """Say what the side server has left behind."""
+    """Say what the side server has left behind, or tried to."""
     # its WAL is of the second timeline; a promoted copy that archives would spoil the original's
     found = [*site.rig.repository.glob("archive/entasis/*/00000002*")]
+    tried = found or "archive command failed" in site.side.said()
     return [
-        *(["the copy has archived its own WAL"] if found else []),
+        *(["the copy has archived its own WAL"] if tried else []),
         *(["the copy was not deleted"] if site.side.data.exists() else []),
     ]
 

@@ -32,6 +32,7 @@ ARCHIVE_TIMEOUT = 2.0
 _REAL = SAMPLES / "trades_binance_2024-08-08.csv.gz"
 _EXCERPT = REPOSITORY / "tests" / "data" / "trades_binance_sample.csv.gz"
 _BATCH = 1000
+_SEGMENT = 16 * 2**20  # bytes
 LAST_MONTH_IDS = 10**11
 """What is added to the ids of real trades to be those of last month: ids ascend with time."""
 
@@ -116,15 +117,15 @@ class Site:
             writer, self.writer = self.writer, None
             writer.stop()
 
-    def safe_lsn(self) -> int | None:
-        """Return where the WAL ends that has reached both repositories; None before the first."""
-        with self.primary.connect() as connection:
-            row = connection.execute("SELECT last_archived_wal FROM pg_stat_archiver").fetchone()
-        name = row[0] if row else None
-        if name is None or "." in name:
-            return None
-        log, segment = int(name[8:16], 16), int(name[16:24], 16)
-        return ((log << 32) | (segment << 24)) + (1 << 24)
+    def safe_lsn(self) -> int:
+        """Return where the WAL ends that has reached both repositories, in bytes."""
+        assert self.rig.s3 is not None
+        newest = min(
+            max(path.name[:24] for path in folder.glob("archive/entasis/*/*/*-*"))
+            for folder in (self.rig.repository, self.rig.s3.bucket / "entasis")
+        )
+        log, segment = int(newest[8:16], 16), int(newest[16:24], 16)
+        return (log << 32) + (segment + 1) * _SEGMENT
 
     def reset(self) -> None:
         """Put everything back to where it was when the site was made, and start the server."""
@@ -134,6 +135,8 @@ class Site:
             _copy(self._copy_of(path), path)
         for gone in (self.side.data, self.replica.data, self.wal_disk):
             shutil.rmtree(gone, ignore_errors=True)
+        for server in (self.side, self.replica, self.primary):
+            server.log.unlink(missing_ok=True)
         for emptied in ("spool", "lock"):
             for path in (self.rig.home / emptied).iterdir():
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -249,7 +252,6 @@ def _build(lent: Site) -> None:
         _write_all(connection, lent.ledger, history)
         _write_all(connection, lent.ledger, last_month)
     writer = lent.begin_writing()
-    began = datetime.now(UTC)
     primary.pgbackrest("--repo=1", "--type=full", "backup")
     primary.pgbackrest("--repo=2", "--type=full", "backup")
     with primary.connect() as connection:
@@ -257,7 +259,8 @@ def _build(lent: Site) -> None:
         maintain(connection)
     lent.archived = {key_of(t): (t.price, t.volume, t.side) for t in history}
     primary.pgbackrest("--repo=1", "--type=incr", "backup")
-    writer.await_written(lent.size.written, began)
+    # in no backup, but in the WAL that is archived when the server stops
+    writer.await_written(lent.size.written, datetime.now(UTC))
     lent.end_writing()
     with primary.connect() as connection:
         (lent.server_version, lent.database_bytes) = connection.execute(

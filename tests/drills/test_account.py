@@ -41,7 +41,7 @@ def ledger(connection: psycopg.Connection[Any]) -> Ledger:
 
 
 def says(connection: psycopg.Connection[Any], ledger: Ledger, loss: Loss = NOTHING) -> str:
-    return "\n".join(faults(take(connection, ledger), loss, datetime.now(UTC), None))
+    return "\n".join(faults(take(connection, ledger), loss, datetime.now(UTC), 0))
 
 
 def test_nothing_is_wrong(connection: psycopg.Connection[Any], ledger: Ledger) -> None:
