@@ -192,13 +192,14 @@ def rig(
     bindir: Path | None = None,
     options: Mapping[str, str] | None = None,
     settings: Mapping[str, str] | None = None,
-    prepare: Callable[[Rig], object] = lambda _: None,
+    prepare: Callable[[Rig], Callable[[], object]] = lambda _: lambda: None,
 ) -> Iterator[Rig]:
     """Lend a rig whose server ``primary`` runs, archives, and has no backup yet.
 
     ``options`` are of pgBackRest, ``settings`` of the server, beside those of backup/; ``bindir``
     is the folder of the server's programs, by default that of programs(). The rig has a database
-    ``entasis``, which is empty. ``prepare`` is called with its folders, before the server is made.
+    ``entasis``, which is empty. ``prepare`` is called with its folders, before the server is made,
+    and answers what takes it back.
     """
     bindir = bindir or programs()
     assert bindir is not None, "PostgreSQL 15 and pgBackRest are not both on this machine"
@@ -206,7 +207,7 @@ def rig(
     home = Path(tempfile.mkdtemp(prefix="entasis-rig-", dir=_MEMORY if in_memory else None))
     home.chmod(0o711)
     with ExitStack() as stack:
-        stack.callback(shutil.rmtree, home, ignore_errors=True)
+        stack.callback(_remove, home)
         store = stack.enter_context(secure_s3(home / "s3")) if s3 else None
         made = Rig(home, bindir, run_as(), store)
         made.own(home)
@@ -215,10 +216,19 @@ def rig(
         made.write(made.password_file, made.password)
         made.folder(made.config)
         made.folder(made.config / "conf.d")
-        prepare(made)
+        stack.callback(prepare(made))
         stack.callback(_stop_all, made)
         _build(made, options or {}, settings or {})
         yield made
+
+
+def _remove(home: Path) -> None:
+    # what still archived when its server was killed may make a folder anew
+    for _ in range(50):
+        shutil.rmtree(home, ignore_errors=True)
+        if not home.exists():
+            return
+        time.sleep(0.1)
 
 
 def _build(made: Rig, options: Mapping[str, str], settings: Mapping[str, str]) -> None:

@@ -1,8 +1,7 @@
 """A rig that has been lived in, for all tests of a file: backups of every kind, and WAL between."""
 
 import subprocess
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -12,10 +11,14 @@ from entasis_db.migrate import migrate
 from tests import conftest
 
 
-def limited(made: Rig) -> bool:
-    """Give repo1 a disk of its own, which can be full; False where only root of a host may."""
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256m,mode=0777", "tmpfs", str(made.repository)]
-    return subprocess.run(mount, capture_output=True, check=False).returncode == 0
+def limited(made: Rig) -> Callable[[], object]:
+    """Give repo1 a disk of its own, which can be full, where that is allowed."""
+    place = str(made.repository)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256m,mode=0777", "tmpfs", place]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        return lambda: None
+    # what is in use is detached all the same
+    return lambda: subprocess.run(["umount", "--lazy", place], check=False)
 
 
 @pytest.fixture(scope="module")
@@ -24,16 +27,10 @@ def made() -> Iterator[Rig]:
     if programs() is None:
         pytest.skip("PostgreSQL 15 and pgBackRest are not both on this machine")
     conftest._ran.add("pgbackrest")
-    with ExitStack() as stack:
-
-        def prepare(made: Rig) -> None:
-            if limited(made):
-                # what is in use is detached all the same
-                stack.callback(
-                    subprocess.run, ["umount", "--lazy", str(made.repository)], check=False
-                )
-
-        yield stack.enter_context(rig(prepare=prepare))
+    with rig(prepare=limited) as found:
+        home = found.home
+        yield found
+    assert not home.exists()
 
 
 PAGE = pages.FOLDER / "backups.md"
