@@ -47,14 +47,12 @@ def test_more_trades_cost_no_more(connection: Connection) -> None:
     connection.execute("CALL entasis.maintain()")
     connection.execute("VACUUM ANALYZE")
     few = count_reads(connection, LOOK).blocks
-    for symbol in ("BTC", "ETH", "SOL"):
-        put(
-            connection,
-            *(
-                trade(n, symbol=symbol, timestamp=months_ago(3) + timedelta(minutes=n))
-                for n in range(100, 5000)
-            ),
-        )
+    connection.execute(
+        "INSERT INTO entasis.market_data (id, symbol, exchange, timestamp, price, volume)"
+        " SELECT n, s, 'x', %s + n * interval '1 minute', 1, 1"
+        " FROM generate_series(100, 5000) n, unnest(ARRAY['BTC', 'ETH', 'SOL']) s",
+        [months_ago(3)],
+    )
     oracle.refresh(connection)
     connection.execute("VACUUM ANALYZE")
     # of markets that have not traded for 30 days nothing is read
