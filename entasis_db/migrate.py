@@ -293,7 +293,8 @@ def _engine(connection: psycopg.Connection[Any], wanted: str | None, progress: P
     if wanted not in (None, installed.engine):
         raise MigrationError(
             f"this database was made for engine {installed.engine!r} and cannot become "
-            f"{wanted!r}; migrate another database and load the data there"
+            f"{wanted!r}; to move it to another database: entasis dump --portable, and there "
+            f"entasis restore-dump --engine {wanted}"
         )
     if installed.engine not in engines():
         raise MigrationError(
