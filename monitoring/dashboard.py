@@ -165,42 +165,30 @@ def _steps(*steps: tuple[float | None, str]) -> ThresholdsConfig:
     )
 
 
-def _number(name: str, number: int, colour: str) -> Stat:
+def _figure(title: str, legend: str, expression: str, *steps: tuple[float | None, str]) -> Stat:
     return (
         Stat()
-        .title(f"Checks {name}")
+        .title(title)
         .datasource(_SOURCE)
         .span(6)
         .height(4)
         .color_mode(BigValueColorMode.BACKGROUND)
         .graph_mode(BigValueGraphMode.NONE)
         .reduce_options(ReduceDataOptions().calcs(["lastNotNull"]))
-        .thresholds(_steps((None, "green"), (1, colour)))
-        .with_target(
-            _query(f"count(entasis_health_severity{{{_HERE}}} == {number}) or vector(0)", name)
-        )
+        .thresholds(_steps(*steps))
+        .with_target(_query(f"{expression} or vector(0)", legend))
     )
+
+
+def _number(name: str, number: int, colour: str) -> Stat:
+    expression = f"count(entasis_health_severity{{{_HERE}}} == {number})"
+    return _figure(f"Checks {name}", name, expression, (None, "green"), (1, colour))
 
 
 def _answering() -> Stat:
-    return (
-        Stat()
-        .title("Databases that answer")
-        .datasource(_SOURCE)
-        .span(6)
-        .height(4)
-        .color_mode(BigValueColorMode.BACKGROUND)
-        .graph_mode(BigValueGraphMode.NONE)
-        .reduce_options(ReduceDataOptions().calcs(["lastNotNull"]))
-        .thresholds(_steps((None, "red"), (1, "green")))
-        .with_target(
-            _query(
-                f"count(count by (instance, database) (entasis_health_severity{{{_HERE}}}))"
-                " or vector(0)",
-                "databases",
-            )
-        )
-    )
+    each = f"count by (instance, database) (entasis_health_severity{{{_HERE}}})"
+    title = "Databases that answer"
+    return _figure(title, "databases", f"count({each})", (None, "red"), (1, "green"))
 
 
 def _not_well() -> Table:
