@@ -99,7 +99,9 @@ def test_an_alert_fires_and_clears(watched: Watched) -> None:
     assert told["advice"] == "run entasis migrate, then entasis check"
     assert told["runbook"] == "docs/health.md#trigger_disabled"
     assert "tables that are disabled: " in told["description"]
+    assert "(threshold 1)" in told["description"]
     assert "; entasis.markets: " in told["description"]
+    assert "NaN" not in told["description"]  # nothing tells since when
     every_expression_has_an_answer(watched.prometheus)
 
     # a threshold is a row, and the alert follows it
