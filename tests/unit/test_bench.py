@@ -346,9 +346,15 @@ def _check(rows: Sequence[Row]) -> None:
         assert (row.unit in ("ratio", "percent")) == (row.rounds is not None)
 
 
+# these start processes and servers of their own
+SLOW = {"archive", "backup", "growth", "notifications"}
+
+
 @pytest.mark.parametrize("line", LINES, ids=lambda line: line.name)
 @pytest.mark.long
-def test_it_runs(shared: Bench, line: Line) -> None:
+def test_it_runs(shared: Bench, line: Line, short: bool) -> None:
+    if short and line.name in SLOW:
+        pytest.skip("it takes longest, and belongs to the long form alone")
     try:
         rows = list(line.run(shared))
     except LeftOut as reason:

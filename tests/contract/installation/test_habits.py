@@ -147,7 +147,7 @@ def test_long_tests_are_left_to_test_all(tmp_path: Path) -> None:
 
     def collected(*target: str) -> list[str]:
         asked = subprocess.run(
-            [*made, *target, "ARGS=--collect-only -q", "--dry-run"],
+            [*made, *target, "ARGS=--collect-only -q --numprocesses=0", "--dry-run"],
             cwd=tmp_path, env=environment, capture_output=True, text=True, check=True,
         ).stdout  # fmt: skip
         (command,) = [line for line in asked.splitlines() if " -m pytest " in line]

@@ -60,7 +60,7 @@ QUOTES = """
     SELECT u, e, 1000 * k, y, t, 1, CASE WHEN k <> 3 THEN 0.5 END, 0.1
     FROM
         generate_series(
-            '2024-01-01 00:00+00'::timestamptz, '2024-04-30 23:00+00', interval '3 hours'
+            '2024-01-01 00:00+00'::timestamptz, '2024-04-30 23:00+00', interval '6 hours'
         ) AS t,
         unnest(ARRAY['BTC', 'ETH']) AS u,
         unnest(ARRAY['2024-03-29 08:00+00', '2024-06-28 08:00+00']::timestamptz[]) AS e,
@@ -77,7 +77,7 @@ PREDICTIONS = """
         'm' || m, 'S' || lpad(s::text, 3, '0'), 'price', 1, 0.5, t, t + interval '1 hour'
     FROM
         generate_series(
-            '2024-01-01 00:00+00'::timestamptz, '2024-04-30 23:00+00', interval '6 hours'
+            '2024-01-01 00:00+00'::timestamptz, '2024-04-30 23:00+00', interval '12 hours'
         ) AS t,
         generate_series(1, 5) AS m,
         generate_series(1, 10) AS s
