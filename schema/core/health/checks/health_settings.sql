@@ -24,8 +24,6 @@ BEGIN
         ('setting_unsafe', 'track_counts', 'off'),
         -- commits of the last moment are lost in a crash
         ('setting_unfit', 'synchronous_commit', 'off'),
-        -- damage is not noticed
-        ('setting_unfit', 'data_checksums', 'off'),
         -- nothing but plain text can be replicated or archived from it
         ('setting_unfit', 'wal_level', 'minimal')
     ) AS w (check_name, name, bad)
@@ -36,8 +34,8 @@ BEGIN
     SELECT 'setting_unfit', format('%s = %s', s.name, s.reset_val), 1, NULL
     FROM pg_settings AS s
     WHERE
-        -- reckons with spinning disks, and chooses bitmap scans and sorts where an index has the order
-        s.name = 'random_page_cost' AND s.reset_val::numeric > 2
+        -- more than PostgreSQL's own: an index is hardly ever used
+        s.name = 'random_page_cost' AND s.reset_val::numeric > 4
         OR s.name = 'shared_buffers' AND s.setting::bigint < 16384
         -- what is typed without a zone is another moment than what is shown in the documents
         OR s.name = 'TimeZone' AND s.reset_val NOT IN (
