@@ -22,10 +22,9 @@ from drills.site import SHORT, Size, site
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option(
     "--size",
-    type=click.IntRange(100),
-    default=SHORT.history,
-    show_default=True,
-    help="Trades of the archived month, and of the last one.",
+    type=click.IntRange(SHORT.last_month),
+    help="Trades of the archived month, and of the last one: "
+    f"{SHORT.history} and {SHORT.last_month}, if it is not given.",
 )
 @click.option("--minutes", type=float, default=0, help="How long clients write before a disaster.")
 @click.option(
@@ -38,7 +37,7 @@ def main(
     names: tuple[str, ...],
     listed: bool,
     as_json: bool,
-    size: int,
+    size: int | None,
     minutes: float,
     bindir: Path | None,
     output: bool,
@@ -57,7 +56,8 @@ def main(
     # whoever ends it, its servers end with it
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     results = []
-    with site(Size(size, size, seconds=60 * minutes), bindir) as found:
+    history, last = (SHORT.history, SHORT.last_month) if size is None else (size, size)
+    with site(Size(history, last, seconds=60 * minutes), bindir) as found:
         for name in names or SCENARIOS:
             results.append(run.play(SCENARIOS[name], found))
             held = "FAILED" if results[-1].faults else "held"
