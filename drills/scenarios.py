@@ -96,7 +96,8 @@ def _rows_deleted(site: Site) -> Variables:
     )
     with site.primary.connect() as connection:
         gone = connection.execute(f"DELETE FROM entasis.market_data WHERE {rows}").rowcount
-    assert gone > 500, "too few trades were deleted for it to be seen"
+    # those of last month, at the smallest size, are 410
+    assert gone > 300, "too few trades were deleted for it to be seen"
     return {"TARGET": target, "ROWS": rows}
 
 
