@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from time import perf_counter
 
 from bench import data
 from bench.context import Bench
 from bench.line import Sizes, Subject
 from bench.loaders import Connection
-from bench.measure import Row, alternate, ratio
+from bench.measure import Row, alternate, ratio, timed
 
 TITLE = "entasis.health, against SELECT 1"
 HOW = (
@@ -20,6 +19,7 @@ HOW = (
 SUBJECT = Subject.READING
 SIZES = Sizes.EACH
 
+_LOOK = "SELECT * FROM entasis.health"
 _MONTHS = 24
 
 
@@ -39,16 +39,10 @@ def _look(bench: Bench, connection: Connection, what: str) -> Row:
     bench.progress("looking at its health")
     samples = alternate(
         {
-            "health": lambda: _seconds(connection, b"SELECT * FROM entasis.health"),
-            "SELECT 1": lambda: _seconds(connection, b"SELECT 1"),
+            "health": lambda: timed(lambda: connection.execute(_LOOK).fetchall()),
+            "SELECT 1": lambda: timed(lambda: connection.execute("SELECT 1").fetchall()),
         },
         bench.effort.short_rounds,
         warm_up=1,
     )
     return ratio(what, samples, "health", "SELECT 1")
-
-
-def _seconds(connection: Connection, query: bytes) -> float:
-    began = perf_counter()
-    connection.execute(query).fetchall()
-    return perf_counter() - began
