@@ -37,7 +37,7 @@ BEGIN
         b.major = server_major AND server_minor >= b.first_minor
         AND timescaledb < CASE
             WHEN timescaledb < ARRAY[2, 28] THEN ARRAY[2, 27, 3]
-            WHEN timescaledb < ARRAY[2, 31] THEN ARRAY[2, 28, 4]
+            WHEN timescaledb < ARRAY[2, 29] THEN ARRAY[2, 28, 4]
             WHEN timescaledb < ARRAY[2, 32] THEN ARRAY[2, 31, 2]
             ELSE ARRAY[2, 32, 1]
         END;
