@@ -1,6 +1,5 @@
 """PostgreSQL's own programs: found in the version that is needed, and told no secret in public."""
 
-import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -8,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from entasis_db.embedded.binaries import wheel_binaries
+from entasis_db.embedded.binaries import major_version, wheel_binaries
 from entasis_db.errors import CopyError, EmbeddedServerError
 from entasis_db.libpq import libpq
 
@@ -59,12 +58,8 @@ def find(name: str, oldest: int, newest: int, folder: Path | None = None) -> Pro
 
 def _there(name: str, folder: Path | None) -> Iterator[Program]:
     for place in _folders(name, folder):
-        if (path := place / name).is_file():
-            said = subprocess.run(  # noqa: S603
-                [path, "--version"], capture_output=True, text=True, check=False
-            )
-            if version := re.search(r"\) (\d+)", said.stdout):
-                yield Program(path, int(version[1]))
+        if (major := major_version(place / name)) is not None:
+            yield Program(place / name, major)
 
 
 def _folders(name: str, folder: Path | None) -> Iterator[Path]:

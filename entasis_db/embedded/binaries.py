@@ -6,8 +6,10 @@ import contextlib
 import importlib.metadata
 import importlib.util
 import os
+import re
 import shutil
 import stat
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -46,6 +48,20 @@ def usable_binaries() -> Path:
         own_folder(service_user.SERVICE_ROOT, 0o755)
         package = copy_binaries(package, version)
     return package / "pginstall" / "bin"
+
+
+def major_version(program: Path) -> int | None:
+    """Ask a program of PostgreSQL's for its major version. None: there is none, or it is another's.
+
+    The programs may be those of any installation.
+    """
+    if not program.is_file():
+        return None
+    said = subprocess.run(  # noqa: S603 - no shell reads the arguments
+        [program, "--version"], capture_output=True, text=True, check=False
+    )
+    found = re.search(r"\(PostgreSQL\) (\d+)", said.stdout)
+    return int(found[1]) if found else None
 
 
 def copy_binaries(package: Path, version: str) -> Path:

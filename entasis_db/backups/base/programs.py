@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from entasis_db.embedded.binaries import usable_binaries
+from entasis_db.embedded.binaries import major_version, usable_binaries
 from entasis_db.embedded.process import ServiceUser, identity
 from entasis_db.errors import BackupError, EmbeddedServerError
 
@@ -25,7 +25,7 @@ def find_programs(major: int, bindir: Path | None = None) -> Path:
     """
     seen: list[int] = []
     for folder in _folders(major) if bindir is None else [bindir]:
-        found = _version(folder / "pg_basebackup")
+        found = major_version(folder / "pg_basebackup")
         if found == major:
             return folder
         if found is not None and found not in seen:
@@ -48,16 +48,6 @@ def _folders(major: int) -> Iterator[Path]:
         yield usable_binaries()
     except EmbeddedServerError:
         return
-
-
-def _version(program: Path) -> int | None:
-    if not program.is_file():
-        return None
-    said = subprocess.run(  # noqa: S603 - no shell reads the arguments
-        [program, "--version"], capture_output=True, text=True, check=False
-    )
-    found = re.search(r"\(PostgreSQL\) (\d+)", said.stdout)
-    return int(found[1]) if found else None
 
 
 def run(
@@ -113,10 +103,6 @@ def no_traceback(what: str) -> Iterator[None]:
 def _cause(said: str) -> str:
     """Pick what went wrong out of all that a program has said, as one line."""
     lines = [line.strip() for line in re.split(r"[\r\n]+", said)]
-    wrong = [
-        line
-        for line in lines
-        if re.search(r"(?i)error|fatal|detail|hint|cannot|denied|no such|space", line)
-    ]
+    wrong = [line for line in lines if _WRONG.search(line)]
     plain = (re.sub(r"^\w+: (?:error|detail|hint): ", "", line) for line in wrong or lines)
     return " ".join(filter(None, plain))[-600:]
