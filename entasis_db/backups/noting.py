@@ -1,6 +1,7 @@
 """Notes in the log of runs what a check of backups found."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 import psycopg
@@ -19,6 +20,32 @@ class Report(Protocol):
 
     def detail(self) -> dict[str, Any]:
         """Return what is kept of it in the log of runs."""
+
+
+class Taken(Protocol):
+    """A backup, by whatever program it was taken."""
+
+    @property
+    def label(self) -> str:
+        """Identifies it."""
+
+    @property
+    def ended_at(self) -> datetime:
+        """When it ended; UTC."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the files in it."""
+
+
+def told(backup: Taken, now: datetime) -> dict[str, Any]:
+    """Return what the log of runs keeps of a backup."""
+    return {
+        "label": backup.label,
+        "ended_at": backup.ended_at.isoformat(),
+        "age_seconds": int((now - backup.ended_at).total_seconds()),
+        "bytes": backup.size,
+    }
 
 
 R = TypeVar("R", bound=Report)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from entasis_db.backups.archiver import Archiver
 from entasis_db.backups.findings import Finding
+from entasis_db.backups.noting import told
 from entasis_db.backups.pgbackrest import Backup, Repository
 
 Kind = Literal["full", "any", "monthly"]
@@ -78,17 +79,7 @@ class BackupReport:
         kinds: tuple[Kind, ...] = ("full", "any", "monthly")
         for kind in kinds:
             found = last_backup(self.repositories, kind)
-            yield (
-                kind,
-                found
-                and {
-                    "repository": found[0],
-                    "label": found[1].label,
-                    "ended_at": found[1].ended_at.isoformat(),
-                    "age_seconds": int((self.checked_at - found[1].ended_at).total_seconds()),
-                    "bytes": found[1].size,
-                },
-            )
+            yield kind, found and {"repository": found[0], **told(found[1], self.checked_at)}
 
 
 def _jsonable(values: dict[str, Any]) -> dict[str, Any]:

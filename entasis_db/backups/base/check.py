@@ -14,7 +14,7 @@ from entasis_db.backups.base.manifest import BaseBackup
 from entasis_db.backups.base.place import Place, read_place
 from entasis_db.backups.base.source import system_identifier
 from entasis_db.backups.findings import Finding, Schedule
-from entasis_db.backups.noting import noted
+from entasis_db.backups.noting import noted, told
 from entasis_db.cursors import execute
 from entasis_db.errors import BackupError, StoreError
 from entasis_db.own_session import require_own_session
@@ -47,21 +47,13 @@ class PlaceReport:
         return {
             "place": self.place,
             "verified": self.verified,
-            "last": {"full": self._last("full"), "any": self._last("any")},
+            "last": {
+                kind: found and told(found, self.checked_at)
+                for kind, found in (("full", self.last("full")), ("any", self.last("any")))
+            },
             "backups": len(self.backups),
             "bytes": sum(one.stored for one in self.backups),
             "findings": [{"code": one.code, "text": str(one)} for one in self.findings],
-        }
-
-    def _last(self, kind: Literal["full", "any"]) -> dict[str, Any] | None:
-        found = self.last(kind)
-        if found is None:
-            return None
-        return {
-            "label": found.label,
-            "ended_at": found.ended_at.isoformat(),
-            "age_seconds": int((self.checked_at - found.ended_at).total_seconds()),
-            "bytes": found.size,
         }
 
 
