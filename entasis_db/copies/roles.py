@@ -7,16 +7,14 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from entasis_db import catalog
 from entasis_db.cursors import execute
 
 # the superuser that initdb made has no rows in pg_shdepend
 _ROLES = """
     WITH RECURSIVE ours AS (
         SELECT r.oid FROM pg_catalog.pg_roles AS r
-        WHERE r.rolname::pg_catalog.text OPERATOR(pg_catalog.=) ANY (ARRAY[
-            'entasis_owner', 'entasis_reader', 'entasis_writer', 'entasis_admin',
-            'entasis_service', 'entasis_jobs'
-        ])
+        WHERE r.rolname::pg_catalog.text OPERATOR(pg_catalog.=) ANY (%s)
         UNION
         SELECT m.member FROM pg_catalog.pg_auth_members AS m
         INNER JOIN ours AS o ON m.roleid OPERATOR(pg_catalog.=) o.oid
@@ -137,7 +135,8 @@ def roles(connection: psycopg.Connection[Any], *, passwords: bool) -> Roles:
             )
         )
     found = [
-        replace(Role(*row), password=verifiers.get(row[0])) for row in execute(connection, _ROLES)
+        replace(Role(*row), password=verifiers.get(row[0]))
+        for row in execute(connection, _ROLES, [*catalog.ROLES, "entasis_jobs"])
     ]
     names = {role.name for role in found}
     return Roles(

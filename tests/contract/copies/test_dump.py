@@ -11,7 +11,9 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from entasis_db.catalog import ROLES
 from entasis_db.copies import compare_with_dump, dump, restore_dump
+from entasis_db.copies.roles import roles
 from entasis_db.errors import CopyError
 from entasis_db.migrate import status
 from tests import oracle
@@ -25,7 +27,7 @@ from tests.contract.copies.support import (
     runs,
     state,
 )
-from tests.db import one
+from tests.db import Connection, one
 from tests.engines import Database, Server
 from tests.make import TODAY, insert_trades
 from tests.servers import sources
@@ -83,6 +85,15 @@ def test_into_a_cluster_without_the_roles(server: Server, dumped: Path) -> None:
             assert run(server, careless, "pg_restore", "--no-owner", archive) == ""
             found = compare_with_dump(careless.dsn, dumped).differences
             assert any(line.startswith("the owner of entasis.market_data is ") for line in found)
+
+
+@pytest.mark.newest_server
+def test_the_members_of_every_role_come_along(server: Server, connection: Connection) -> None:
+    for role in ROLES[1:]:
+        with server.login(role) as (name, _):
+            found = roles(connection, passwords=False)
+            assert name in {one.name for one in found.roles}
+            assert (role, name) in {(m.role, m.member) for m in found.members}
 
 
 @pytest.mark.newest_server

@@ -72,7 +72,7 @@ def test_everything_belongs_to_the_owner_without_login(
         WHERE nspname LIKE 'entasis%' AND nspowner <> 'entasis_owner'::regrole
         UNION ALL
         SELECT rolname FROM pg_roles WHERE rolname IN ('entasis_owner', 'entasis_reader',
-            'entasis_writer', 'entasis_admin', 'entasis_service')
+            'entasis_writer', 'entasis_admin', 'entasis_service', 'entasis_monitor')
             AND (rolcanlogin OR rolsuper OR rolcreaterole OR rolbypassrls)
         """,
     )
