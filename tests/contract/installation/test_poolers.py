@@ -18,7 +18,7 @@ from tests.contract.cli.support import fails, succeeds
 from tests.contract.retention.support import keep, load_old_rows
 from tests.db import discard, one
 from tests.engines import Database
-from tests.poolers import pooler
+from tests.poolers import FILE, configuration, pooler
 
 pytestmark = [
     pytest.mark.several_connections,
@@ -114,3 +114,23 @@ def test_a_cache_hears_only_in_a_session_of_its_own(
             assert cache.metrics().listening
         assert asyncio.run(hears(dsn))
         assert left(dsn, 2) == before
+
+
+def test_as_shipped(shared: Database) -> None:
+    """With paths and ports alone put in, both pools lead to the database."""
+    for mode in ("transaction", "session"):
+        with (
+            pooler(shared.dsn, mode=mode, size=None, reset=True) as dsn,
+            psycopg.connect(dsn, autocommit=True) as connection,
+        ):
+            assert queries.markets().fetch(connection) == []
+            assert one(connection, "SHOW search_path")
+
+
+def test_every_setting_has_a_reason() -> None:
+    lines = FILE.read_text(encoding="utf-8").splitlines()
+    settings = [n for n, line in enumerate(lines) if re.match(r"\w+ = ", line)]
+    assert len(settings) > 20
+    assert [lines[n] for n in settings if not lines[n - 1].startswith("; ")] == []
+    with pytest.raises(AssertionError, match="does not set listen_prt"):
+        configuration(listen_prt="1")

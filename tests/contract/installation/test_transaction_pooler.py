@@ -318,6 +318,6 @@ def test_nobody_acts_for_anothers_user(seeded: Database, server: Server) -> None
         server.login("entasis_writer", "entasis_service") as (name, password),
         pooler(seeded.dsn, logins={name: password}) as dsn,
     ):
-        dsn = make_conninfo(dsn, user=name)
+        dsn = make_conninfo(dsn, user=name, password=password)
         by_turns(dsn, lambda client: mine(client, ADA), lambda client: mine(client, BOB))
         asyncio.run(both(dsn))
