@@ -33,6 +33,7 @@ MODULES = (
     "entasis_db.exchange_candles",
     "entasis_db.ids",
     "entasis_db.instruments",
+    "entasis_db.quality",
     "entasis_db.manifest",
     "entasis_db.backups",
     "entasis_db.backups.base",

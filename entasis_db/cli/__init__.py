@@ -11,6 +11,7 @@ from entasis_db.cli import (
     installation,
     load,
     markets,
+    quality,
     reopen,
     upkeep,
 )
@@ -21,7 +22,7 @@ __all__ = ["main"]
 for _command in (
     *(installation.migrate, installation.status, installation.rollback),
     *(environment.url, environment.env, environment.psql, environment.stop),
-    *(load.load, markets.markets, candles.candles, check.check, check.rebuild),
+    *(quality.gaps, load.load, markets.markets, candles.candles, check.check, check.rebuild),
     *(doctor.doctor, upkeep.maintain, upkeep.runs),
     *(archive.archive, archive.restore, reopen.reopen),
     *(backup.backup, backup.restore_backup, copies.dump, copies.restore_dump),

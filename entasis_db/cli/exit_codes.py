@@ -21,6 +21,8 @@ class ExitCode(IntEnum):
     """check: candles count trades that are not stored, whatever else is wrong."""
     BACKUPS_FAULTY = 6
     """backup check: a backup is missing, too old or damaged, or WAL is not archived."""
+    FOUND = 7
+    """gaps: trades are missing."""
 
 
 EXPLAINED = "Exit codes: " + ", ".join(
@@ -33,5 +35,6 @@ EXPLAINED = "Exit codes: " + ", ".join(
         (ExitCode.CANDLES_DIFFER, "check: candles are wrong"),
         (ExitCode.TRADES_MISSING, "check: trades are missing"),
         (ExitCode.BACKUPS_FAULTY, "backup check: backups are not as they should be"),
+        (ExitCode.FOUND, "gaps: trades are missing"),
     )
 )

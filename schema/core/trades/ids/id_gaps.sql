@@ -1,6 +1,7 @@
 -- Candles know the first and last id of a minute, and how many trades it has: only the trades of minutes that
 -- lack some are read. In a market that is told in several units of time, trades are out of order within the
--- coarsest, and all are read. Trades that no candle counts are looked for where ids seem to be missing.
+-- coarsest, and all are read. Trades that no candle counts (excluded ones, and on engine timescaledb late ones before the
+-- next refresh) are looked for where ids seem to be missing.
 CREATE OR REPLACE FUNCTION entasis.id_gaps(
     symbol_name text, exchange_name text, from_time timestamptz, to_time timestamptz
 ) RETURNS TABLE (
@@ -70,7 +71,6 @@ BEGIN
                 AND t.timestamp >= least(b.time_before, b.begins_at) - interval '1 second'
                 AND t.timestamp <= greatest(b.time_before, b.begins_at) + interval '1 second'
                 AND t.id > b.id_before AND t.id < b.first_of_run
-                AND t.excluded IS NOT NULL
         ) AS d
         WHERE b.first_of_run > b.id_before + 1
     ),
