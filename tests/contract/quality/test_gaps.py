@@ -169,7 +169,9 @@ def test_the_command(database: Database, connection: Connection) -> None:
     there = (n for n in range(300) if n not in (7, 8))
     store(connection, *beats(*there, **SPOT))
     assert "no market y BTC is on record" in fails(database, "gaps", "BTC", "--exchange", "y")
-    assert "is not after" in fails(database, "gaps", "--from", "2024-01-02", "--to", "2024-01-01", code=2)
+    assert "is not after" in fails(
+        database, "gaps", "--from", "2024-01-02", "--to", "2024-01-01", code=2
+    )
     told = entasis(database, "gaps")
     assert told.exit_code == 7
     assert told.stdout == (
