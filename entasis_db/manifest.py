@@ -1,6 +1,6 @@
 """What is archived, as the database has it on record; needs none of the archive's libraries."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,6 +31,8 @@ class ArchivedRange:
     """When the range was last dropped from the database; UTC. None: it was not."""
     stale_at: datetime | None
     """When the rows of the range were found to be others; UTC. None: they were not."""
+    location: str = field(kw_only=True)
+    """URL of the store that it was written to, without options."""
 
 
 def archived_ranges(connection: psycopg.Connection[Any]) -> list[ArchivedRange]:
@@ -46,7 +48,7 @@ def archived_ranges(connection: psycopg.Connection[Any]) -> list[ArchivedRange]:
                 a.relation, a.from_time, a.to_time,
                 CASE WHEN a.verified_at IS NOT NULL THEN a.row_count END,
                 pg_catalog.sum(o.bytes), pg_catalog.count(o.key),
-                a.verified_at, a.dropped_at, a.stale_at
+                a.location, a.verified_at, a.dropped_at, a.stale_at
             FROM entasis.archives AS a
             LEFT OUTER JOIN entasis.archive_objects AS o ON a.id OPERATOR(pg_catalog.=) o.archive_id
             WHERE a.superseded_at IS NULL
@@ -63,8 +65,9 @@ def archived_ranges(connection: psycopg.Connection[Any]) -> list[ArchivedRange]:
                 None if size is None else int(size),
                 objects,
                 *(None if moment is None else moment.astimezone(UTC) for moment in moments),
+                location=location,
             )
-            for relation, start, end, rows, size, objects, *moments in cursor
+            for relation, start, end, rows, size, objects, location, *moments in cursor
         ]
 
 

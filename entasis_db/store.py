@@ -5,7 +5,9 @@ A store takes whole files under new keys and gives them back. A file is there wh
 
 import os
 import re
+import secrets
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,6 +18,8 @@ from entasis_db.errors import StoreError
 
 _MEBIBYTE = 2**20
 _PARTIAL = ".partial"
+PROBE = "entasis-probe-"
+"""What the key begins with that a store is tried with; nothing stays there."""
 _BUCKET = re.compile("[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _S3_OPTIONS = {"endpoint_url", "region", "profile", "sse", "kms_key_id"}
 _FORMS = (
@@ -36,6 +40,9 @@ class Store(Protocol):
 
     def get(self, key: str, file: Path) -> None:
         """Fetch what is stored under a key into a file."""
+
+    def part(self, key: str, offset: int, length: int) -> bytes:
+        """Fetch so many bytes of what is stored under a key, or those up to its end."""
 
     def sizes(self, prefix: str = "") -> dict[str, int]:
         """Return the bytes of what is stored under keys with a prefix, by key.
@@ -78,6 +85,31 @@ def open_store(url: str) -> Store:
     raise StoreError(f"the URL of the store cannot be understood: {_FORMS}")
 
 
+def probe(store: Store) -> None:
+    """Write a few bytes, read them back, list and delete them.
+
+    So what is wrong with a store is known before anything relies on it. Raises StoreError for what
+    it refuses, or gives back otherwise.
+    """
+    with tempfile.TemporaryDirectory(prefix="entasis-probe-") as folder:
+        written, read = Path(folder) / "written", Path(folder) / "read"
+        written.write_bytes(secrets.token_bytes(32))
+        key = f"{PROBE}{secrets.token_hex(8)}"
+        try:
+            store.put(key, written)
+            store.get(key, read)
+            listed = store.sizes(PROBE)
+        except StoreError:
+            with suppress(StoreError):  # the first fault is the one to be told
+                store.discard(PROBE)
+            raise
+        store.discard(PROBE)
+        if read.read_bytes() != written.read_bytes() or listed.get(key) != 32:
+            raise StoreError(
+                f"{store.location} gives back other bytes than it was given: choose another store"
+            )
+
+
 def _holds_credentials(bucket: str, endpoints: list[str]) -> bool:
     """Say whether there is a user, a password or a signature, in whichever encoding."""
     bucket, *endpoints = (unquote(unquote(part)) for part in (bucket, *endpoints))
@@ -117,11 +149,17 @@ class FolderStore:
         with _folder_errors(f"{key} could not be read"):
             shutil.copyfile(self._folder / key, file)
 
+    def part(self, key: str, offset: int, length: int) -> bytes:
+        """Read it."""
+        with _folder_errors(f"{key} could not be read"), (self._folder / key).open("rb") as source:
+            source.seek(offset)
+            return source.read(length)
+
     def sizes(self, prefix: str = "") -> dict[str, int]:
         """Look at the files."""
         found = {}
         with _folder_errors("what is there could not be listed"):
-            for folder, _, names in os.walk(self._folder, onerror=_raise):
+            for folder, _, names in os.walk((self._folder / f"{prefix}x").parent, onerror=_raise):
                 for file in (Path(folder) / name for name in names):
                     key = file.relative_to(self._folder).as_posix()
                     if key.startswith(prefix):
@@ -240,6 +278,17 @@ class S3Store:
             self._client.download_file(
                 self._bucket, self._prefix + key, str(file), Config=self._transfer
             )
+
+    def part(self, key: str, offset: int, length: int) -> bytes:
+        """Download a range of it."""
+        with _s3_errors(f"{key} could not be read"):
+            found = self._client.get_object(
+                Bucket=self._bucket,
+                Key=self._prefix + key,
+                Range=f"bytes={offset}-{offset + length - 1}",
+            )
+            content: bytes = found["Body"].read()
+            return content
 
     def sizes(self, prefix: str = "") -> dict[str, int]:
         """List the objects."""

@@ -25,7 +25,7 @@ from entasis_db.errors import ArchiveError, StoreError
 from entasis_db.own_session import require_own_session
 from entasis_db.runs import recorded
 from entasis_db.search_path import untyped
-from entasis_db.store import Store
+from entasis_db.store import Store, probe
 
 _ATTEMPTS = 3
 
@@ -65,6 +65,7 @@ def archive(
     store: Store,
     progress: Progress = lambda _: None,
     *,
+    new_store: bool = False,
     session_pooler: bool = False,
 ) -> list[Archived]:
     """Archive every range of an archived relation that is past its keep period and not archived.
@@ -75,15 +76,20 @@ def archive(
     groups of rows, and one object at a time in a temporary file. ``session_pooler`` says that a
     pooler in front keeps a session for each client.
 
-    Raises SessionError behind any other pooler, and on a replica; StoreError when the store fails,
-    and ArchiveError at the end when a range could not be archived; the others are.
+    Before the first range is recorded, the store is tried: it has to take, give back, list and
+    delete a few bytes, to be where the manifest's archives are, and to hold the newest of them.
+    ``new_store`` goes on in one that is another, or lacks what it had.
+
+    Raises SessionError behind any other pooler, and on a replica; StoreError when the store fails
+    or is a wrong one, and ArchiveError at the end when a range could not be archived; the others
+    are.
     """
     if not connection.autocommit:
         raise ValueError("archive over a connection in autocommit mode: it commits as it goes")
     require_own_session(connection, "archive", session_pooler=session_pooler)
     found: list[Archived] = []
     with _alone(connection), recorded(connection, "archive") as (_, detail):
-        failures = _archive_expired(connection, store, progress, found)
+        failures = _archive_expired(connection, store, progress, found, new_store)
         detail.update(
             ranges=len(found), rows=sum(a.rows for a in found), bytes=sum(a.bytes for a in found)
         )
@@ -93,16 +99,24 @@ def archive(
 
 
 def _archive_expired(
-    connection: psycopg.Connection[Any], store: Store, progress: Progress, found: list[Archived]
+    connection: psycopg.Connection[Any],
+    store: Store,
+    progress: Progress,
+    found: list[Archived],
+    new_store: bool,
 ) -> list[str]:
     """Archive into ``found``, and return what could not be archived and why."""
     failures: list[str] = []
+    tried = False
     _clean(connection, store, progress)
     execute(connection, "SELECT entasis_internal.record_partitions()")
     for relation, start, end in execute(connection, _EXPIRED):
         of = _Range(relation, start, end)
         try:
             if _needed(connection, of, progress):
+                if not tried:
+                    _try(connection, store, new_store)
+                    tried = True
                 found.append(_archive(connection, store, of, progress))
         except StoreError:
             raise
@@ -150,6 +164,42 @@ def _alone(connection: psycopg.Connection[Any]) -> Iterator[None]:
     finally:
         if not connection.closed:
             execute(connection, "SELECT entasis_internal.release_lease('archive')")
+
+
+def _try(connection: psycopg.Connection[Any], store: Store, new_store: bool) -> None:
+    """Raise StoreError for a store that cannot be written to, or is not the archive's."""
+    probe(store)
+    others = [
+        str(location)
+        for (location,) in execute(
+            connection,
+            "SELECT location FROM entasis.archives"
+            " WHERE verified_at IS NOT NULL AND superseded_at IS NULL"
+            " GROUP BY location ORDER BY pg_catalog.max(id) DESC",
+        )
+    ]
+    if new_store or not others:
+        return
+    if store.location not in others:
+        raise StoreError(
+            f"the archive of this database is in {others[0]}, not in {store.location}: name that "
+            "one, or go on in this one with --new-store"
+        )
+    newest = execute(
+        connection,
+        "SELECT o.key, o.bytes FROM entasis.archives AS a"
+        " INNER JOIN entasis.archive_objects AS o ON a.id OPERATOR(pg_catalog.=) o.archive_id"
+        " WHERE a.location OPERATOR(pg_catalog.=) %s"
+        " AND a.verified_at IS NOT NULL AND a.superseded_at IS NULL"
+        " ORDER BY a.id DESC, o.part LIMIT 1",
+        store.location,
+    )
+    for key, size in newest:
+        if store.sizes(key).get(key) != size:
+            raise StoreError(
+                f"{store.location} lacks {key}, which is archived there: find out where it is (is"
+                " the folder mounted?), or go on with --new-store"
+            )
 
 
 def _clean(connection: psycopg.Connection[Any], store: Store, progress: Progress) -> None:

@@ -20,9 +20,14 @@ STORE = "URL of the archive: s3://BUCKET/PREFIX[?endpoint_url=...] or file:///FO
 
 @click.group(cls=Group, invoke_without_command=True)
 @click.option("--to", "url", envvar="ENTASIS_ARCHIVE_URL", show_envvar=True, help=STORE)
+@click.option(
+    "--new-store",
+    is_flag=True,
+    help="Go on in a store that is another than so far, or lacks what it had.",
+)
 @arguments.session_pooler
 @click.pass_context
-def archive(ctx: click.Context, url: str | None, session_pooler: bool) -> None:
+def archive(ctx: click.Context, url: str | None, new_store: bool, session_pooler: bool) -> None:
     """Archive what is past its keep period, of relations whose archived is true (the default).
 
     Nothing is dropped: entasis maintain does that, for ranges whose archive is verified.
@@ -40,7 +45,9 @@ def archive(ctx: click.Context, url: str | None, session_pooler: bool) -> None:
             )
             return
         with archiving() as progress:
-            done = archives.archive(connection, store, progress, session_pooler=session_pooler)
+            done = archives.archive(
+                connection, store, progress, new_store=new_store, session_pooler=session_pooler
+            )
     size, rows = sum(a.bytes for a in done), sum(a.rows for a in done)
     step(f"{len(done)} ranges archived: {rows:,} rows, {size:,} bytes")
 
@@ -71,7 +78,7 @@ def open_archive(url: str) -> Any:
 @archive.command(name="list")
 @click.pass_obj
 def list_archives(target: Target) -> None:
-    """List what is archived, and whether it is still in the database too."""
+    """List what is archived and where, and whether it is still in the database too."""
     with target.connect() as connection:
         found = archived_ranges(connection)
     if not found:
@@ -81,6 +88,7 @@ def list_archives(target: Target) -> None:
     for name in ("rows", "bytes", "objects"):
         table.add_column(name, justify="right")
     table.add_column("state")
+    table.add_column("store")
     for one in found:
         table.add_row(
             one.relation,
@@ -88,8 +96,11 @@ def list_archives(target: Target) -> None:
             minute(one.to_time),
             *("" if n is None else f"{n:,}" for n in (one.rows, one.bytes, one.objects)),
             _state(one),
+            one.location,
         )
     print_whole(table)
+    if unverified := sum(one.verified_at is None for one in found):
+        step(f"{unverified} not verified: a run was cut short; run entasis archive, which mends it")
 
 
 def _state(one: ArchivedRange) -> str:

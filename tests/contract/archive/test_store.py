@@ -10,6 +10,7 @@ import pytest
 
 from entasis_db.archive import archive, open_store
 from entasis_db.errors import StoreError
+from entasis_db.manifest import archived_ranges
 from tests.contract.archive.support import mark, prefix
 from tests.db import Connection
 from tests.s3 import S3Server
@@ -67,6 +68,7 @@ def test_wrong_credentials_and_a_missing_bucket_are_said(
     with pytest.raises(StoreError, match=r"SignatureDoesNotMatch|403|AccessDenied") as caught:
         archive(filled, open_store(url))
     assert s3.access_key not in str(caught.value)
+    assert archived_ranges(filled) == []  # told before anything was recorded
 
 
 @pytest.mark.parametrize(
