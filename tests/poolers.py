@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -40,6 +41,31 @@ def configuration(**values: str) -> str:
     return text
 
 
+def _settings(folder: Path, port: int, to: dict[str, Any], size: int | None, reset: bool) -> str:
+    values = {
+        "listen_port": str(port),
+        "unix_socket_dir": "",
+        "auth_file": str(folder / "users"),
+        "logfile": "",
+        "pidfile": "",
+    }
+    own_size = ""
+    if size is not None:
+        values |= {"default_pool_size": str(size), "reserve_pool_size": "0"}
+        own_size = f"pool_size={size}"
+    if not reset:
+        values["server_reset_query"] = ""
+    text = configuration(**values).replace(
+        "host=127.0.0.1 port=5432", f"host={to['host']} port={to['port']}"
+    )
+    name = str(to["dbname"])
+    text = re.sub(r"^entasis(_session)? =", rf"{name}\1 =", text, flags=re.MULTILINE)
+    text = text.replace("dbname=entasis", f"dbname={name}")
+    if own_size:
+        text = re.sub(r"pool_size=\d+", own_size, text)
+    return text
+
+
 @contextmanager
 def pooler(
     dsn: str,
@@ -65,29 +91,8 @@ def pooler(
         port = taken.getsockname()[1]
     folder = Path(tempfile.mkdtemp(prefix="entasis-pgbouncer-"))
     (folder / "users").write_text("".join(f'"{u}" "{p}"\n' for u, p in known.items()))
-    values = {
-        "listen_port": str(port),
-        "unix_socket_dir": "",
-        "auth_file": str(folder / "users"),
-        "logfile": "",
-        "pidfile": "",
-    }
-    own_size = ""
-    if size is not None:
-        values |= {"default_pool_size": str(size), "reserve_pool_size": "0"}
-        own_size = f"pool_size={size}"
-    if not reset:
-        values["server_reset_query"] = ""
-    text = configuration(**values).replace(
-        "host=127.0.0.1 port=5432", f"host={to['host']} port={to['port']}"
-    )
-    name = str(to["dbname"])
-    text = re.sub(r"^entasis(_session)? =", rf"{name}\1 =", text, flags=re.MULTILINE)
-    text = text.replace("dbname=entasis", f"dbname={name}")
-    if own_size:
-        text = re.sub(r"pool_size=\d+", own_size, text)
     settings = folder / "pgbouncer.ini"
-    settings.write_text(text)
+    settings.write_text(_settings(folder, port, to, size, reset))
     as_nobody = []
     if os.geteuid() == 0:  # as which it refuses to run
         folder.chmod(0o755)
@@ -99,7 +104,7 @@ def pooler(
     )
     try:
         _await(port)
-        offered = f"{name}_session" if mode == "session" else name
+        offered = str(to["dbname"]) + ("_session" if mode == "session" else "")
         yield make_conninfo(
             dsn, host="127.0.0.1", port=port, dbname=offered, password=known[str(to["user"])]
         )

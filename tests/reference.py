@@ -29,6 +29,7 @@ MODULES = (
     "entasis_db.reopening",
     "entasis_db.runs",
     "entasis_db.health",
+    "entasis_db.settings",
     "entasis_db.candles",
     "entasis_db.exchange_candles",
     "entasis_db.ids",

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from decimal import Decimal
 from enum import IntEnum
 from typing import Any
@@ -14,6 +15,7 @@ from entasis_db.cli.root import explained
 from entasis_db.cli.target import Target
 from entasis_db.errors import EntasisError
 from entasis_db.health import Check, Severity, health
+from entasis_db.settings import Setting, settings
 
 
 class State(IntEnum):
@@ -69,21 +71,52 @@ class _Plugin(click.Command):
     "which is also when it was called wrongly or finds no server.",
 )
 @click.option("--json", "as_json", is_flag=True, help="As JSON: a list of objects.")
+@click.option("--check", "only", metavar="NAME", multiple=True, help="Only this check, or these.")
+@click.option(
+    "--settings",
+    "compare",
+    is_flag=True,
+    help="Compare the server's settings with those that suit this workload instead. What merely "
+    "differs is no warning.",
+)
 @click.pass_obj
-def doctor(target: Target, as_json: bool) -> None:
+def doctor(target: Target, as_json: bool, only: tuple[str, ...], compare: bool) -> None:
     """Say what is wrong with the database, since when, and what to do.
 
     Needs the role entasis_monitor, and what that has of pg_monitor; what the login may not see is
     unknown. entasis.thresholds has what each check is compared with.
     """
+    if compare and only:
+        raise click.UsageError("--check and --settings do not go together")
     with target.connect() as connection:
         found = health(connection)
+        compared = settings(connection) if compare else []
+    if compare:
+        only = ("setting_unsafe", "setting_unfit")
+    if missing := sorted(set(only) - {one.check for one in found}):
+        raise click.UsageError(f"there is no check {', '.join(missing)}")
+    found = [one for one in found if not only or one.check in only]
     worst = next(severity for severity in _STATES if severity in {one.severity for one in found})
     if as_json:
-        click.echo(json.dumps([_object(one) for one in found], ensure_ascii=False))
+        shown = map(asdict, compared) if compare else map(_object, found)
+        click.echo(json.dumps(list(shown), ensure_ascii=False))
+    elif compare:
+        _tell_settings(compared)
     else:
         _tell(found)
     raise click.exceptions.Exit(_STATES[worst])
+
+
+def _tell_settings(compared: Sequence[Setting]) -> None:
+    for one in compared:
+        if one.fits:
+            continue
+        found = f" ({one.found_by})" if one.found_by else ""
+        value = "not seen: this login has a value of its own" if one.value is None else one.value
+        how = "restart" if one.needs_restart else "reload"
+        step(f"{one.setting}{found}: {value}; advised {one.advised}, by a {how}")
+        step(f"    {one.reason}")
+    step(f"{sum(one.fits is True for one in compared)} of {len(compared)} settings are as advised")
 
 
 def _tell(found: Sequence[Check]) -> None:

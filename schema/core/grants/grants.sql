@@ -236,6 +236,7 @@ TO entasis_admin;
 GRANT UPDATE (warning, critical) ON entasis.thresholds TO entasis_admin;
 GRANT SELECT ON
 entasis.health,
+entasis.settings,
 entasis.thresholds
 TO entasis_admin, entasis_monitor;
 GRANT SELECT ON
@@ -279,5 +280,6 @@ entasis_internal.sequences_used,
 entasis_internal.health_tables,
 entasis_internal.health_growth,
 entasis_internal.health_settings,
-entasis_internal.health_versions
+entasis_internal.health_versions,
+entasis_internal.setting_advice
 TO entasis_admin, entasis_monitor;

@@ -134,9 +134,9 @@ def test_what_postgresql_sets_is_fit(database: Database) -> None:
     """Of its defaults, none is a fault: the suite's servers differ in what makes them quick."""
     with database.connect() as connection:
         found = connection.execute(
-            "SELECT h.subject FROM entasis_internal.health_settings() AS h"
-            " INNER JOIN pg_settings AS s ON h.subject = s.name || ' = ' || s.setting"
-            " WHERE s.setting = s.boot_val"
+            "SELECT h.setting FROM entasis.settings AS h"
+            " INNER JOIN pg_settings AS s ON lower(h.setting) = lower(s.name)"
+            " WHERE h.found_by IS NOT NULL AND s.setting = s.boot_val"
         ).fetchall()
         assert found == []
 

@@ -57,6 +57,7 @@ NOT_FOR_READERS = {
     "archive_objects",
     "restores",
     "health",
+    "settings",
     "lifecycle",
     "thresholds",
     "jobs",
