@@ -70,7 +70,7 @@ test-all: $(DEV) ## The same and the long ones, which have servers of their own 
 lint: lint-sql lint-style lint-format lint-types ## Check style and types: sqlfluff, ruff, mypy
 
 lint-sql: $(DEV)
-	@$(BIN)/sqlfluff lint --disable-progress-bar --processes 0 schema migrations entasis_db/queries
+	@$(BIN)/sqlfluff lint --disable-progress-bar --processes 0 schema migrations entasis_db/queries entasis_db/analysis
 
 lint-style: $(DEV)
 	@$(BIN)/ruff check

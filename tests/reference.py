@@ -17,6 +17,7 @@ PAGE = REPOSITORY / "docs" / "reference.md"
 MODULES = (
     "entasis_db.model",
     "entasis_db.queries",
+    "entasis_db.analysis",
     "entasis_db.ingest",
     "entasis_db.acting",
     "entasis_db.live",

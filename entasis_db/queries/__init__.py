@@ -29,6 +29,7 @@ from entasis_db.model import (
     Trade,
 )
 from entasis_db.queries import cache_rules
+from entasis_db.queries.checks import check_aware, check_range, check_span
 from entasis_db.queries.intervals import INTERVALS, Interval
 from entasis_db.queries.rows import (
     Candle,
@@ -88,7 +89,7 @@ def trades(
     is held in memory. A page that ended at a trade may have cut a group of equal timestamps: go on
     from its timestamp, and leave out what you have.
     """
-    _check_range(from_time, to_time)
+    check_range(from_time, to_time)
     if limit is not None and limit < 1:
         raise ValueError(f"limit is {limit}: give 1 or more, or None for every trade of the range")
     return statement(
@@ -117,7 +118,7 @@ def candles(
     close before it, from the market's first trade on and up to the present.
     At most one row for each bucket: a year of minutes is 527,040.
     """
-    _check_range(from_time, to_time)
+    check_range(from_time, to_time)
     if interval not in INTERVALS:
         raise QueryError(
             f"there are no candles of {interval!r}: interval must be one of {', '.join(INTERVALS)}"
@@ -175,8 +176,8 @@ def option_chain(
     look-ups for each contract of the calendar months that the range lies in.
     Where the source gives dates only, a contract expires at the end of its last day.
     """
-    _check_aware("at", at)
-    _check_span("max_age", max_age)
+    check_aware("at", at)
+    check_span("max_age", max_age)
     rule = cache_rules.option_chain(underlying, at, max_age)
     return statement(
         "option_chain", OptionQuote, rule, underlying=underlying, at=at, max_age=max_age
@@ -191,8 +192,8 @@ def option_expiries(
     One row for each expiry of option_chain's contracts: those that expire after ``at`` and were
     quoted in (at - max_age, at]. It takes as many index look-ups as option_chain.
     """
-    _check_aware("at", at)
-    _check_span("max_age", max_age)
+    check_aware("at", at)
+    check_span("max_age", max_age)
     return statement("option_expiries", OptionExpiry, underlying=underlying, at=at, max_age=max_age)
 
 
@@ -208,8 +209,8 @@ def option_history(
 
     Every one of them is held in memory. A strike_price must be exact: a float is refused.
     """
-    _check_range(from_time, to_time)
-    _check_aware("expiry_date", expiry_date)
+    check_range(from_time, to_time)
+    check_aware("expiry_date", expiry_date)
     if not isinstance(strike_price, Decimal | int):
         raise ValueError(  # noqa: TRY004 - what is wrong is that it is not exact
             f"strike_price is {strike_price!r}: give a Decimal or an int, which are exact"
@@ -242,10 +243,10 @@ def iv_smile(
     are passed over; a contract that has no other is left out. Ordered by expiry_date, strike_price,
     option_type.
     """
-    _check_aware("at", at)
-    _check_span("max_age", max_age)
+    check_aware("at", at)
+    check_span("max_age", max_age)
     if isinstance(expiry_date, datetime):
-        _check_aware("expiry_date", expiry_date)
+        check_aware("expiry_date", expiry_date)
         expiry_from, expiry_to = expiry_date, expiry_date + timedelta.resolution
     else:
         expiry_from = datetime.combine(expiry_date, time(), zone).astimezone(UTC)
@@ -277,7 +278,7 @@ def predictions(
 
     The range is that of the moment when they were made, not of the one that they are about.
     """
-    _check_range(from_time, to_time)
+    check_range(from_time, to_time)
     return statement(
         "predictions",
         Prediction,
@@ -309,8 +310,8 @@ def prediction_scores(
     (target_price - base_price) / base_price is a NUMERIC division, which PostgreSQL rounds, half
     away from zero, to at least 16 significant digits and to no fewer decimals than the prices have.
     """
-    _check_range(from_time, to_time)
-    _check_span("lookback", lookback)
+    check_range(from_time, to_time)
+    check_span("lookback", lookback)
     return statement(
         "prediction_scores",
         PredictionScore,
@@ -340,30 +341,7 @@ def pnl_history(
 
     Row-level security applies, as in portfolio.
     """
-    _check_range(from_time, to_time)
+    check_range(from_time, to_time)
     return statement(
         "pnl_history", PositionSnapshot, user_id=user_id, from_time=from_time, to_time=to_time
     )
-
-
-def _check_aware(name: str, moment: datetime) -> None:
-    if moment.utcoffset() is None:
-        raise ValueError(
-            f"{name} is {moment.isoformat()}, without a time zone: give one, such as tzinfo=UTC"
-        )
-
-
-def _check_range(from_time: datetime, to_time: datetime) -> None:
-    _check_aware("from_time", from_time)
-    _check_aware("to_time", to_time)
-    # in UTC: two times of one zone are compared by their clocks, which stand still for no hour
-    if not from_time.astimezone(UTC) < to_time.astimezone(UTC):
-        raise ValueError(
-            f"from_time is {from_time.isoformat()}, which is not before to_time,"
-            f" {to_time.isoformat()}: give a range that holds something"
-        )
-
-
-def _check_span(name: str, span: timedelta) -> None:
-    if span <= timedelta(0):
-        raise ValueError(f"{name} is {span}: give a span of time above 0")

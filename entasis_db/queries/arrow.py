@@ -20,7 +20,7 @@ from psycopg import AsyncConnection, AsyncCursor, Connection, Cursor, DataError,
 from entasis_db.cursors import gather
 from entasis_db.extras import extra
 from entasis_db.model import PositionSnapshot
-from entasis_db.queries.rows import Candle, PredictionScore, SmilePoint
+from entasis_db.queries.rows import Candle, Computed, PredictionScore, SmilePoint
 from entasis_db.search_path import untyped
 
 with extra("arrow"):
@@ -54,7 +54,8 @@ _UNBOUNDED = {
     (PredictionScore, "error"): _WIDE,
     (PositionSnapshot, "pnl"): _WIDE,
 }
-"""Sums, quotients and products, which no decimal of 38 digits holds in every case."""
+"""Sums, quotients and products, which no decimal of 38 digits holds in every case; those of other
+packages are annotated so (rows.Computed)."""
 
 
 @dataclass(frozen=True)
@@ -78,17 +79,20 @@ class Column:
 @cache
 def columns_of(kind: type) -> tuple[Column, ...]:
     """Return the columns of the rows of one class."""
-    hints = get_type_hints(kind)
+    hints, marked = get_type_hints(kind), get_type_hints(kind, include_extras=True)
+    computed = {
+        name: _WIDE for name, hint in marked.items() if Computed in {hint, *get_args(hint)}
+    } | {name: own for (of, name), own in _UNBOUNDED.items() if of is kind}
     return tuple(
-        Column(name, _type_of(kind, name, hints[name]), (kind, name) in _UNBOUNDED)
+        Column(name, computed.get(name) or _type_of(name, hints[name]), name in computed)
         for name in kind._fields  # type: ignore[attr-defined]
     )
 
 
-def _type_of(kind: type, name: str, hint: Any) -> Any:
+def _type_of(name: str, hint: Any) -> Any:
     types = {hint, *get_args(hint)}
     if Decimal in types:
-        return _UNBOUNDED.get((kind, name)) or _OTHERS.get(name, _PRICE)
+        return _OTHERS.get(name, _PRICE)
     if any(get_origin(one) is list for one in types):
         return pa.list_(pa.string())
     exact = {datetime: _TIME, timedelta: pa.duration("us"), bool: pa.bool_(), int: pa.int64()}

@@ -6,9 +6,12 @@ exact (Decimal). Symbols, exchanges and models are in the spelling in which they
 
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 from entasis_db.model import MarketKind, OptionType, TimeUnit, VolumeUnit
+
+Computed = Annotated[Decimal, "sums, quotients and products"]
+"""A number that Arrow's 38 digits (24 of them decimals) may not hold: what does not fit is text."""
 
 
 class Candle(NamedTuple):

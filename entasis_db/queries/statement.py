@@ -208,10 +208,15 @@ def statement(
     return Statement(name, text(name), MappingProxyType(params), row, cache_rule)
 
 
+def statement_of(room: str, name: str, row: type[Row], /, **params: object) -> Statement[Row]:
+    """Make the statement of ``<name>.sql`` that lies in another package; no cache keeps it."""
+    return Statement(name, text(name, room), MappingProxyType(params), row)
+
+
 @cache
-def text(name: str) -> str:
+def text(name: str, room: str = __package__) -> str:
     """Return the text of ``<name>.sql``."""
-    return files(__package__).joinpath(f"{name}.sql").read_text(encoding="utf-8")
+    return files(room).joinpath(f"{name}.sql").read_text(encoding="utf-8")
 
 
 def _polars() -> "Callable[[pa.Table], pl.DataFrame]":

@@ -103,6 +103,13 @@ entasis.gaps,
 entasis.coverage
 TO entasis_reader;
 
+-- analysis
+GRANT EXECUTE ON FUNCTION
+entasis.prices_asof,
+entasis_internal.trade_asof,
+entasis_internal.trade_asof_minutes
+TO entasis_reader;
+
 GRANT INSERT, UPDATE, DELETE ON
 entasis.market_data,
 entasis.option_data,

@@ -1,0 +1,95 @@
+"""Every analysis query: its file, its wrapper, its SQL function, its rows and Arrow."""
+
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from entasis_db import analysis
+from entasis_db.queries import Statement
+from tests.contract.queries.support import (
+    HOUR,
+    MARCH,
+    MARKET,
+    MINUTE,
+    insert_trades,
+    trade,
+)
+from tests.contract.queries.test_arrow import check
+from tests.engines import Database, Server
+from tests.make import D
+from tests.plans import numbered
+
+pytestmark = [pytest.mark.newest_server, pytest.mark.native_speed]
+
+FOLDER = Path(inspect.getfile(analysis)).parent
+FILES = sorted(FOLDER.glob("*/*.sql"))
+
+EXAMPLES: tuple[Statement[Any], ...] = (
+    analysis.prices_asof(*MARKET, [MARCH + 2 * MINUTE, None, MARCH + HOUR]),
+)
+
+
+@pytest.fixture(scope="module")
+def seeded(server: Server) -> Iterator[Database]:
+    """Rows that every one of EXAMPLES finds some of."""
+    with server.database() as database:
+        with database.connect() as connection:
+            connection.execute(
+                "SELECT entasis.ensure_partitions('market_data', %s, %s)",
+                [MARCH, MARCH + HOUR],
+            )
+            insert_trades(
+                connection,
+                [trade(MARCH + n * MINUTE, n % 3, D(100 + n % 11)) for n in range(1, 90, 7)],
+            )
+        yield database
+
+
+def test_every_file_has_one_function_and_every_function_a_file() -> None:
+    functions = {name for name in analysis.__all__ if inspect.isfunction(getattr(analysis, name))}
+    assert functions == {path.stem for path in FILES}
+    assert functions == {statement.name for statement in EXAMPLES}
+    assert len(FILES) == len(functions)
+
+
+def test_every_function_is_one_in_sql_too(seeded: Database) -> None:
+    with seeded.connect() as connection:
+        found = connection.execute(
+            """
+            SELECT p.proname::text, p.proconfig IS NULL, p.provolatile::text, p.proparallel::text,
+                l.lanname::text
+            FROM pg_proc AS p INNER JOIN pg_language AS l ON l.oid = p.prolang
+            WHERE p.pronamespace = 'entasis'::regnamespace AND p.proname = ANY (%s)
+            """,
+            [[path.stem for path in FILES]],
+        ).fetchall()
+    # without settings, so that it is inlined or planned with its parameters
+    assert sorted(found) == [
+        (path.stem, True, "s", "s", "sql") for path in sorted(FILES, key=lambda p: p.stem)
+    ]
+
+
+def test_every_file_runs_as_a_reader_on_any_search_path(seeded: Database) -> None:
+    with seeded.connect() as connection, connection.transaction(force_rollback=True):
+        connection.execute("SET LOCAL ROLE entasis_reader")
+        connection.execute("SET LOCAL search_path = ''")
+        for statement in EXAMPLES:
+            assert statement.sql.startswith("-- ")
+            assert statement.fetch(connection), statement.name
+
+
+@pytest.mark.parametrize("statement", EXAMPLES, ids=lambda s: s.name)
+def test_parameters_columns_and_arrow_are_those_of_the_function(
+    seeded: Database, statement: Statement[Any]
+) -> None:
+    assert set(numbered(statement.sql)[1]) == set(statement.params)
+    with seeded.connect() as connection:
+        cursor = connection.execute(statement.sql.encode(), statement.params)
+        assert cursor.description is not None
+        names = [column.name for column in cursor.description]
+        assert names == list(statement.row._fields)
+        check(connection, statement)
+        check(connection, statement, floats=True)

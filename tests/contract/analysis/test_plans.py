@@ -1,0 +1,87 @@
+"""What analysis reads: the partitions of its range, and nothing of other markets."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from entasis_db import analysis
+from entasis_db.queries import Statement
+from tests import oracle
+from tests.contract.queries.test_plans import partitions
+from tests.db import Connection, ensure
+from tests.engines import Server, pause_jobs
+from tests.plans import Mode, count_reads, explain
+
+pytestmark = pytest.mark.native_speed
+
+MARKET = ("S001", "kraken")
+FIRST, LAST = datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 5, 1, tzinfo=UTC)
+# the last days of February and the first of March
+FROM, TO = datetime(2024, 2, 28, tzinfo=UTC), datetime(2024, 3, 3, tzinfo=UTC)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+MOMENTS = [FROM + DAY + n * HOUR for n in range(24)]
+
+TRADES = """
+    INSERT INTO entasis.market_data (symbol, exchange, timestamp, id, price, volume, side)
+    SELECT
+        'S' || lpad(m::text, 3, '0'), x, t, 1, 100 + m, 1, 'buy'
+    FROM
+        generate_series({first}, {last}) AS m,
+        unnest(ARRAY['binance-spot', 'kraken']) AS x,
+        generate_series(
+            '2024-01-01 00:00+00'::timestamptz, '2024-04-30 23:00+00', interval '30 minutes'
+        ) AS t
+    ORDER BY t, m
+"""
+
+EXAMPLES: tuple[Statement[Any], ...] = (analysis.prices_asof(*MARKET, MOMENTS),)
+each = pytest.mark.parametrize("statement", EXAMPLES, ids=lambda s: s.name)
+
+
+@pytest.fixture(scope="module")
+def filled(server: Server) -> Iterator[Connection]:
+    """Four months of two markets, with statistics."""
+    with server.database() as database, database.connect() as connection:
+        if database.can("hypertables"):
+            pause_jobs(connection)
+        ensure(connection, "market_data", FIRST, LAST)
+        add_markets(connection, 1, 2)
+        connection.execute("SET random_page_cost = 1.1")
+        yield connection
+
+
+def add_markets(connection: Connection, first: int, last: int) -> None:
+    connection.execute(TRADES.format(first=first, last=last).encode())
+    oracle.refresh(connection)
+    connection.execute("VACUUM ANALYZE")
+
+
+@pytest.mark.parametrize("mode", ["custom", "generic"])
+@each
+def test_only_the_partitions_of_the_range_are_read(
+    filled: Connection, statement: Statement[Any], mode: Mode
+) -> None:
+    plan = explain(filled, statement, mode)
+    levels = ("market_data", "ohlcv_1m", "ohlcv_1h", "ohlcv_1d")
+    everything = {p for level in levels for p in partitions(filled, level, FIRST, LAST)}
+    asked = {p for level in levels for p in partitions(filled, level, FROM, TO)}
+    read = plan.relations() & everything
+    assert read
+    assert read <= asked
+    assert len(everything) > len(asked)
+    # of a market's 192 trades and as many minutes
+    assert plan.seq_scans() & everything == set()
+
+
+def test_other_markets_are_not_read(filled: Connection) -> None:
+    """The last test of the file: the markets stay."""
+    before = [count_reads(filled, statement) for statement in EXAMPLES]
+    add_markets(filled, 3, 4)
+    for statement, once in zip(EXAMPLES, before, strict=True):
+        now = count_reads(filled, statement)
+        assert now.rows == once.rows, statement.name
+        assert now.seq_scans == once.seq_scans, statement.name
+        # a tree may have grown by a level
+        assert now.blocks <= 1.5 * once.blocks + 10, statement.name
