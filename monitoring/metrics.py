@@ -36,11 +36,16 @@ SELECT
     CASE h.severity WHEN 'ok' THEN 0 WHEN 'warning' THEN 1 WHEN 'critical' THEN 2 ELSE 3 END
     AS severity,
     coalesce(h.value::double precision, 'NaN') AS value,
-    coalesce(t.warning::double precision, 'NaN') AS warning_threshold,
-    coalesce(t.critical::double precision, 'NaN') AS critical_threshold,
+    coalesce(
+        CASE WHEN t.check_name IS NULL THEN c.warning ELSE t.warning END::double precision, 'NaN'
+    ) AS warning_threshold,
+    coalesce(
+        CASE WHEN t.check_name IS NULL THEN c.critical ELSE t.critical END::double precision, 'NaN'
+    ) AS critical_threshold,
     coalesce(extract(EPOCH FROM h.since)::double precision, 'NaN') AS since_timestamp_seconds,
     h.subjects
 FROM entasis.health AS h
+INNER JOIN entasis_internal.health_checks() AS c ON h.check_name = c.check_name
 LEFT OUTER JOIN entasis.thresholds AS t ON h.check_name = t.check_name
 """,
         labels=_CHECK,

@@ -1,12 +1,17 @@
 CREATE OR REPLACE VIEW entasis.health WITH (security_invoker = true) AS
 WITH measured AS (
     SELECT
-        c.*,
+        c.place,
+        c.check_name,
+        c.unit,
+        c.measures,
+        c.advice,
         m.subject,
         m.value,
         m.since,
-        t.warning AS warns_at,
-        t.critical AS critical_at,
+        -- a row that is missing switches nothing off
+        CASE WHEN t.check_name IS null THEN c.warning ELSE t.warning END AS warns_at,
+        CASE WHEN t.check_name IS null THEN c.critical ELSE t.critical END AS critical_at,
         CASE WHEN c.less_is_worse THEN -1 ELSE 1 END AS sign,
         m.check_name IS NOT null AND m.value IS null AS is_unknown
     FROM entasis_internal.health_checks() AS c

@@ -15,9 +15,9 @@ COMMENT ON VIEW entasis.jobs IS
 COMMENT ON COLUMN entasis.jobs.job IS
 'Procedure of schema entasis_internal that the job calls.';
 COMMENT ON COLUMN entasis.jobs.run_every IS
-'Time from the beginning of one run to that of the next.';
+'Time from the beginning of one run to that of the next. NULL: the job is gone; entasis migrate makes it anew.';
 COMMENT ON COLUMN entasis.jobs.scheduled IS
-'False: paused.';
+'False: paused, or gone.';
 COMMENT ON COLUMN entasis.jobs.last_started_at IS
 'When its last run began; UTC. NULL: it never ran.';
 COMMENT ON COLUMN entasis.jobs.last_succeeded_at IS
@@ -25,6 +25,6 @@ COMMENT ON COLUMN entasis.jobs.last_succeeded_at IS
 COMMENT ON COLUMN entasis.jobs.last_failed_at IS
 'When a run last ended with an error, as far as the scheduler''s history reaches; UTC. NULL: none did.';
 COMMENT ON COLUMN entasis.jobs.last_error IS
-'The error of that run, with its SQLSTATE. NULL: none.';
+'The error of that run, with its SQLSTATE, or that it was not started. NULL: none.';
 COMMENT ON COLUMN entasis.jobs.failing IS
-'Whether the last run ended with an error. False also when it never ran.';
+'Whether the last run ended with an error, or the next should have begun more than an hour ago.';

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
 
@@ -72,14 +71,14 @@ def test_a_database_without_faults_is_well(well: Connection) -> None:
     assert over(well) == {}
     found = health(well)
     names = [check.check for check in found]
-    assert len(names) == len(set(names)) == 45
+    assert len(names) == len(set(names)) == 50
     assert {"feed_silent", "ingest_lag"} <= {c.check for c in found if c.value is not None}
 
 
 def test_the_handbook_has_a_heading_for_each(well: Connection) -> None:
     lines = (REPOSITORY / "docs" / "health.md").read_text(encoding="utf-8").splitlines()
     headings = [line.removeprefix("### ") for line in lines if line.startswith("### ")]
-    assert headings[:45] == [check.check for check in health(well)]
+    assert headings[:50] == [check.check for check in health(well)]
 
 
 FAULTS = {
@@ -152,11 +151,122 @@ def test_it_is_named(plant: Connection, name: str, subject: str) -> None:
     assert (over(plant)[name].subject or "").startswith(subject)
 
 
+# the id of half the possible ones before, in the circle that they go round
+OLDER = (
+    "UPDATE pg_database SET {0} = (({0}::text::bigint + 3221225472) % 4294967296)::text::xid"
+    " WHERE datname = current_database()"
+)
+PLANTED = [
+    # (check, what is planted, the beginning of its subject)
+    (
+        "trigger_disabled",
+        "ALTER TABLE entasis.markets ENABLE REPLICA TRIGGER notify_instrument_change",
+        "entasis.markets",
+    ),
+    ("foreign_owner", "CREATE DOMAIN entasis.mine AS int", "entasis.mine of "),
+    (
+        "foreign_grant",
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA entasis GRANT SELECT ON TABLES TO pg_monitor",
+        "SELECT on what ",
+    ),
+    (
+        "foreign_grant",
+        "GRANT UPDATE (reason) ON entasis.quarantine TO pg_monitor",
+        "UPDATE on entasis.quarantine.reason to pg_monitor",
+    ),
+    (
+        "foreign_grant",
+        "SET LOCAL ROLE entasis_owner;"
+        "ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON ROUTINES TO public;"
+        "CREATE FUNCTION entasis.mine() RETURNS int LANGUAGE sql RETURN 1;"
+        "ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON ROUTINES FROM public; RESET ROLE",
+        "EXECUTE on entasis.mine() to everybody",
+    ),
+    (
+        "index_invalid",
+        "CREATE TABLE public.t (a int) PARTITION BY RANGE (a);"
+        "CREATE TABLE public.t1 PARTITION OF public.t FOR VALUES FROM (1) TO (2);"
+        "CREATE INDEX t_a ON ONLY public.t (a)",
+        "public.t_a",
+    ),
+    (
+        "foreign_key_unindexed",
+        "UPDATE entasis.thresholds SET warning = 1 WHERE check_name = 'foreign_key_unindexed';"
+        "CREATE TABLE public.parent (id int PRIMARY KEY); INSERT INTO public.parent VALUES (1);"
+        "CREATE TABLE public.child (id int REFERENCES public.parent) PARTITION BY RANGE (id);"
+        "CREATE TABLE public.child1 PARTITION OF public.child FOR VALUES FROM (1) TO (2);"
+        "INSERT INTO public.child VALUES (1); ANALYZE public.child1;",
+        "public.child child_id_fkey",
+    ),
+    (
+        "autovacuum_off",
+        "CREATE TABLE public.t (a int) WITH (autovacuum_enabled = off)",
+        "public.t",
+    ),
+    (
+        "wraparound",
+        OLDER.format("datminmxid"),
+        "multixacts of database ",
+    ),
+    (
+        "wraparound",
+        OLDER.format("datfrozenxid"),
+        "transaction ids of database ",
+    ),
+    (
+        "days_left",
+        "UPDATE entasis.thresholds SET warning = NULL, critical = NULL"
+        " WHERE check_name = 'ids_used';"
+        "ALTER SEQUENCE entasis.predictions_id_seq RESTART 8000000000000000000;"
+        "SELECT nextval('entasis.predictions_id_seq')",
+        "ids of entasis.predictions_id_seq",
+    ),
+    # a row that is missing switches nothing off
+    (
+        "quarantined",
+        f"DELETE FROM entasis.thresholds; {FAULTS['quarantined']}",
+        "market_data price",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "statements", "subject"), PLANTED)
+def test_what_else_is_planted_is_found(
+    plant: Connection, name: str, statements: str, subject: str
+) -> None:
+    plant.execute(statements.encode())
+    found = over(plant)
+    assert list(found) == [name]
+    assert (found[name].subject or "").startswith(subject)
+
+
 def test_what_never_ran_is_overdue(plant: Connection) -> None:
     plant.execute("DELETE FROM entasis.runs WHERE action = 'backup check'")
     assert over(plant) == {}
     plant.execute(f"UPDATE entasis.installation SET installed_at = {LONG_AGO}".encode())
     assert "backup_check_overdue" in over(plant)
+
+
+@pytest.mark.hypertables
+def test_a_job_that_is_gone_or_does_not_start(plant: Connection) -> None:
+    assert over(plant) == {}
+    plant.execute(
+        "SELECT public.alter_job(job_id, next_start => now() - interval '2 hours')"
+        " FROM timescaledb_information.jobs WHERE proc_name = 'compress_job'"
+    )
+    found = over(plant)["job_failed"]
+    assert (found.subject or "").startswith("compress_job: the scheduler has not started it")
+    plant.execute(
+        "SELECT public.delete_job(job_id) FROM timescaledb_information.jobs"
+        " WHERE proc_name = 'maintain_job'"
+    )
+    assert "maintain_job is gone" in {
+        subject
+        for (subject,) in plant.execute("SELECT subject FROM entasis_internal.health_runs()")
+    }
+    assert list(over(plant)) == ["job_failed"]
+    (gone,) = plant.execute("SELECT * FROM entasis.jobs WHERE job = 'maintain_job'").fetchall()
+    assert gone[1:3] == (None, False)
 
 
 @pytest.mark.hypertables
@@ -215,27 +325,46 @@ def test_thresholds_are_numbers(plant: Connection) -> None:
 # ------------------------------------------------------------------ feeds
 
 
-def minutes(now: datetime, symbol: str, *ago: int) -> list[Any]:
-    return [
-        trade(n + 1, symbol=symbol, timestamp=now - timedelta(minutes=m)) for n, m in enumerate(ago)
-    ]
+def hourly(
+    connection: Connection, now: datetime, symbol: str, first: int, last: int, every: int = 1
+) -> None:
+    """Insert trades from so many minutes ago to so many, one each so many minutes."""
+    connection.execute(
+        "INSERT INTO entasis.market_data (id, symbol, exchange, timestamp, price, volume)"
+        " SELECT -n, %s, 'x', %s - n * interval '1 minute', 1, 1"
+        " FROM generate_series(%s::int, %s::int, %s::int) AS n",
+        [symbol, now, first, last, -every],
+    )
 
 
 def test_a_market_is_silent_by_its_own_rhythm(database: Database, connection: Connection) -> None:
     """Forty minutes are much for one that trades every minute, and nothing for one that sleeps."""
     now = one(connection, "SELECT date_trunc('second', now())")
     day = 24 * 60
-    lively = minutes(now, "LIVELY", *range(day + 40, 40, -1))
-    fresh = minutes(now, "FRESH", *range(day, 0, -1))
+    ensure(connection, "market_data", now - timedelta(days=21), now)
+    hourly(connection, now, "LIVELY", day + 40, 41)
+    hourly(connection, now, "FRESH", day, 1)
     # every day for an hour, and the next day again
-    sleepy = minutes(now, "SLEEPY", *range(2 * day, 2 * day - 60, -1), *range(day, day - 60, -1))
-    put(connection, *lively, *fresh, *sleepy)
+    for ago in (2, 1):
+        hourly(connection, now, "SLEEPY", ago * day, ago * day - 59)
+    # each hour, but for an outage of five days: that is no habit
+    hourly(connection, now, "HOURLY", 20 * day, 12 * day, 60)
+    hourly(connection, now, "HOURLY", 7 * day, 38 * 60, 60)
     oracle.refresh(connection)
     if database.can("hypertables"):
         refreshed(connection, now)
     found = over(connection)["feed_silent"]
-    assert (found.subject, found.subjects, found.severity) == ("x LIVELY", 1, "warning")
-    assert found.since == now - timedelta(minutes=41)
+    assert (found.subject, found.subjects, found.severity) == ("x LIVELY", 2, "warning")
+    assert found.since == now - timedelta(hours=38)
+    # of a market that is traded no more, nobody waits for the next trade
+    for settings in ('{"is_active": false}', '{"expiry": "2020-01-01T00:00:00Z"}'):
+        with connection.transaction(force_rollback=True):
+            connection.execute("SELECT entasis.set_market('LIVELY', 'x', %s)", [settings])
+            assert over(connection)["feed_silent"].subject == "x HOURLY"
+    # who knows its rhythm says so
+    connection.execute("SELECT entasis.set_market('FRESH', 'x', '{\"usual_gap\": \"1 second\"}')")
+    found = over(connection)["feed_silent"]
+    assert (found.subject, found.subjects, found.severity) == ("x FRESH", 3, "critical")
 
 
 @pytest.mark.native_speed
@@ -304,7 +433,10 @@ def test_partitions_end_where_one_is_missing(plant: Connection) -> None:
         following,
     )
     plant.execute(f"ALTER TABLE entasis.option_data DETACH PARTITION entasis.{name}".encode())
-    found = over(plant)["partitions_ahead"]
-    assert found.subject == "option_data"
-    assert found.value is not None
-    assert 0 <= found.value <= 31
+    found = over(plant)
+    assert found.keys() == {"partitions_ahead", "partition_detached"}
+    assert found["partition_detached"].subject == f"option_data {name}"
+    ahead = found["partitions_ahead"]
+    assert ahead.subject == "option_data"
+    assert ahead.value is not None
+    assert 0 <= ahead.value <= 31

@@ -56,6 +56,8 @@ def test_a_session_that_waits_for_a_lock(database: Database) -> None:
                 looking.execute("SELECT pg_sleep(0.01)")
             holding.rollback()
         assert found["blocked"].subject.startswith(f"process {waiting.info.backend_pid} of ")
+        # and the one at the head of the queue
+        assert f", behind {holding.info.backend_pid} of " in found["blocked"].subject
         assert "transaction_age" in found
 
 
@@ -167,7 +169,8 @@ def test_what_it_may_not_see_is_unknown(login: Login, connection: Connection) ->
         found = {check.check: check for check in health(monitor)}
         unknown = {name for name, check in found.items() if check.severity == "unknown"}
         assert unknown == {
-            *("wal_ready", "wal_ready_age", "replication_lag", "standby_missing"),
+            *("wal_ready", "wal_ready_age", "standby_missing"),
+            *("replication_lag", "replication_behind", "replica_cut_off"),
             *("idle_in_transaction", "transaction_age", "blocked"),
         }
         assert all(found[name].value is None for name in unknown)

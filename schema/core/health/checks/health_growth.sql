@@ -34,9 +34,21 @@ BEGIN
             ) AS s
         ) AS m
     ) AS g
-    WHERE room IS NOT NULL AND g.bytes_a_day > 0;
+    WHERE room IS NOT NULL AND g.bytes_a_day > 0
+    UNION ALL
+    -- of what a sequence gave since the installation
+    SELECT
+        'days_left', 'ids of ' || s.subject,
+        round(
+            (100 - s.value) / s.value
+            * greatest(1, extract(EPOCH FROM now() - i.installed_at) / 86400), 1
+        ),
+        NULL
+    FROM entasis_internal.sequences_used() AS s
+    CROSS JOIN entasis.installation AS i
+    WHERE s.value > 0;
 END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.health_growth IS
-'For entasis.health: the size of the database, and the days until it has the critical size of entasis.thresholds at the growth of the last 30 days. SQL does not see how much room a disk has.';
+'For entasis.health: the size of the database, the days until it has the critical size of entasis.thresholds at the growth of the last 30 days, and those until a sequence ends. SQL does not see how much room a disk has.';

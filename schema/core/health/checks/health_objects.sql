@@ -23,10 +23,20 @@ DECLARE
     );
 BEGIN
     RETURN QUERY
+    WITH relations AS MATERIALIZED (
+        SELECT c.oid, c.relowner, c.relacl, p.relacl AS parent_acl
+        FROM pg_class AS c
+        LEFT OUTER JOIN pg_inherits AS i ON c.oid = i.inhrelid AND c.relnamespace <> ALL(ours)
+        LEFT OUTER JOIN pg_class AS p ON i.inhparent = p.oid
+        -- what an extension keeps for us in a schema of its own is the owner's, too
+        WHERE c.relnamespace = ANY(ours) OR c.relowner = ANY(owners)
+    )
+
     SELECT 'trigger_disabled', c.oid::regclass::text, count(*)::numeric, NULL::timestamptz
     FROM pg_trigger AS t
-    INNER JOIN pg_class AS c ON t.tgrelid = c.oid
-    WHERE c.relnamespace = ANY(ours) AND t.tgenabled = 'D'
+    INNER JOIN relations AS c ON t.tgrelid = c.oid
+    -- the latter fires for what was replicated only
+    WHERE t.tgenabled IN ('D', 'R')
     GROUP BY c.oid
     UNION ALL
     SELECT 'row_security_off', c.oid::regclass::text, (NOT c.relrowsecurity)::int::numeric, NULL
@@ -41,6 +51,9 @@ BEGIN
         SELECT p.oid::regprocedure::text, p.proowner
         FROM pg_proc AS p WHERE p.pronamespace = ANY(ours)
         UNION ALL
+        SELECT t.oid::regtype::text, t.typowner
+        FROM pg_type AS t WHERE t.typnamespace = ANY(ours) AND t.typtype IN ('d', 'e')
+        UNION ALL
         SELECT n.nspname::text, n.nspowner FROM pg_namespace AS n WHERE n.oid = ANY(ours)
     ) AS o
     WHERE o.owner <> ALL(owners)
@@ -53,55 +66,42 @@ BEGIN
         NULL
     FROM (
         SELECT c.oid::regclass::text AS identity, a.grantee, a.privilege_type
-        FROM pg_class AS c CROSS JOIN LATERAL aclexplode(c.relacl) AS a
-        WHERE c.relnamespace = ANY(ours)
+        FROM relations AS c
+        CROSS JOIN LATERAL aclexplode(c.relacl) AS a
+        WHERE a.grantee <> c.relowner AND c.relacl IS DISTINCT FROM c.parent_acl
         UNION ALL
         SELECT t.attrelid::regclass || '.' || t.attname, a.grantee, a.privilege_type
         FROM pg_attribute AS t
-        INNER JOIN pg_class AS c ON t.attrelid = c.oid
+        INNER JOIN relations AS c ON t.attrelid = c.oid
         CROSS JOIN LATERAL aclexplode(t.attacl) AS a
-        WHERE c.relnamespace = ANY(ours)
+        -- a chunk has those of its table
+        WHERE c.parent_acl IS NULL
         UNION ALL
         SELECT p.oid::regprocedure::text, a.grantee, a.privilege_type
-        FROM pg_proc AS p CROSS JOIN LATERAL aclexplode(p.proacl) AS a
-        WHERE p.pronamespace = ANY(ours)
+        FROM pg_proc AS p
+        -- without an entry, everybody may execute it; what others own is told of as theirs
+        CROSS JOIN LATERAL aclexplode(
+            coalesce(p.proacl, CASE WHEN p.proowner = ANY(owners) THEN acldefault('f', p.proowner) END)
+        ) AS a
+        WHERE p.pronamespace = ANY(ours) AND a.grantee <> p.proowner
+        UNION ALL
+        SELECT
+            format(
+                'what %s makes%s', pg_get_userbyid(d.defaclrole), ' in schema ' || n.nspname
+            ),
+            a.grantee, a.privilege_type
+        FROM pg_default_acl AS d
+        LEFT OUTER JOIN pg_namespace AS n ON d.defaclnamespace = n.oid
+        CROSS JOIN LATERAL aclexplode(d.defaclacl) AS a
+        WHERE (n.oid = ANY(ours) OR d.defaclrole = ANY(owners)) AND a.grantee <> d.defaclrole
         UNION ALL
         SELECT n.nspname::text, a.grantee, a.privilege_type
         FROM pg_namespace AS n CROSS JOIN LATERAL aclexplode(n.nspacl) AS a
-        WHERE n.oid = ANY(ours)
+        WHERE n.oid = ANY(ours) AND a.grantee <> n.nspowner
     ) AS g
-    WHERE g.grantee <> ALL(known)
-    UNION ALL
-    SELECT 'index_invalid', i.indexrelid::regclass::text, 1, NULL
-    FROM pg_index AS i
-    INNER JOIN pg_class AS c ON i.indexrelid = c.oid
-    WHERE c.relkind = 'i' AND NOT (i.indisvalid AND i.indisready)
-        -- one that is being built has its builder's lock
-        AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index AS b WHERE b.index_relid = c.oid)
-    UNION ALL
-    SELECT 'index_unused', s.indexrelid::regclass::text, 1, d.stats_reset
-    FROM pg_stat_user_indexes AS s
-    INNER JOIN pg_index AS i ON s.indexrelid = i.indexrelid
-    INNER JOIN pg_class AS c ON s.indexrelid = c.oid
-    INNER JOIN pg_stat_database AS d ON d.datname = current_database()
-    WHERE
-        s.idx_scan = 0 AND NOT i.indisunique AND c.relpages >= 8192
-        AND d.stats_reset < now() - interval '30 days'
-    UNION ALL
-    SELECT 'foreign_key_unindexed', k.conrelid::regclass || ' ' || k.conname, 1, NULL
-    FROM pg_constraint AS k
-    INNER JOIN pg_class AS c ON k.conrelid = c.oid
-    WHERE
-        k.contype = 'f' AND k.conparentid = 0 AND c.reltuples >= 1000
-        AND NOT EXISTS (
-            SELECT FROM pg_index AS i
-            WHERE
-                i.indrelid = k.conrelid AND i.indpred IS NULL
-                AND k.conkey @> (i.indkey::smallint[])[0:cardinality(k.conkey) - 1]
-                AND (i.indkey::smallint[])[0:cardinality(k.conkey) - 1] @> k.conkey
-        );
+    WHERE g.grantee <> ALL(known);
 END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.health_objects IS
-'For entasis.health: what was switched off, granted or given away in Entasis DB''s schemas, and indexes that are broken, of no use, or missing.';
+'For entasis.health: what was switched off, granted or given away in Entasis DB''s schemas.';

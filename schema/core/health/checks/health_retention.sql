@@ -16,6 +16,19 @@ BEGIN
         CROSS JOIN LATERAL entasis_internal.partitions_of(f.relation) AS p
     ),
 
+    -- a table that was one of its partitions, or is about to be none
+    detached AS MATERIALIZED (
+        SELECT s.relation, c.relname AS partition_name
+        FROM entasis_internal.known_partitions AS s
+        INNER JOIN pg_class AS c ON s.partition_name = c.relname
+        WHERE
+            c.relnamespace = 'entasis'::regnamespace AND c.relkind = 'r'
+            AND (
+                NOT c.relispartition
+                OR EXISTS (SELECT FROM pg_inherits AS i WHERE i.inhrelid = c.oid AND i.inhdetachpending)
+            )
+    ),
+
     archived AS MATERIALIZED (
         SELECT a.relation, a.from_time, a.to_time, a.stale_at
         FROM entasis.archives AS a
@@ -50,10 +63,22 @@ BEGIN
     WHERE a.stale_at IS NOT NULL
     GROUP BY a.relation
     UNION ALL
+    SELECT
+        'partition_detached', d.relation || ' ' || d.partition_name, 1,
+        (
+            SELECT max(l.logged_at) FROM entasis.maintenance_log AS l
+            WHERE l.relation = d.relation AND l.action = 'detach' AND l.detail = d.partition_name
+        )
+    FROM detached AS d
+    UNION ALL
     SELECT 'gone_without_archive', s.relation, count(*)::numeric, NULL
     FROM entasis_internal.known_partitions AS s
     WHERE
         NOT EXISTS (
+            SELECT FROM detached AS d
+            WHERE d.relation = s.relation AND d.partition_name = s.partition_name
+        )
+        AND NOT EXISTS (
             SELECT FROM existing AS e
             WHERE e.relation = s.relation AND e.from_time < s.to_time AND e.to_time > s.from_time
         )

@@ -16,12 +16,13 @@ BEGIN
     SELECT 'run_failed', r.action, count(*)::numeric, min(r.started_at)
     FROM entasis.runs AS r
     LEFT OUTER JOIN done AS d ON r.action = d.action
-    -- one whose session is gone has died, though nothing has noted it yet
+    -- one whose session is gone has died, though nothing has noted it yet; a replica has no sessions of the primary's
     WHERE
         r.id > coalesce(d.id, 0)
         AND (
             r.outcome IN ('failed', 'died')
             OR r.outcome IS NULL
+            AND NOT pg_is_in_recovery()
             AND NOT entasis_internal.is_session_there(r.backend, r.login, r.started_at)
         )
     GROUP BY r.action
@@ -38,7 +39,11 @@ BEGIN
     UNION ALL
     SELECT
         'job_failed',
-        j.job || CASE WHEN j.scheduled THEN ': ' || coalesce(j.last_error, '?') ELSE ' is paused' END,
+        CASE
+            WHEN j.run_every IS NULL THEN j.job || ' is gone'
+            WHEN NOT j.scheduled THEN j.job || ' is paused'
+            ELSE j.job || ': ' || coalesce(j.last_error, '?')
+        END,
         1,
         CASE WHEN j.scheduled THEN j.last_succeeded_at END
     FROM entasis_internal.job_runs() AS j
@@ -47,4 +52,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.health_runs IS
-'For entasis.health: runs that failed, died or never happened, and jobs of the database''s scheduler that fail or are paused.';
+'For entasis.health: runs that failed, died or never happened, and jobs of the database''s scheduler that fail, do not start, are paused or gone.';
