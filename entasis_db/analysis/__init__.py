@@ -9,9 +9,27 @@ it computes is defined there, in one file under ``schema/core/analysis``. Rows, 
 errors are those of ``entasis_db.queries``. See docs/analysis for definitions and their sources.
 """
 
+from entasis_db.analysis.bars import (
+    Bar,
+    SessionCandle,
+    WideCandle,
+    candles_of_width,
+    quote_volume_bars,
+    session_candles,
+    tick_bars,
+    volume_bars,
+)
 from entasis_db.analysis.prices import PriceAsOf, prices_asof
 
 __all__ = [
+    "Bar",
     "PriceAsOf",
+    "SessionCandle",
+    "WideCandle",
+    "candles_of_width",
     "prices_asof",
+    "quote_volume_bars",
+    "session_candles",
+    "tick_bars",
+    "volume_bars",
 ]

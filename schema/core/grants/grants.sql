@@ -105,9 +105,22 @@ TO entasis_reader;
 
 -- analysis
 GRANT EXECUTE ON FUNCTION
+entasis.candles_of_width,
 entasis.prices_asof,
+entasis.quote_volume_bars,
+entasis.session_candles,
+entasis.tick_bars,
+entasis.volume_bars,
+entasis_internal.checked_session,
+entasis_internal.checked_size,
+entasis_internal.checked_width,
+entasis_internal.local_start,
+entasis_internal.merged_minutes,
 entasis_internal.trade_asof,
-entasis_internal.trade_asof_minutes
+entasis_internal.trade_asof_minutes,
+entasis_internal.trade_bars,
+entasis_internal.trades_known_from,
+entasis_internal.width_ranges
 TO entasis_reader;
 
 GRANT INSERT, UPDATE, DELETE ON

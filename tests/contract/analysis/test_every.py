@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Iterator
+from datetime import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from entasis_db import analysis
 from entasis_db.queries import Statement
 from tests.contract.queries.support import (
+    DAY,
     HOUR,
     MARCH,
     MARKET,
@@ -29,6 +31,11 @@ FILES = sorted(FOLDER.glob("*/*.sql"))
 
 EXAMPLES: tuple[Statement[Any], ...] = (
     analysis.prices_asof(*MARKET, [MARCH + 2 * MINUTE, None, MARCH + HOUR]),
+    analysis.candles_of_width(*MARKET, "7m", MARCH, MARCH + DAY),
+    analysis.session_candles(*MARKET, time(0, 5), time(16), MARCH, MARCH + DAY, width="30m"),
+    analysis.tick_bars(*MARKET, 3, MARCH, MARCH + DAY),
+    analysis.volume_bars(*MARKET, 3, MARCH, MARCH + DAY),
+    analysis.quote_volume_bars(*MARKET, 300, MARCH, MARCH + DAY),
 )
 
 

@@ -1,7 +1,7 @@
 """What analysis reads: the partitions of its range, and nothing of other markets."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from tests import oracle
 from tests.contract.queries.test_plans import partitions
 from tests.db import Connection, ensure
 from tests.engines import Server, pause_jobs
-from tests.plans import Mode, count_reads, explain
+from tests.plans import Mode, count_reads
 
 pytestmark = pytest.mark.native_speed
 
@@ -36,7 +36,14 @@ TRADES = """
     ORDER BY t, m
 """
 
-EXAMPLES: tuple[Statement[Any], ...] = (analysis.prices_asof(*MARKET, MOMENTS),)
+EXAMPLES: tuple[Statement[Any], ...] = (
+    analysis.prices_asof(*MARKET, MOMENTS),
+    analysis.candles_of_width(*MARKET, "7m", FROM, TO),
+    analysis.candles_of_width(*MARKET, "2d", FROM, TO, zone="Asia/Kathmandu"),
+    analysis.session_candles(*MARKET, time(9, 30), time(16), FROM, TO, "America/New_York"),
+    analysis.tick_bars(*MARKET, 7, FROM, TO),
+    analysis.volume_bars(*MARKET, 7, FROM, TO),
+)
 each = pytest.mark.parametrize("statement", EXAMPLES, ids=lambda s: s.name)
 
 
@@ -63,16 +70,15 @@ def add_markets(connection: Connection, first: int, last: int) -> None:
 def test_only_the_partitions_of_the_range_are_read(
     filled: Connection, statement: Statement[Any], mode: Mode
 ) -> None:
-    plan = explain(filled, statement, mode)
+    reads = count_reads(filled, statement, mode)
     levels = ("market_data", "ohlcv_1m", "ohlcv_1h", "ohlcv_1d")
     everything = {p for level in levels for p in partitions(filled, level, FIRST, LAST)}
     asked = {p for level in levels for p in partitions(filled, level, FROM, TO)}
-    read = plan.relations() & everything
+    read = reads.rows.keys() & everything
     assert read
     assert read <= asked
     assert len(everything) > len(asked)
-    # of a market's 192 trades and as many minutes
-    assert plan.seq_scans() & everything == set()
+    assert reads.seq_scans & everything == set()
 
 
 def test_other_markets_are_not_read(filled: Connection) -> None:
@@ -81,7 +87,8 @@ def test_other_markets_are_not_read(filled: Connection) -> None:
     add_markets(filled, 3, 4)
     for statement, once in zip(EXAMPLES, before, strict=True):
         now = count_reads(filled, statement)
-        assert now.rows == once.rows, statement.name
+        # the list of markets is too short for its index to be used
+        assert {**now.rows, "markets": 0} == {**once.rows, "markets": 0}, statement.name
         assert now.seq_scans == once.seq_scans, statement.name
         # a tree may have grown by a level
         assert now.blocks <= 1.5 * once.blocks + 10, statement.name

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal
 from itertools import zip_longest
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args, get_type_hints
 from uuid import UUID
 
 import polars as pl
@@ -20,6 +20,7 @@ from entasis_db import queries
 from entasis_db.ingest import ingest_arrow
 from entasis_db.queries import Candle, Statement
 from entasis_db.queries import arrow as arrow_module
+from entasis_db.queries.rows import Computed
 from tests.contract.queries.support import DAY, MARCH, MARKET
 from tests.contract.queries.test_queries import EXAMPLES, seeded
 from tests.engines import Database
@@ -53,17 +54,24 @@ def plain(number: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def computed(kind: Any) -> dict[str, tuple[int, int]]:
+    """Find the numbers that a row's class says are computed."""
+    hints = get_type_hints(kind, include_extras=True).items()
+    return {name: (14, 24) for name, hint in hints if Computed in {hint, *get_args(hint)}}
+
+
 def in_arrow(rows: Sequence[Any], kind: Any, floats: bool = False) -> list[dict[str, Any]]:
     """Say what the rows are in Arrow, as Python's values."""
     found = []
     for row in rows:
         line: dict[str, Any] = {}
+        limits = MAY_NOT_FIT.get(kind.__name__) or computed(kind)
         for name, value in row._asdict().items():
             line[name] = str(value) if isinstance(value, UUID) else value
             if isinstance(value, Decimal) and floats:
                 line[name] = float(value)
-            elif name in MAY_NOT_FIT.get(kind.__name__, {}) and not floats:
-                whole, scale = MAY_NOT_FIT[kind.__name__][name]
+            elif name in limits and not floats:
+                whole, scale = limits[name]
                 fits = value is None or (
                     value.copy_abs() < 10**whole and value == round(value, scale, Context(prec=400))
                 )
