@@ -61,6 +61,10 @@ class StoreError(ArchiveError):
     """A store of archives or backups refused, cannot be reached, or gave back other bytes."""
 
 
+class HistoryError(ArchiveError):
+    """A range of the archive could not be read where it is."""
+
+
 class BackupError(EntasisError):
     """Backups could not be taken, restored or looked at, or are not as they should be."""
 

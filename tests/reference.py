@@ -24,6 +24,7 @@ MODULES = (
     "entasis_db.live.cryptofeed",
     "entasis_db.cache",
     "entasis_db.archive",
+    "entasis_db.history",
     "entasis_db.engine",
     "entasis_db.migrate",
     "entasis_db.maintenance",

@@ -24,7 +24,7 @@ for _command in (
     *(environment.url, environment.env, environment.psql, environment.stop),
     *(quality.gaps, load.load, markets.markets, candles.candles, check.check, check.rebuild),
     *(doctor.doctor, upkeep.maintain, upkeep.runs),
-    *(archive.archive, archive.restore, reopen.reopen),
+    *(archive.archive, archive.restore, archive.history, reopen.reopen),
     *(backup.backup, backup.restore_backup, copies.dump, copies.restore_dump),
 ):
     main.add_command(_command)

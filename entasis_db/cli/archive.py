@@ -1,15 +1,20 @@
-"""Commands for the archive: writing it, listing it, and bringing rows back."""
+"""Commands for the archive: writing it, listing it, reading it, and bringing rows back."""
 
+import sys
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import click
 from rich.table import Table
 
+from entasis_db import queries
 from entasis_db.cli import arguments
 from entasis_db.cli.exit_codes import ExitCode
-from entasis_db.cli.output import fail, minute, print_whole, step, when
+from entasis_db.cli.output import fail, minute, note, print_json, print_whole, step, when
 from entasis_db.cli.progress import archiving
 from entasis_db.cli.root import Group
 from entasis_db.cli.target import Target
@@ -158,3 +163,136 @@ def restore(
             session_pooler=session_pooler,
         )
     step(f"{sum(r.rows for r in done):,} rows are back")
+
+
+@click.group(cls=Group)
+def history() -> None:
+    """Read what is in the database and what only the archive has, as one answer."""
+
+
+def _reading(command: Callable[..., None]) -> Callable[..., None]:
+    """Add what all commands of history take."""
+    for option in (
+        click.option("--from", "url", envvar="ENTASIS_ARCHIVE_URL", show_envvar=True, help=STORE),
+        click.option("--json", "as_json", is_flag=True, help="A line of JSON for each row."),
+        click.option("--parquet", type=click.Path(path_type=Path), help="Write this file instead."),
+    ):
+        command = option(command)
+    return command
+
+
+@history.command(name="trades")
+@click.argument("symbol")
+@click.option("--exchange", required=True, help="The venue.")
+@arguments.from_time
+@arguments.to_time
+@_reading
+@click.pass_obj
+def history_trades(
+    target: Target, symbol: str, exchange: str, from_time: datetime, to_time: datetime, **how: Any
+) -> None:
+    """Trades of SYMBOL from FROM_TIME up to TO_TIME (UTC), as CSV."""
+    arguments.check_range(from_time, to_time)
+    _tell(target, _histories().trades(symbol, exchange, from_time, to_time), **how)
+
+
+@history.command(name="candles")
+@click.argument("symbol")
+@click.option("--exchange", required=True, help="The venue.")
+@click.option("--interval", type=click.Choice(queries.INTERVALS), default="1h", show_default=True)
+@arguments.from_time
+@arguments.to_time
+@_reading
+@click.pass_obj
+def history_candles(
+    target: Target,
+    symbol: str,
+    exchange: str,
+    interval: queries.Interval,
+    from_time: datetime,
+    to_time: datetime,
+    **how: Any,
+) -> None:
+    """Candles of SYMBOL whose buckets begin from FROM_TIME up to TO_TIME (UTC), as CSV."""
+    arguments.check_range(from_time, to_time)
+    _tell(target, _histories().candles(symbol, exchange, interval, from_time, to_time), **how)
+
+
+@history.command(name="quotes")
+@click.argument("underlying")
+@click.option("--expiry", required=True, callback=arguments.moment, help="When it expires, UTC.")
+@click.option("--strike", required=True, type=Decimal, help="Strike price.")
+@click.option("--type", "option_type", required=True, type=click.Choice(["call", "put"]))
+@arguments.from_time
+@arguments.to_time
+@_reading
+@click.pass_obj
+def history_quotes(
+    target: Target,
+    underlying: str,
+    expiry: datetime,
+    strike: Decimal,
+    option_type: queries.OptionType,
+    from_time: datetime,
+    to_time: datetime,
+    **how: Any,
+) -> None:
+    """Quotes of an option on UNDERLYING from FROM_TIME up to TO_TIME (UTC), as CSV."""
+    arguments.check_range(from_time, to_time)
+    asked = _histories().option_history(underlying, expiry, strike, option_type, from_time, to_time)
+    _tell(target, asked, **how)
+
+
+def _histories() -> ModuleType:
+    try:
+        from entasis_db import history as found
+    except ImportError as error:
+        fail(f"history needs {error.name}: pip install 'entasis-db[archive]'")
+    return found
+
+
+def _tell(target: Target, asked: Any, url: str | None, as_json: bool, parquet: Path | None) -> None:
+    """Write the rows, and say what is not known."""
+    if as_json and parquet:
+        fail("choose one of --json and --parquet", ExitCode.USAGE)
+    stores = [open_archive(url)] if url else []
+    with target.connect() as connection:
+        for one in asked.ranges(connection):
+            if one.source == "unknown":
+                note(
+                    f"not known from {when(one.from_time)} to {when(one.to_time)}: below the floor,"
+                    " and not archived"
+                )
+        write = _as_json if as_json else _as_parquet if parquet else _as_csv
+        write(asked.reader(connection, stores), parquet)
+
+
+def _as_json(reader: Any, _file: Path | None) -> None:
+    for batch in reader:
+        for row in batch.to_pylist():
+            print_json(
+                {
+                    name: f"{value:f}" if isinstance(value, Decimal) else _plain(value)
+                    for name, value in row.items()
+                }
+            )
+
+
+def _plain(value: object) -> object:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _as_csv(reader: Any, _file: Path | None) -> None:
+    from pyarrow.csv import CSVWriter
+
+    with CSVWriter(sys.stdout.buffer, reader.schema) as writer:
+        for batch in reader:
+            writer.write_batch(batch)
+
+
+def _as_parquet(reader: Any, file: Path | None) -> None:
+    from pyarrow.parquet import ParquetWriter
+
+    with ParquetWriter(file, reader.schema, compression="zstd") as writer:
+        for batch in reader:
+            writer.write_batch(batch)

@@ -111,7 +111,7 @@ def record_batches(
     connection: Connection[Any], statement: "Statement[Any]", floats: bool
 ) -> Iterator[Any]:
     """Yield the answer in record batches."""
-    form = _Csv(statement.row, floats, connection.pgconn.parameter_status(b"DateStyle"))
+    form = Csv(statement.row, floats, connection.pgconn.parameter_status(b"DateStyle"))
     with (
         ThreadPoolExecutor(1) as pool,
         Cursor(connection) as cursor,
@@ -137,7 +137,7 @@ async def record_batches_async(
     connection: AsyncConnection[Any], statement: "Statement[Any]", floats: bool
 ) -> AsyncIterator[Any]:
     """Yield the answer in record batches; none is parsed in the event loop's thread."""
-    form = _Csv(statement.row, floats, connection.pgconn.parameter_status(b"DateStyle"))
+    form = Csv(statement.row, floats, connection.pgconn.parameter_status(b"DateStyle"))
     with ThreadPoolExecutor(1) as pool:
         async with (
             AsyncCursor(connection) as cursor,
@@ -169,7 +169,7 @@ def _piece(copy: Any, size: int) -> Any:
 # ------------------------------------------------------------------ from CSV
 
 
-class _Csv:
+class Csv:
     """The CSV of one query: what is selected for it, and how it is parsed."""
 
     def __init__(self, kind: type, floats: bool, date_style: bytes | None) -> None:
@@ -268,7 +268,7 @@ class _Csv:
                 return [array.cast(pa.float64())]
             if array.type == column.type:
                 return [array]
-            numbers, texts = _fitted(array, column.type)
+            numbers, texts = fitted(array, column.type)
             if column.has_text:
                 return [numbers, texts]
             if texts.null_count < len(texts):
@@ -285,7 +285,7 @@ class _Csv:
         return [array.view(column.type)]
 
 
-def _fitted(texts: Any, kind: Any) -> tuple[Any, Any]:
+def fitted(texts: Any, kind: Any) -> tuple[Any, Any]:
     """Return numbers as decimals, and as text what has more digits than those."""
     whole = kind.precision - kind.scale
     none = pa.scalar(None, pa.string())

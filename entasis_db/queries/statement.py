@@ -174,14 +174,14 @@ class Statement(Generic[Row]):
 
         It needs the extra ``entasis-db[polars]``.
         """
-        make = _polars()  # what is missing is missed before the query
+        make = polars_maker()  # what is missing is missed before the query
         return make(self.arrow(connection, floats=floats))
 
     async def polars_async(
         self, connection: AsyncConnection[Any], *, floats: bool = False
     ) -> "pl.DataFrame":
         """Return what ``polars`` does."""
-        make = _polars()
+        make = polars_maker()
         return make(await self.arrow_async(connection, floats=floats))
 
     def pandas(self, connection: Connection[Any], *, floats: bool = False) -> "pd.DataFrame":
@@ -190,14 +190,14 @@ class Statement(Generic[Row]):
         So decimals stay exact, and a missing number is none. It needs the extra
         ``entasis-db[pandas]``.
         """
-        make = _pandas()
+        make = pandas_maker()
         return make(self.arrow(connection, floats=floats))
 
     async def pandas_async(
         self, connection: AsyncConnection[Any], *, floats: bool = False
     ) -> "pd.DataFrame":
         """Return what ``pandas`` does."""
-        make = _pandas()
+        make = pandas_maker()
         return make(await self.arrow_async(connection, floats=floats))
 
 
@@ -219,7 +219,8 @@ def text(name: str, room: str = __package__) -> str:
     return files(room).joinpath(f"{name}.sql").read_text(encoding="utf-8")
 
 
-def _polars() -> "Callable[[pa.Table], pl.DataFrame]":
+def polars_maker() -> "Callable[[pa.Table], pl.DataFrame]":
+    """Return what makes a data frame of Polars; MissingExtraError where that is not installed."""
     with extra("polars"):
         import polars as pl
 
@@ -231,7 +232,8 @@ def _polars() -> "Callable[[pa.Table], pl.DataFrame]":
     return make
 
 
-def _pandas() -> "Callable[[pa.Table], pd.DataFrame]":
+def pandas_maker() -> "Callable[[pa.Table], pd.DataFrame]":
+    """Return what makes a data frame of pandas; MissingExtraError where that is not installed."""
     with extra("pandas"):
         import pandas as pd
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from entasis_db.archive.layout import LAYOUTS
-from entasis_db.queries.arrow import _Csv
+from entasis_db.queries.arrow import Csv
 from entasis_db.queries.rows import Candle
 from entasis_db.resources import schema_order
 from tests.engines import REPOSITORY
@@ -40,7 +40,7 @@ def test_no_schema_can_stand_in_for_a_name_of_the_package() -> None:
 def test_statements_that_are_put_together_are_qualified() -> None:
     for form in LAYOUTS.values():
         assert unqualified_in(f"SELECT {form.expressions()} FROM entasis.x AS r") == []
-    copy = _Csv(Candle, False, b"SQL, DMY").copy("SELECT * FROM entasis.ohlcv_1m;").as_string()
+    copy = Csv(Candle, False, b"SQL, DMY").copy("SELECT * FROM entasis.ohlcv_1m;").as_string()
     assert "extract" in copy
     assert unqualified_in(copy) == []
 

@@ -67,6 +67,13 @@ COMMANDS = {
     "doctor": [[], ["--json"]],
     "dump": [["--to", "{folder}/dump", "--portable"]],
     "restore-dump": [["--from", "{folder}/dump", "--compare"]],
+    "history": [
+        ["trades", "BTC", "--exchange", "x", DAY, NEXT, "--from", "{folder}"],
+        [
+            *("candles", "BTC", "--exchange", "x", "--interval", "1w", DAY, NEXT),
+            *("--json", "--from", "{folder}"),
+        ],
+    ],
     "restore": [["market_data", DAY, NEXT, "--from", "{folder}"]],
     "reopen": [["market_data", DAY, NEXT, "--yes", "--from", "{folder}"]],
 }
