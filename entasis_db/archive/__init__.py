@@ -6,6 +6,7 @@ archived relation be dropped. Needs ``pip install 'entasis-db[archive]'``.
 
 from entasis_db.archive.export import Archived, archive
 from entasis_db.archive.progress import Event, Progress
+from entasis_db.archive.published import Published, publish
 from entasis_db.archive.restore import Restored, restore
 from entasis_db.store import FolderStore, S3Store, Store, open_store
 
@@ -14,10 +15,12 @@ __all__ = [
     "Event",
     "FolderStore",
     "Progress",
+    "Published",
     "Restored",
     "S3Store",
     "Store",
     "archive",
     "open_store",
+    "publish",
     "restore",
 ]

@@ -108,6 +108,27 @@ def list_archives(target: Target) -> None:
         step(f"{unverified} not verified: a run was cut short; run entasis archive, which mends it")
 
 
+@archive.command()
+@click.option("--catalog", required=True, help="Name that PyIceberg knows the catalog by.")
+@click.option("--namespace", default="entasis", show_default=True, help="Where the tables are.")
+@click.pass_obj
+def publish(target: Target, catalog: str, namespace: str) -> None:
+    """Have an Iceberg catalog name what only the archive has; no file is rewritten.
+
+    Repeat it after each maintenance and each reopening.
+    """
+    archives = _archives()
+    with target.connect() as connection:
+        found = archives.publish(connection, catalog, namespace)
+    for one in found:
+        step(
+            f"{one.table}: {one.objects:,} objects, {one.rows:,} rows"
+            f" ({one.added:,} added, {one.removed:,} removed)"
+        )
+    if not found:
+        step("nothing is in the archive alone")
+
+
 def _state(one: ArchivedRange) -> str:
     if one.verified_at is None:
         return "not verified; the next run begins it anew"
@@ -189,7 +210,13 @@ def _reading(command: Callable[..., None]) -> Callable[..., None]:
 @_reading
 @click.pass_obj
 def history_trades(
-    target: Target, symbol: str, exchange: str, from_time: datetime, to_time: datetime, **how: Any
+    target: Target,
+    /,
+    symbol: str,
+    exchange: str,
+    from_time: datetime,
+    to_time: datetime,
+    **how: Any,
 ) -> None:
     """Trades of SYMBOL from FROM_TIME up to TO_TIME (UTC), as CSV."""
     arguments.check_range(from_time, to_time)
@@ -206,6 +233,7 @@ def history_trades(
 @click.pass_obj
 def history_candles(
     target: Target,
+    /,
     symbol: str,
     exchange: str,
     interval: queries.Interval,
@@ -229,6 +257,7 @@ def history_candles(
 @click.pass_obj
 def history_quotes(
     target: Target,
+    /,
     underlying: str,
     expiry: datetime,
     strike: Decimal,
