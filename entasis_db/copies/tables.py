@@ -38,6 +38,7 @@ LEFT = {
     "entasis_internal.known_partitions": "partitions are the engine's own",
     "entasis_internal.lost_ranges": "made of the partitions that are gone",
     "entasis_internal.last_refresh": "of the engine's own jobs",
+    "entasis_internal.made_objects": "a migration writes it",
     "entasis_internal.relation_sizes": "measured, and another on another server",
 }
 """What is not taken over, and why."""

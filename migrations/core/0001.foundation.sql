@@ -134,6 +134,14 @@ CREATE TABLE IF NOT EXISTS entasis_internal.relation_sizes (
     CONSTRAINT relation_sizes_pkey PRIMARY KEY (relation, measured_on)
 );
 
+CREATE TABLE IF NOT EXISTS entasis_internal.made_objects (
+    kind text NOT NULL,
+    object_name text NOT NULL,
+    digest text NOT NULL,
+    written text,
+    CONSTRAINT made_objects_pkey PRIMARY KEY (kind, object_name)
+);
+
 CREATE TABLE IF NOT EXISTS entasis.thresholds (
     check_name text NOT NULL,
     warning numeric,

@@ -258,7 +258,8 @@ GRANT UPDATE (warning, critical) ON entasis.thresholds TO entasis_admin;
 GRANT SELECT ON
 entasis.health,
 entasis.settings,
-entasis.thresholds
+entasis.thresholds,
+entasis_internal.made_objects
 TO entasis_admin, entasis_monitor;
 GRANT SELECT ON
 entasis.archives,
@@ -295,6 +296,8 @@ entasis_internal.health_quarantine,
 entasis_internal.health_retention,
 entasis_internal.health_runs,
 entasis_internal.health_objects,
+entasis_internal.objects_now,
+entasis_internal.health_changes,
 entasis_internal.health_indexes,
 entasis_internal.statistics_since,
 entasis_internal.a_day,

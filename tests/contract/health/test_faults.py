@@ -71,14 +71,14 @@ def test_a_database_without_faults_is_well(well: Connection) -> None:
     assert over(well) == {}
     found = health(well)
     names = [check.check for check in found]
-    assert len(names) == len(set(names)) == 50
+    assert len(names) == len(set(names)) == 51
     assert {"feed_silent", "ingest_lag"} <= {c.check for c in found if c.value is not None}
 
 
 def test_the_handbook_has_a_heading_for_each(well: Connection) -> None:
     lines = (REPOSITORY / "docs" / "health.md").read_text(encoding="utf-8").splitlines()
     headings = [line.removeprefix("### ") for line in lines if line.startswith("### ")]
-    assert headings[:50] == [check.check for check in health(well)]
+    assert headings[:51] == [check.check for check in health(well)]
 
 
 FAULTS = {
@@ -220,6 +220,53 @@ PLANTED = [
         "ALTER SEQUENCE entasis.predictions_id_seq RESTART 8000000000000000000;"
         "SELECT nextval('entasis.predictions_id_seq')",
         "ids of entasis.predictions_id_seq",
+    ),
+    (
+        "trigger_disabled",
+        "DROP TRIGGER notify_instrument_change ON entasis.markets",
+        "trigger notify_instrument_change on entasis.markets is gone",
+    ),
+    (
+        "trigger_disabled",
+        "CREATE OR REPLACE TRIGGER refuse_short_candle_keep AFTER DELETE ON entasis.keep_periods"
+        " FOR EACH STATEMENT EXECUTE FUNCTION entasis_internal.refuse_short_candle_keep()",
+        "trigger refuse_short_candle_keep on entasis.keep_periods is another",
+    ),
+    (
+        "object_changed",
+        "CREATE OR REPLACE FUNCTION entasis_internal.refuse_truncate() RETURNS trigger"
+        " LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS 'BEGIN RETURN NULL; END'",
+        "routine entasis_internal.refuse_truncate() is another",
+    ),
+    (
+        "object_changed",
+        "DROP INDEX entasis.idx_runs_action_started",
+        "index entasis.idx_runs_action_started is gone: CREATE INDEX idx_runs_action_started ON",
+    ),
+    (
+        "object_changed",
+        "ALTER TABLE entasis.predictions DROP CONSTRAINT predictions_confidence_exact",
+        "constraint predictions_confidence_exact of entasis.predictions is gone: CHECK",
+    ),
+    (
+        "object_changed",
+        "REVOKE SELECT ON entasis.runs FROM entasis_monitor; RESET ROLE",
+        "right SELECT on entasis.runs to entasis_monitor is gone",
+    ),
+    (
+        "row_security_off",
+        "CREATE POLICY more ON entasis.portfolio_status USING (true)",
+        "policy more on entasis.portfolio_status was added",
+    ),
+    (
+        "row_security_off",
+        "DROP POLICY own_positions ON entasis.portfolio_status",
+        "policy own_positions on entasis.portfolio_status is gone",
+    ),
+    (
+        "foreign_grant",
+        "GRANT DELETE ON entasis.market_data TO entasis_reader",
+        "DELETE on entasis.market_data to entasis_reader",
     ),
     # a row that is missing switches nothing off
     (

@@ -84,6 +84,33 @@ def test_a_slot_that_nobody_reads(database: Database) -> None:
 
 
 @several
+@pytest.mark.own_cluster
+@pytest.mark.parametrize(
+    ("given", "taken", "subject"),
+    [
+        (
+            "GRANT pg_write_all_data TO entasis_reader",
+            "REVOKE pg_write_all_data FROM entasis_reader",
+            "membership in pg_write_all_data to entasis_reader",
+        ),
+        (
+            "ALTER ROLE entasis_service BYPASSRLS",
+            "ALTER ROLE entasis_service NOBYPASSRLS",
+            "BYPASSRLS to entasis_service",
+        ),
+    ],
+)
+def test_what_a_role_was_given_more(
+    connection: Connection, given: str, taken: str, subject: str
+) -> None:
+    connection.execute(given.encode())
+    try:
+        assert over(connection)["foreign_grant"].subject == subject
+    finally:
+        connection.execute(taken.encode())
+
+
+@several
 def test_dead_rows(connection: Connection) -> None:
     connection.execute("""
         CREATE TABLE public.t (id int) WITH (autovacuum_enabled = false);

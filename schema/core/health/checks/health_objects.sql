@@ -29,7 +29,7 @@ BEGIN
         LEFT OUTER JOIN pg_inherits AS i ON c.oid = i.inhrelid AND c.relnamespace <> ALL(ours)
         LEFT OUTER JOIN pg_class AS p ON i.inhparent = p.oid
         -- what an extension keeps for us in a schema of its own is the owner's, too
-        WHERE c.relnamespace = ANY(ours) OR c.relowner = ANY(owners)
+        WHERE c.relnamespace = ANY(ours) OR c.relowner = ANY(owners) AND c.relname !~ 'compress'
     )
 
     SELECT 'trigger_disabled', c.oid::regclass::text, count(*)::numeric, NULL::timestamptz

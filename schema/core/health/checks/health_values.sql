@@ -11,6 +11,7 @@ BEGIN
     RETURN QUERY SELECT * FROM entasis_internal.health_retention();
     RETURN QUERY SELECT * FROM entasis_internal.health_runs();
     RETURN QUERY SELECT * FROM entasis_internal.health_objects();
+    RETURN QUERY SELECT * FROM entasis_internal.health_changes();
     RETURN QUERY SELECT * FROM entasis_internal.health_indexes();
     RETURN QUERY SELECT * FROM entasis_internal.health_wal();
     RETURN QUERY SELECT * FROM entasis_internal.health_sessions();
