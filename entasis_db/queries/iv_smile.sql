@@ -1,101 +1,23 @@
 -- The smile of what expires in [expiry_from, expiry_to), an expiry or a day of them: for each strike and type
--- the newest quote in (at - max_age, at] that has an implied volatility, beside its moneyness. Contracts are
--- found as in option_chain: by jumping on the key's index within whole calendar months, with arithmetic on
--- UTC's own clock.
-WITH RECURSIVE contracts AS (
-    (
-        SELECT
-            o.expiry_date,
-            o.strike_price,
-            o.option_type
-        FROM entasis.option_data AS o
-        WHERE
-            o.underlying OPERATOR(pg_catalog.=) %(underlying)s::pg_catalog.text
-            AND o.expiry_date OPERATOR(pg_catalog.>=) %(expiry_from)s::pg_catalog.timestamptz
-            AND o.expiry_date OPERATOR(pg_catalog.<) %(expiry_to)s::pg_catalog.timestamptz
-            AND o.timestamp OPERATOR(pg_catalog.>=) pg_catalog.date_trunc(
-                'month',
-                %(at)s::pg_catalog.timestamptz AT TIME ZONE 'UTC'
-                OPERATOR(pg_catalog.-) %(max_age)s::interval
-            ) AT TIME ZONE 'UTC'
-            AND o.timestamp OPERATOR(pg_catalog.<) (
-                pg_catalog.date_trunc(
-                    'month', %(at)s::pg_catalog.timestamptz AT TIME ZONE 'UTC'
-                ) OPERATOR(pg_catalog.+) interval '1 month'
-            ) AT TIME ZONE 'UTC'
-        ORDER BY o.expiry_date, o.strike_price, o.option_type
-        LIMIT 1
-    )
-    UNION ALL
-    SELECT
-        n.expiry_date,
-        n.strike_price,
-        n.option_type
-    FROM contracts AS c
-    CROSS JOIN LATERAL (
-        SELECT
-            o.expiry_date,
-            o.strike_price,
-            o.option_type
-        FROM entasis.option_data AS o
-        WHERE
-            o.underlying OPERATOR(pg_catalog.=) %(underlying)s::pg_catalog.text
-            AND (o.expiry_date, o.strike_price, o.option_type)
-            OPERATOR(pg_catalog.>) (c.expiry_date, c.strike_price, c.option_type)
-            AND o.expiry_date OPERATOR(pg_catalog.<) %(expiry_to)s::pg_catalog.timestamptz
-            AND o.timestamp OPERATOR(pg_catalog.>=) pg_catalog.date_trunc(
-                'month',
-                %(at)s::pg_catalog.timestamptz AT TIME ZONE 'UTC'
-                OPERATOR(pg_catalog.-) %(max_age)s::interval
-            ) AT TIME ZONE 'UTC'
-            AND o.timestamp OPERATOR(pg_catalog.<) (
-                pg_catalog.date_trunc(
-                    'month', %(at)s::pg_catalog.timestamptz AT TIME ZONE 'UTC'
-                ) OPERATOR(pg_catalog.+) interval '1 month'
-            ) AT TIME ZONE 'UTC'
-        ORDER BY o.expiry_date, o.strike_price, o.option_type
-        LIMIT 1
-    ) AS n
-)
-
+-- the newest quote in (at - max_age, at] that has an implied volatility, beside its moneyness and delta.
 SELECT
-    c.expiry_date,
-    c.strike_price,
-    c.option_type,
-    q.iv,
-    q.bid_iv,
-    q.ask_iv,
-    q.underlying_price,
-    CASE
-        WHEN q.underlying_price OPERATOR(pg_catalog.<>) 0
-            THEN c.strike_price OPERATOR(pg_catalog./) q.underlying_price
-    END AS moneyness,
-    q.timestamp,
-    q.id
-FROM contracts AS c
-CROSS JOIN
-    LATERAL (
-        SELECT
-            o.iv,
-            o.bid_iv,
-            o.ask_iv,
-            o.underlying_price,
-            o.timestamp,
-            o.id
-        FROM entasis.option_data AS o
-        WHERE
-            o.underlying OPERATOR(pg_catalog.=) %(underlying)s::pg_catalog.text
-            AND o.expiry_date OPERATOR(pg_catalog.=) c.expiry_date
-            AND o.strike_price OPERATOR(pg_catalog.=) c.strike_price
-            AND o.option_type OPERATOR(pg_catalog.=) c.option_type
-            AND o.timestamp
-            OPERATOR(pg_catalog.>) (
-                %(at)s::pg_catalog.timestamptz AT TIME ZONE 'UTC'
-                OPERATOR(pg_catalog.-) %(max_age)s::interval
-            ) AT TIME ZONE 'UTC'
-            AND o.timestamp OPERATOR(pg_catalog.<=) %(at)s::pg_catalog.timestamptz
-            AND o.iv IS NOT NULL
-        ORDER BY o.timestamp DESC, o.id DESC
-        LIMIT 1
-    ) AS q
-ORDER BY c.expiry_date, c.strike_price, c.option_type;
+    s.expiry_date,
+    s.strike_price,
+    s.option_type,
+    s.iv,
+    s.bid_iv,
+    s.ask_iv,
+    s.underlying_price,
+    s.moneyness,
+    s.delta,
+    s.timestamp,
+    s.id
+FROM
+    entasis.iv_smile(
+        %(underlying)s::pg_catalog.text,
+        %(expiry_from)s::pg_catalog.timestamptz,
+        %(expiry_to)s::pg_catalog.timestamptz,
+        %(at)s::pg_catalog.timestamptz,
+        %(max_age)s::interval
+    ) AS s
+ORDER BY s.expiry_date, s.strike_price, s.option_type COLLATE pg_catalog."C";

@@ -1,4 +1,4 @@
--- The newest trade of one market that candles count. The function is each engine's own.
+-- The newest trade of one market that candles count.
 SELECT
     t.id,
     t.symbol,
@@ -9,4 +9,4 @@ SELECT
     t.side,
     t.source_id,
     t.excluded
-FROM entasis_internal.latest_trade(%(symbol)s::pg_catalog.text, %(exchange)s::pg_catalog.text) AS t;
+FROM entasis.latest_price(%(symbol)s::pg_catalog.text, %(exchange)s::pg_catalog.text) AS t;

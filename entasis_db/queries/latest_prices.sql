@@ -1,5 +1,5 @@
 -- The newest trade of every market that candles count. The markets are those on record: DISTINCT would read every
--- trade to find a few. The function is each engine's own.
+-- trade to find a few.
 SELECT
     t.id,
     t.symbol,
@@ -10,5 +10,5 @@ SELECT
     t.side,
     t.source_id,
     t.excluded
-FROM entasis_internal.latest_trades() AS t
+FROM entasis.latest_prices() AS t
 ORDER BY t.symbol, t.exchange;

@@ -1,63 +1,12 @@
--- What each model predicts, and from when to when it did. Models, symbols and types are found by jumping
--- on the key's index from one to the next, so that no prediction between them is read, however many there are.
--- Ordered as the key is, the oldest and the newest are its entries too: another index has other types between.
-WITH RECURSIVE series AS (
-    (
-        SELECT
-            p.model_id,
-            p.symbol,
-            p.prediction_type
-        FROM entasis.predictions AS p
-        ORDER BY p.model_id, p.symbol, p.prediction_type
-        LIMIT 1
-    )
-    UNION ALL
-    SELECT
-        n.model_id,
-        n.symbol,
-        n.prediction_type
-    FROM series AS s
-    CROSS JOIN LATERAL (
-        SELECT
-            p.model_id,
-            p.symbol,
-            p.prediction_type
-        FROM entasis.predictions AS p
-        WHERE
-            (p.model_id, p.symbol, p.prediction_type)
-            OPERATOR(pg_catalog.>) (s.model_id, s.symbol, s.prediction_type)
-        ORDER BY p.model_id, p.symbol, p.prediction_type
-        LIMIT 1
-    ) AS n
-)
-
+-- What each model predicts, and from when to when it did.
 SELECT
-    s.model_id,
-    s.symbol,
-    s.prediction_type,
-    oldest.timestamp AS first_prediction,
-    newest.timestamp AS last_prediction
-FROM series AS s
-CROSS JOIN
-    LATERAL (
-        SELECT p.timestamp
-        FROM entasis.predictions AS p
-        WHERE
-            p.model_id OPERATOR(pg_catalog.=) s.model_id
-            AND p.symbol OPERATOR(pg_catalog.=) s.symbol
-            AND p.prediction_type OPERATOR(pg_catalog.=) s.prediction_type
-        ORDER BY p.timestamp ASC, p.target_time ASC
-        LIMIT 1
-    ) AS oldest
-CROSS JOIN
-    LATERAL (
-        SELECT p.timestamp
-        FROM entasis.predictions AS p
-        WHERE
-            p.model_id OPERATOR(pg_catalog.=) s.model_id
-            AND p.symbol OPERATOR(pg_catalog.=) s.symbol
-            AND p.prediction_type OPERATOR(pg_catalog.=) s.prediction_type
-        ORDER BY p.timestamp DESC, p.target_time DESC
-        LIMIT 1
-    ) AS newest
-ORDER BY s.model_id, s.symbol, s.prediction_type;
+    m.model_id,
+    m.symbol,
+    m.prediction_type,
+    m.first_prediction,
+    m.last_prediction
+FROM entasis.models() AS m
+ORDER BY
+    m.model_id COLLATE pg_catalog."C",
+    m.symbol COLLATE pg_catalog."C",
+    m.prediction_type COLLATE pg_catalog."C";

@@ -118,7 +118,7 @@ class Market(NamedTuple):
 
 
 class SmilePoint(NamedTuple):
-    """The newest implied volatility of one contract of an expiry, and its moneyness."""
+    """The newest implied volatility of one contract of an expiry, its moneyness and its delta."""
 
     expiry_date: datetime
     """When the contract expires."""
@@ -137,6 +137,9 @@ class SmilePoint(NamedTuple):
     moneyness: Decimal | None
     """strike_price / underlying_price, to 16 digits at least; None where that price is missing or
     0."""
+    delta: Decimal | None
+    """Change of the option's price per unit of the underlying's, as the source states it: below 0
+    for a put. None: the quote has none."""
     timestamp: datetime
     """When the quote was made that all of this comes from."""
     id: int

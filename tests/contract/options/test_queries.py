@@ -42,6 +42,7 @@ def point_of(q: OptionQuote) -> SmilePoint:
         *(q.expiry_date, q.strike_price, q.option_type, q.iv, q.bid_iv, q.ask_iv),
         q.underlying_price,
         q.strike_price / q.underlying_price if q.underlying_price else None,
+        q.delta,
         *(q.timestamp, q.id),  # type: ignore[arg-type]
     )
 

@@ -333,4 +333,4 @@ def test_a_name_without_its_schema_would_be_found_in_the_callers_path(
                 tried += 1
                 with pytest.raises(psycopg.Error), reader.transaction():
                     replace(statement, sql=wrong).fetch(reader)
-        assert tried > 60
+        assert tried > 30
