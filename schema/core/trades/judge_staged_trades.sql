@@ -25,7 +25,9 @@ BEGIN
             SELECT entasis_internal.trade_fault(
                 s.symbol, s.exchange, s.timestamp, s.id, s.price, s.volume, s.side,
                 s.source_id, s.excluded,
-                names_fit, entasis_internal.has_signed_prices(s.symbol, s.exchange), lowest,
+                names_fit,
+                entasis_internal.has_signed_prices(s.symbol, s.exchange),
+                judge_staged_trades.lowest,
                 entasis_internal.is_reopened('market_data', s.symbol, s.exchange, s.timestamp),
                 latest
             ) AS fault
