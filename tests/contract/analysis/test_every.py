@@ -16,12 +16,16 @@ from tests.contract.queries.support import (
     MARCH,
     MARKET,
     MINUTE,
+    USER,
     insert_trades,
+    prediction,
+    quote,
+    snapshot,
     trade,
 )
 from tests.contract.queries.test_arrow import check
 from tests.engines import Database, Server
-from tests.make import D
+from tests.make import D, insert, insert_quotes
 from tests.plans import numbered
 
 pytestmark = [pytest.mark.newest_server, pytest.mark.native_speed]
@@ -36,6 +40,16 @@ EXAMPLES: tuple[Statement[Any], ...] = (
     analysis.tick_bars(*MARKET, 3, MARCH, MARCH + DAY),
     analysis.volume_bars(*MARKET, 3, MARCH, MARCH + DAY),
     analysis.quote_volume_bars(*MARKET, 300, MARCH, MARCH + DAY),
+    analysis.iv_term_structure("BTC", MARCH + HOUR),
+    analysis.risk_reversals("BTC", MARCH + HOUR),
+    analysis.put_call_open_interest("BTC", MARCH + HOUR),
+    analysis.iv_history("BTC", MARCH, MARCH + DAY),
+    analysis.iv_rank("BTC", MARCH + HOUR, 2 * DAY),
+    analysis.prediction_accuracy("m", *MARKET, MARCH, MARCH + DAY),
+    analysis.prediction_calibration("m", *MARKET, MARCH, MARCH + DAY),
+    analysis.portfolio_exposure(USER, MARCH + HOUR),
+    analysis.portfolio_pnl(USER, MARCH, MARCH + DAY),
+    analysis.portfolio_drawdown(USER, MARCH, MARCH + DAY),
 )
 
 
@@ -45,13 +59,18 @@ def seeded(server: Server) -> Iterator[Database]:
     with server.database() as database:
         with database.connect() as connection:
             connection.execute(
-                "SELECT entasis.ensure_partitions('market_data', %s, %s)",
+                "SELECT entasis.ensure_partitions(r, %s, %s)"
+                " FROM unnest(ARRAY['market_data', 'option_data']) AS r",
                 [MARCH, MARCH + HOUR],
             )
             insert_trades(
                 connection,
                 [trade(MARCH + n * MINUTE, n % 3, D(100 + n % 11)) for n in range(1, 90, 7)],
             )
+            some = [quote(MARCH, strike=n, underlying_price=D(3)) for n in (2, 4)]
+            insert_quotes(connection, *(q._replace(open_interest=D(5)) for q in some))
+            insert(connection, "predictions", [prediction(1, MARCH + 2 * MINUTE, MARCH + HOUR)])
+            insert(connection, "portfolio_status", [snapshot(1, USER, "BTC", MARCH)])
         yield database
 
 
@@ -81,6 +100,7 @@ def test_every_function_is_one_in_sql_too(seeded: Database) -> None:
 
 def test_every_file_runs_as_a_reader_on_any_search_path(seeded: Database) -> None:
     with seeded.connect() as connection, connection.transaction(force_rollback=True):
+        connection.execute("SELECT entasis.act_for(%s)", [USER])
         connection.execute("SET LOCAL ROLE entasis_reader")
         connection.execute("SET LOCAL search_path = ''")
         for statement in EXAMPLES:
