@@ -238,10 +238,10 @@ def iv_smile(
 ) -> Statement[SmilePoint]:
     """Newest implied volatility of every strike and type of one expiry, as known at one moment.
 
-    Each with its moneyness and delta. ``expiry_date`` is a moment, or a date: then it is whatever expires on
-    that day in ``zone``. Of the quotes in (at - max_age, at], those without an implied volatility
-    are passed over; a contract that has no other is left out. Ordered by expiry_date, strike_price,
-    option_type.
+    Each with its moneyness and delta. ``expiry_date`` is a moment, or a date: then it is whatever
+    expires on that day in ``zone``. Of the quotes in (at - max_age, at], those without an implied
+    volatility are passed over; a contract that has no other is left out. Ordered by expiry_date,
+    strike_price, option_type.
     """
     check_aware("at", at)
     check_span("max_age", max_age)
