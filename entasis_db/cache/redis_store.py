@@ -21,7 +21,7 @@ from hashlib import sha1
 from importlib.resources import files
 from typing import Any
 
-from entasis_db.cache.breaker import Breaker
+from entasis_db.cache.breaker import RedisBreaker
 from entasis_db.cache.metrics import Counters
 from entasis_db.cache.redis_connections import AsyncConnections, Connections
 from entasis_db.cache.redis_keys import KeyNames
@@ -74,7 +74,7 @@ class RedisStore:
         """Make the clients; they connect when they are used. The timeout is that of one reply."""
         self.keys: KeyNames | None = None
         """None until the namespace is known: nothing is asked of Redis before."""
-        self.breaker = Breaker(counters)
+        self.breaker = RedisBreaker(counters)
         self._url = url
         seconds = timeout.total_seconds()
         self._options: dict[str, Any] = {

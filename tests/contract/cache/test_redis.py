@@ -50,8 +50,8 @@ def test_redis_fails_and_comes_back(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("entasis_db.cache.breaker.FIRST_PAUSE", 0.05)
-    monkeypatch.setattr("entasis_db.cache.breaker.LONGEST_PAUSE", 0.1)
+    monkeypatch.setattr("entasis_db.breaker.FIRST_PAUSE", 0.05)
+    monkeypatch.setattr("entasis_db.breaker.LONGEST_PAUSE", 0.1)
     caplog.set_level(logging.WARNING, "entasis_db.cache")
     options = {"redis_timeout": timedelta(milliseconds=100), "max_silence": timedelta(seconds=1)}
     with (
@@ -101,7 +101,7 @@ def test_redis_fails_and_comes_back(
 def test_redis_was_out_of_reach_when_a_correction_came(
     database: Database, redis: RedisServer, noticed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("entasis_db.cache.breaker.FIRST_PAUSE", 0.5)
+    monkeypatch.setattr("entasis_db.breaker.FIRST_PAUSE", 0.5)
     behind = Proxy("127.0.0.1", redis.port)
     far = RedisServer(redis.folder, behind.port)
     with (
@@ -132,7 +132,7 @@ def test_redis_was_out_of_reach_when_a_correction_came(
 def test_redis_was_out_of_reach_when_listening_began_again(
     database: Database, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("entasis_db.cache.breaker.FIRST_PAUSE", 0.5)
+    monkeypatch.setattr("entasis_db.breaker.FIRST_PAUSE", 0.5)
     behind = Proxy("127.0.0.1", redis.port)
     far = RedisServer(redis.folder, behind.port)
     with proxied(database.dsn) as (proxy, dsn), database.connect() as connection:
