@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import psycopg
+
 from entasis_db.model import OptionQuote, Trade
 
 if TYPE_CHECKING:
@@ -51,6 +53,18 @@ class IdentityError(EntasisError):
 
 class SessionError(EntasisError):
     """A connection leads through a pooler or to a replica, where what is asked cannot work."""
+
+
+class NoWritesError(SessionError, psycopg.errors.ReadOnlySqlTransaction):
+    """A server that takes no writes, a replica, was told to write."""
+
+
+class NoServerError(EntasisError, psycopg.OperationalError):
+    """None of several servers answers a read, or takes a write."""
+
+
+class StaleReadError(EntasisError):
+    """No server is known to be as current as a read asked for."""
 
 
 class ArchiveError(EntasisError):

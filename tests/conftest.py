@@ -20,6 +20,7 @@ from tests.caches import RedisServer, redis_server
 from tests.db import wipe
 from tests.engines import CAPABILITIES, SAMPLES, Database, Prepare, Server, Source
 from tests.monitoring import rig as monitoring_rig
+from tests.poolers import haproxy_program
 from tests.s3 import S3Server, s3_server
 from tests.servers import sources
 from tests.sessions import Sessions
@@ -125,6 +126,7 @@ def _extras() -> set[str]:
     there = {
         "redis": caches.program(),
         "pgbouncer": poolers.program(),
+        "haproxy": haproxy_program(),
         "pgbackrest": rig_programs(),
         "prometheus": monitoring_rig.programs(),
         "cryptofeed": find_spec("cryptofeed"),
@@ -140,6 +142,10 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         lacks = " or ".join(sorted(source.lacks)).replace("_", " ")
         rest = f"; {left} tests that need {lacks} were left to other servers" if left else ""
         terminalreporter.write_line(f"{source.name}: {state}, {source.origin}{rest}")
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            if name == "measured":
+                terminalreporter.write_line(str(value))
 
 
 @pytest.fixture(scope="session")
@@ -252,6 +258,14 @@ def needs_pgbouncer() -> None:
     if poolers.program() is None:
         pytest.skip("pgbouncer is not installed")
     _ran.add("pgbouncer")
+
+
+@pytest.fixture(scope="session")
+def needs_haproxy() -> None:
+    """An HAProxy that a test can start."""
+    if haproxy_program() is None:
+        pytest.skip("haproxy is not installed")
+    _ran.add("haproxy")
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,12 @@ _SETTING = re.compile(r"^(\w+) = .*$", re.MULTILINE)
 
 
 @cache
+def haproxy_program() -> str | None:
+    """Find HAProxy, which Debian keeps there too."""
+    return shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin")
+
+
+@cache
 def program() -> str | None:
     """Find PgBouncer; Debian keeps it where only root looks."""
     return shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin:/usr/local/sbin")

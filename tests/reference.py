@@ -23,6 +23,7 @@ MODULES = (
     "entasis_db.live",
     "entasis_db.live.cryptofeed",
     "entasis_db.cache",
+    "entasis_db.replicas",
     "entasis_db.archive",
     "entasis_db.history",
     "entasis_db.engine",

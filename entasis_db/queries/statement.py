@@ -40,6 +40,36 @@ class AsyncReader(ABC):
         """Return every row, in the query's order."""
 
 
+class BatchReader(Reader):
+    """A Reader that answers in Arrow too: replicas and their primary."""
+
+    @abstractmethod
+    def batches(self, statement: "Statement[Any]", *, floats: bool) -> "list[pa.RecordBatch]":
+        """Return the answer in record batches."""
+
+    @abstractmethod
+    def record_batches(
+        self, statement: "Statement[Any]", *, floats: bool
+    ) -> "Iterator[pa.RecordBatch]":
+        """Yield them as they come."""
+
+
+class AsyncBatchReader(AsyncReader):
+    """What BatchReader is, for an event loop."""
+
+    @abstractmethod
+    async def batches_async(
+        self, statement: "Statement[Any]", *, floats: bool
+    ) -> "list[pa.RecordBatch]":
+        """Return the answer in record batches."""
+
+    @abstractmethod
+    def record_batches_async(
+        self, statement: "Statement[Any]", *, floats: bool
+    ) -> "AsyncIterator[pa.RecordBatch]":
+        """Yield them as they come."""
+
+
 @dataclass(frozen=True, slots=True)
 class Statement(Generic[Row]):
     """One named query, ready to run on any connection of the caller's.
@@ -121,7 +151,9 @@ class Statement(Generic[Row]):
 
         return schema_of(self.row, floats)
 
-    def arrow(self, connection: Connection[Any], *, floats: bool = False) -> "pa.Table":
+    def arrow(
+        self, connection: Connection[Any] | BatchReader, *, floats: bool = False
+    ) -> "pa.Table":
         """Return the answer as a pyarrow Table of ``arrow_schema``, in the query's order.
 
         Numbers are exact, or with ``floats`` the nearest float64. Nothing of a row becomes a
@@ -134,22 +166,28 @@ class Statement(Generic[Row]):
         with extra("arrow"):
             import pyarrow as pa
 
-        batches = list(self.record_batches(connection, floats=floats))
+        if isinstance(connection, BatchReader):
+            batches = connection.batches(self, floats=floats)
+        else:
+            batches = list(self.record_batches(connection, floats=floats))
         return pa.Table.from_batches(batches, self.arrow_schema(floats=floats))
 
     async def arrow_async(
-        self, connection: AsyncConnection[Any], *, floats: bool = False
+        self, connection: AsyncConnection[Any] | AsyncBatchReader, *, floats: bool = False
     ) -> "pa.Table":
         """Return the answer as ``arrow`` does."""
         with extra("arrow"):
             import pyarrow as pa
 
-        found = self.record_batches_async(connection, floats=floats)
-        batches = [batch async for batch in found]
+        if isinstance(connection, AsyncBatchReader):
+            batches = await connection.batches_async(self, floats=floats)
+        else:
+            found = self.record_batches_async(connection, floats=floats)
+            batches = [batch async for batch in found]
         return pa.Table.from_batches(batches, self.arrow_schema(floats=floats))
 
     def record_batches(
-        self, connection: Connection[Any], *, floats: bool = False
+        self, connection: Connection[Any] | BatchReader, *, floats: bool = False
     ) -> "Iterator[pa.RecordBatch]":
         """Yield the answer of ``arrow`` in record batches, of which two at most are in memory.
 
@@ -157,19 +195,25 @@ class Statement(Generic[Row]):
         nothing else meanwhile. To stop before the end cancels the query, which fails the
         transaction that it runs in: the caller's, where there is one.
         """
+        if isinstance(connection, BatchReader):
+            return connection.record_batches(self, floats=floats)
         from entasis_db.queries.arrow import record_batches
 
         return record_batches(connection, self, floats)
 
     def record_batches_async(
-        self, connection: AsyncConnection[Any], *, floats: bool = False
+        self, connection: AsyncConnection[Any] | AsyncBatchReader, *, floats: bool = False
     ) -> "AsyncIterator[pa.RecordBatch]":
         """Yield what ``record_batches`` does."""
+        if isinstance(connection, AsyncBatchReader):
+            return connection.record_batches_async(self, floats=floats)
         from entasis_db.queries.arrow import record_batches_async
 
         return record_batches_async(connection, self, floats)
 
-    def polars(self, connection: Connection[Any], *, floats: bool = False) -> "pl.DataFrame":
+    def polars(
+        self, connection: Connection[Any] | BatchReader, *, floats: bool = False
+    ) -> "pl.DataFrame":
         """Return the answer of ``arrow`` as a data frame of Polars.
 
         It needs the extra ``entasis-db[polars]``.
@@ -178,13 +222,15 @@ class Statement(Generic[Row]):
         return make(self.arrow(connection, floats=floats))
 
     async def polars_async(
-        self, connection: AsyncConnection[Any], *, floats: bool = False
+        self, connection: AsyncConnection[Any] | AsyncBatchReader, *, floats: bool = False
     ) -> "pl.DataFrame":
         """Return what ``polars`` does."""
         make = polars_maker()
         return make(await self.arrow_async(connection, floats=floats))
 
-    def pandas(self, connection: Connection[Any], *, floats: bool = False) -> "pd.DataFrame":
+    def pandas(
+        self, connection: Connection[Any] | BatchReader, *, floats: bool = False
+    ) -> "pd.DataFrame":
         """Return the answer of ``arrow`` as a data frame of pandas, its columns of ArrowDtype.
 
         So decimals stay exact, and a missing number is none. It needs the extra
@@ -194,7 +240,7 @@ class Statement(Generic[Row]):
         return make(self.arrow(connection, floats=floats))
 
     async def pandas_async(
-        self, connection: AsyncConnection[Any], *, floats: bool = False
+        self, connection: AsyncConnection[Any] | AsyncBatchReader, *, floats: bool = False
     ) -> "pd.DataFrame":
         """Return what ``pandas`` does."""
         make = pandas_maker()

@@ -32,6 +32,7 @@ ASKED = {
     "ingest": "entasis_db.ingest.ingest_arrow(None, None, source='s', id_space='trade')",
     "quotes": "entasis_db.ingest.ingest_arrow_options(None, None, source='s')",
     "cache": "import entasis_db.cache",
+    "replicas": "import entasis_db.replicas",
     "archive": "import entasis_db.archive",
     "s3": "from entasis_db.store import open_store; open_store('s3://bucket')",
 }
@@ -49,6 +50,7 @@ ASKED = {
         ("pandas", "pandas", "pandas"),
         ("redis", "cache", "cache"),
         ("psycopg_pool", "cache", "cache"),
+        ("psycopg_pool", "replicas", "replicas"),
         ("pyarrow", "archive", "archive"),
         ("boto3", "s3", "archive"),
     ],
