@@ -25,6 +25,7 @@ Action = Literal[
     "backup check",
     "dump",
     "restore-dump",
+    "detect",
 ]
 
 
@@ -35,8 +36,8 @@ class Run:
     id: int
     """Identifies it; ascending."""
     action: str
-    """migrate, maintain, archive, restore, refresh, compress, backup, backup check, dump or
-    restore-dump."""
+    """migrate, maintain, archive, restore, refresh, compress, backup, backup check, dump,
+    restore-dump or detect."""
     started_at: datetime
     """When it began; UTC."""
     ended_at: datetime | None

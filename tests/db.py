@@ -75,8 +75,11 @@ def wipe(connection: Connection) -> None:
         "quarantine",
         "past_retention",
         "markets",
+        "anomalies",
     ):
         connection.execute(sql.SQL("DELETE FROM entasis.{}").format(sql.Identifier(relation)))
+    for relation in ("examined_days", "examined_up_to"):
+        connection.execute(f"DELETE FROM entasis_internal.{relation}".encode())
 
 
 class KilledError(Exception):

@@ -22,7 +22,15 @@ __all__ = ["main"]
 for _command in (
     *(installation.migrate, installation.status, installation.rollback),
     *(environment.url, environment.env, environment.psql, environment.stop),
-    *(quality.gaps, load.load, markets.markets, candles.candles, check.check, check.rebuild),
+    *(
+        quality.gaps,
+        quality.anomalies,
+        load.load,
+        markets.markets,
+        candles.candles,
+        check.check,
+        check.rebuild,
+    ),
     *(doctor.doctor, upkeep.maintain, upkeep.runs),
     *(archive.archive, archive.restore, archive.history, reopen.reopen),
     *(backup.backup, backup.restore_backup, copies.dump, copies.restore_dump),

@@ -17,6 +17,7 @@ from entasis_db.cli.target import Target
 from entasis_db.cursors import Cursor
 from entasis_db.exchange_candles import check_exchange_candles
 from entasis_db.ids import IdProblem, check_ids
+from entasis_db.quality import note_candle_differences
 
 _DAY = timedelta(days=1)
 
@@ -71,6 +72,7 @@ def _check_exchange(target: Target, from_time: datetime | None, to_time: datetim
         found = check_exchange_candles(connection, from_time, to_time)
         if found and _refreshed(connection, from_time, to_time):
             found = check_exchange_candles(connection, from_time, to_time)
+        note_candle_differences(connection, from_time, to_time)
     for one in found:
         step(f"{one.exchange} {one.symbol} {one.interval} {when(one.bucket)}: {one.problem}")
     if found:

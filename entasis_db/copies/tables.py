@@ -24,6 +24,8 @@ BROUGHT = (
     "entasis.archives",
     "entasis.archive_objects",
     "entasis.restores",
+    "entasis.anomalies",
+    "entasis.anomaly_limits",
 )
 """What another database takes over, row by row."""
 
@@ -39,6 +41,8 @@ LEFT = {
     "entasis_internal.lost_ranges": "made of the partitions that are gone",
     "entasis_internal.last_refresh": "of the engine's own jobs",
     "entasis_internal.made_objects": "a migration writes it",
+    "entasis_internal.examined_days": "examined again: its candles may have other scales",
+    "entasis_internal.examined_up_to": "examined again",
     "entasis_internal.relation_sizes": "measured, and another on another server",
 }
 """What is not taken over, and why."""

@@ -1,4 +1,4 @@
-"""The quality of what is stored: gaps in it, and how much of a market there is.
+"""The quality of what is stored: gaps in it, and what cannot be right.
 
     from entasis_db import quality
 
@@ -8,7 +8,30 @@ Ranges are half-open, ``[from_time, to_time)``; None is no bound. docs/quality.m
 and how.
 """
 
+from entasis_db.quality.anomalies import (
+    Decision,
+    Detected,
+    anomalies,
+    decide,
+    detect,
+    note_candle_differences,
+)
 from entasis_db.quality.gaps import coverage, gaps
-from entasis_db.quality.rows import Coverage, Gap, GapKind
+from entasis_db.quality.rows import Anomaly, AnomalyKind, AnomalyState, Coverage, Gap, GapKind
 
-__all__ = ["Coverage", "Gap", "GapKind", "coverage", "gaps"]
+__all__ = [
+    "Anomaly",
+    "AnomalyKind",
+    "AnomalyState",
+    "Coverage",
+    "Decision",
+    "Detected",
+    "Gap",
+    "GapKind",
+    "anomalies",
+    "coverage",
+    "decide",
+    "detect",
+    "gaps",
+    "note_candle_differences",
+]

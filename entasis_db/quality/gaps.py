@@ -38,7 +38,7 @@ def gaps(
     market. A gap that meets the range is given whole, and one whose trades were loaded is gone.
     Raises ValueError for a time without a zone and for a range that holds nothing.
     """
-    return Statement("gaps", _GAPS, _params(symbol, exchange, from_time, to_time), Gap)
+    return Statement("gaps", _GAPS, market_range(symbol, exchange, from_time, to_time), Gap)
 
 
 def coverage(
@@ -51,15 +51,18 @@ def coverage(
 
     Raises what ``gaps`` does.
     """
-    return Statement("coverage", _COVERAGE, _params(symbol, exchange, from_time, to_time), Coverage)
+    return Statement(
+        "coverage", _COVERAGE, market_range(symbol, exchange, from_time, to_time), Coverage
+    )
 
 
-def _params(
+def market_range(
     symbol: str | None,
     exchange: str | None,
     from_time: datetime | None,
     to_time: datetime | None,
 ) -> MappingProxyType[str, object]:
+    """Check the arguments that every question takes, and name them."""
     for name, moment in (("from_time", from_time), ("to_time", to_time)):
         if moment is not None and moment.utcoffset() is None:
             raise ValueError(

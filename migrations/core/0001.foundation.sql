@@ -172,7 +172,7 @@ CREATE TABLE IF NOT EXISTS entasis.runs (
     CONSTRAINT runs_action_known CHECK (
         action IN (
             'migrate', 'maintain', 'archive', 'restore', 'refresh', 'compress',
-            'backup', 'backup check', 'dump', 'restore-dump'
+            'backup', 'backup check', 'dump', 'restore-dump', 'detect'
         )
     ),
     CONSTRAINT runs_outcome_known CHECK (outcome IN ('done', 'failed', 'died')),

@@ -59,6 +59,7 @@ entasis.ohlcv_1mo,
 entasis.mv_ohlcv_1h,
 entasis.exchange_candles,
 entasis.markets,
+entasis.anomaly_limits,
 entasis.market_coverage,
 entasis.keep_periods,
 entasis.floors,
@@ -123,7 +124,8 @@ entasis_internal.silences,
 entasis.digest_id,
 entasis.id_gaps,
 entasis.gaps,
-entasis.coverage
+entasis.coverage,
+entasis.market_days
 TO entasis_reader;
 
 -- analysis
@@ -159,6 +161,7 @@ entasis.option_data_id_seq,
 entasis.predictions_id_seq,
 entasis.portfolio_status_id_seq
 TO entasis_writer;
+GRANT SELECT ON entasis.anomalies TO entasis_writer;
 GRANT SELECT, INSERT ON entasis.quarantine TO entasis_writer;
 GRANT SELECT, INSERT, UPDATE ON entasis.past_retention TO entasis_writer;
 GRANT EXECUTE ON FUNCTION
@@ -217,8 +220,16 @@ GRANT EXECUTE ON FUNCTION entasis.begin_run, entasis.end_run, entasis_internal.l
 TO entasis_admin;
 GRANT EXECUTE ON FUNCTION entasis.check_candles, entasis.check_exchange_candles, entasis.check_ids,
 entasis.flush_caches,
-entasis.set_market
+entasis.set_market,
+entasis.unexamined_days,
+entasis.examine_day,
+entasis.detect_anomalies,
+entasis.detect_quotes,
+entasis.note_candle_differences,
+entasis.take_refused,
+entasis.decide_anomaly
 TO entasis_admin;
+GRANT UPDATE (value) ON entasis.anomaly_limits TO entasis_admin;
 GRANT EXECUTE ON PROCEDURE
 entasis.maintain,
 entasis.reopen,

@@ -3,7 +3,7 @@ COMMENT ON TABLE entasis.runs IS
 COMMENT ON COLUMN entasis.runs.id IS
 'Identifies the run; ascending.';
 COMMENT ON COLUMN entasis.runs.action IS
-'migrate, maintain, archive, restore (of an archive), backup, backup check, dump, restore-dump; on engine timescaledb refresh (of candles) and compress, too.';
+'migrate, maintain, archive, restore (of an archive), backup, backup check, dump, restore-dump, detect (anomalies); on engine timescaledb refresh (of candles) and compress, too.';
 COMMENT ON COLUMN entasis.runs.started_at IS
 'When it began; UTC.';
 COMMENT ON COLUMN entasis.runs.ended_at IS

@@ -48,6 +48,7 @@ def relations(connection: Connection) -> list[Relation]:
 
 
 NOT_FOR_READERS = {
+    "anomalies",
     "quarantine",
     "past_retention",
     "user_logins",

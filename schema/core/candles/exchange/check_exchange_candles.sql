@@ -1,7 +1,10 @@
 -- Exchanges round quote_volume, and publish candles without trades: neither is a difference. Only intervals
 -- that both have are compared, and only buckets that the exchange's candles name.
 CREATE OR REPLACE FUNCTION entasis.check_exchange_candles(
-    from_time timestamptz DEFAULT '-infinity', to_time timestamptz DEFAULT 'infinity'
+    from_time timestamptz DEFAULT '-infinity',
+    to_time timestamptz DEFAULT 'infinity',
+    symbol_name text DEFAULT NULL,
+    exchange_name text DEFAULT NULL
 ) RETURNS TABLE (
     symbol varchar,
     exchange varchar,
@@ -62,6 +65,8 @@ BEGIN ATOMIC
             WHERE
                 x.bucket >= check_exchange_candles.from_time
                 AND x.bucket < check_exchange_candles.to_time
+                AND x.symbol = coalesce(check_exchange_candles.symbol_name, x.symbol)
+                AND x.exchange = coalesce(check_exchange_candles.exchange_name, x.exchange)
                 AND x.interval IN ('1m', '5m', '15m', '30m', '1h', '4h', '1d', '1w', '1mo')
             GROUP BY x.symbol, x.exchange, x.interval
         ) AS p
@@ -80,6 +85,8 @@ BEGIN ATOMIC
     WHERE
         e.bucket >= check_exchange_candles.from_time
         AND e.bucket < check_exchange_candles.to_time
+        AND e.symbol = coalesce(check_exchange_candles.symbol_name, e.symbol)
+        AND e.exchange = coalesce(check_exchange_candles.exchange_name, e.exchange)
         AND e.interval IN ('1m', '5m', '15m', '30m', '1h', '4h', '1d', '1w', '1mo')
         AND CASE
             WHEN c.bucket IS NULL
@@ -98,4 +105,4 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION entasis.check_exchange_candles IS
-'Compares candles with those that exchanges publish (exchange_candles), for buckets from from_time (included) to to_time (not included). One row for each that differs: problem names the columns, or says missing where there are no trades of ours; stored is our candle (NULL: none), published the exchange''s. quote_volume is not compared, because exchanges round it; neither are buckets in which the exchange counts no trade, nor those below the floor of our candles that have none of ours.';
+'Compares candles with those that exchanges publish (exchange_candles), for buckets from from_time (included) to to_time (not included), of all markets or of those named. One row for each that differs: problem names the columns, or says missing where there are no trades of ours; stored is our candle (NULL: none), published the exchange''s. quote_volume is not compared, because exchanges round it; neither are buckets in which the exchange counts no trade, nor those below the floor of our candles that have none of ours.';
