@@ -194,6 +194,7 @@ def test_every_public_function_is_described_and_typed() -> None:
     internal = {
         "__main__",
         "adoption",
+        "breaker",
         "catalog",
         "cli",
         "cursors",
