@@ -18,7 +18,9 @@ RETURN (
         SELECT DISTINCT
             b.symbol,
             b.exchange,
-            date_bin(step, b.bucket, '2000-01-01 00:00:00+00'::timestamptz) AS bucket
+            date_bin(
+                candle_placeholders.step, b.bucket, '2000-01-01 00:00:00+00'::timestamptz
+            ) AS bucket
         FROM unnest(buckets) AS b
     ) AS k
 );

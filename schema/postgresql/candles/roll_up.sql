@@ -18,7 +18,7 @@ RETURN (
         SELECT
             c.symbol,
             c.exchange,
-            date_bin(step, c.bucket, '2000-01-01 00:00:00+00'::timestamptz) AS bucket,
+            date_bin(roll_up.step, c.bucket, '2000-01-01 00:00:00+00'::timestamptz) AS bucket,
             count(*) AS parts,
             array_agg(c.open ORDER BY c.bucket) AS opens,
             array_agg(c.first_trade_id ORDER BY c.bucket) AS first_ids,
