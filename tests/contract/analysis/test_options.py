@@ -22,7 +22,7 @@ from tests.db import Connection
 from tests.engines import Server
 from tests.make import MICROSECOND, D, insert_quotes
 
-pytestmark = [pytest.mark.newest_server, pytest.mark.native_speed]
+pytestmark = pytest.mark.newest_server
 
 NEAR, FAR = MARCH + 20 * DAY, MARCH + 50 * DAY
 # one that expires among the quotes, two on one day, one alone
@@ -190,6 +190,7 @@ some_quotes = tied(times).flatmap(
 )
 
 
+@pytest.mark.native_speed
 @given(
     quotes=some_quotes,
     age=st.sampled_from((HOUR, DAY)),
@@ -296,6 +297,51 @@ def test_a_smile_worked_by_hand(months_connection: Connection) -> None:
         assert analysis.iv_term_structure("NONE", MARCH).fetch(months_connection) == []
 
 
+def test_of_a_strike_the_option_out_of_the_money_counts(months_connection: Connection) -> None:
+    def at_the_money(*quotes: tuple[OptionType, int, str]) -> D | None:
+        with example(months_connection):
+            made = [
+                # the later one is as new as can be, and does not count for that
+                drawn_quote(MARCH + n * HOUR, 1, "BTC", NEAR, strike, kind, iv, 100, None, None)
+                for n, (kind, strike, iv) in enumerate(quotes)
+            ]
+            insert_quotes(months_connection, *made)
+            (row,) = analysis.iv_term_structure("BTC", MARCH + 9 * HOUR).fetch(months_connection)
+            return row.atm_iv
+
+    low: tuple[OptionType, int, str] = ("put", 90, "0.5")
+    high: tuple[OptionType, int, str] = ("call", 110, "0.4")
+    assert at_the_money(low, high, ("call", 90, "0.9"), ("put", 110, "0.9")) == D("0.45")
+    assert at_the_money(("call", 90, "0.6"), high) == D("0.5")
+    assert at_the_money(low, high, ("call", 100, "0.3"), ("put", 100, "0.7")) == D("0.3")
+    assert at_the_money(low) is None
+    assert at_the_money(("put", 100, "0.7")) == D("0.7")
+
+
+def test_deltas_that_tie_or_say_nothing(months_connection: Connection) -> None:
+    def wings(*quotes: tuple[str | None, str]) -> tuple[D | None, D | None]:
+        """Ask of calls with these deltas, and of puts with the same below 0."""
+        with example(months_connection):
+            made = [
+                drawn_quote(MARCH, 1, "BTC", NEAR, 90 + n, kind, iv, 100, delta, None)
+                for n, (delta, iv) in enumerate(quotes)
+                for kind in get_args(OptionType)
+            ]
+            insert_quotes(months_connection, *made)
+            (row,) = analysis.risk_reversals("BTC", MARCH).fetch(months_connection)
+            return row.call_iv, row.put_iv
+
+    assert wings(("0.2", "0.4"), ("0.3", "0.6")) == (D("0.5"), D("0.5"))
+    # a delta of 0 or 1 is what sources send that have none
+    for ends in ((("0.2", "0.4"), ("1", "0.9")), (("0", "0.9"), ("0.3", "0.6")), ((None, "0.5"),)):
+        assert wings(*ends) == (None, None)
+    assert wings(("0.25", "0.4"), ("0.25", "0.8")) == (D("0.6"), D("0.6"))
+    assert wings(("0.2", "0.4"), ("0.2", "0.8"), ("0.3", "0.4")) == (D("0.5"), D("0.5"))
+    assert wings(("0.25", "0.7")) == (D("0.7"), D("0.7"))
+    assert wings(("-0.25", "0.7")) == (None, None)
+
+
+@pytest.mark.native_speed
 @pytest.mark.parametrize("zone", ["UTC", "America/New_York"])
 def test_daily_volatility_and_its_rank(months_connection: Connection, zone: str) -> None:
     """Days of New York's change of clocks; one has no quote, one has one expiry only."""
@@ -352,6 +398,7 @@ def close(found: object, expected: float | None) -> bool:
     return abs(float(found) - expected) < 1e-12  # type: ignore[arg-type]
 
 
+@pytest.mark.native_speed
 def test_mistaken_arguments_are_refused() -> None:
     with pytest.raises(ValueError, match="wing_delta is 1: give one between 0 and 1"):
         analysis.risk_reversals("BTC", MARCH, DAY, D(1))
@@ -420,6 +467,7 @@ def check_real(connection: Connection, underlying: str, at: datetime) -> tuple[i
     return atm, reversal, butterfly
 
 
+@pytest.mark.native_speed
 @pytest.mark.samples
 @pytest.mark.copy
 def test_real_smiles_are_those_of_numpy(real: Connection) -> None:
@@ -432,6 +480,7 @@ def test_real_smiles_are_those_of_numpy(real: Connection) -> None:
     assert all(sum(column) for column in zip(*known, strict=True))
 
 
+@pytest.mark.native_speed
 @pytest.mark.samples
 @pytest.mark.copy
 def test_real_daily_volatility_ranks_as_numpy_does(real: Connection) -> None:

@@ -33,7 +33,7 @@ from tests.contract.queries.support import (
 from tests.db import Connection
 from tests.make import MICROSECOND, D, insert
 
-pytestmark = [pytest.mark.newest_server, pytest.mark.native_speed]
+pytestmark = pytest.mark.newest_server
 
 
 def held(snapshots: Sequence[PositionSnapshot], at: datetime) -> dict[str, PositionSnapshot]:
@@ -120,6 +120,7 @@ drawn_snapshots = tied(score_times).flatmap(
 )
 
 
+@pytest.mark.native_speed
 @given(drawn=drawn_snapshots, session=sessions)
 def test_profit_exposure_and_drawdown_are_those_of_the_snapshots(
     months_connection: Connection,
@@ -182,6 +183,7 @@ STATEMENTS: tuple[Statement[Any], ...] = (
 )
 
 
+@pytest.mark.native_speed
 def test_a_user_sees_nothing_of_another(connection: Connection, login: Login) -> None:
     rows = [snapshot(n, user, "BTC", MARCH) for n, user in enumerate((USER, OTHER), 1)]
     insert(connection, "portfolio_status", rows)
@@ -204,6 +206,7 @@ def test_a_user_sees_nothing_of_another(connection: Connection, login: Login) ->
         assert row == (1,)
 
 
+@pytest.mark.native_speed
 def test_mistaken_arguments_are_refused() -> None:
     with pytest.raises(ValueError, match="not before to_time"):
         analysis.portfolio_pnl(USER, MARCH, MARCH)

@@ -32,7 +32,7 @@ from tests.contract.queries.support import (
 from tests.db import Connection, ensure
 from tests.make import D, insert
 
-pytestmark = [pytest.mark.newest_server, pytest.mark.native_speed]
+pytestmark = pytest.mark.newest_server
 
 CLOSE = Fraction(1, 10**14)
 TYPES = ("price", "return", "direction", "own")
@@ -119,6 +119,7 @@ asked = st.lists(
 )
 
 
+@pytest.mark.native_speed
 @given(
     trades=trades_at(times, prices), asked=asked, bins=st.sampled_from((1, 3, 10)), session=sessions
 )
@@ -237,6 +238,7 @@ def test_scores_worked_by_hand(months_connection: Connection) -> None:
         assert same(price.skill, 1 - Fraction(1300, 1100))
 
 
+@pytest.mark.native_speed
 def test_a_model_that_repeats_the_last_price_has_no_skill(months_connection: Connection) -> None:
     with example(months_connection):
         insert_trades(
@@ -257,6 +259,7 @@ def test_a_model_that_repeats_the_last_price_has_no_skill(months_connection: Con
         assert (row.mae, row.rmse) == (row.naive_mae, row.naive_rmse)
 
 
+@pytest.mark.native_speed
 def test_prices_at_zero_and_below_and_one_prediction_and_none(
     months_connection: Connection,
 ) -> None:
@@ -301,6 +304,7 @@ def test_prices_at_zero_and_below_and_one_prediction_and_none(
             assert statement.fetch(months_connection) == []
 
 
+@pytest.mark.native_speed
 def test_a_target_that_is_still_to_come_is_not_scored(connection: Connection) -> None:
     now = datetime.now(UTC)
     ensure(connection, "market_data", now - HOUR, now + HOUR)
@@ -312,6 +316,7 @@ def test_a_target_that_is_still_to_come_is_not_scored(connection: Connection) ->
     assert analysis.prediction_calibration("m", *MARKET, now - HOUR, now).fetch(connection) == []
 
 
+@pytest.mark.native_speed
 def test_mistaken_arguments_are_refused(connection: Connection) -> None:
     with pytest.raises(ValueError, match="bins is 0: give 1 or more"):
         analysis.prediction_calibration("m", *MARKET, MARCH, MARCH + DAY, 0)
