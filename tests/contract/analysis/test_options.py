@@ -350,7 +350,8 @@ def test_daily_volatility_and_its_rank(months_connection: Connection, zone: str)
     quotes = []
     for n, level in enumerate(levels):
         if level is not None:
-            at = first + n * DAY + 12 * HOUR
+            # one is made as the day before ends
+            at = first + n * DAY + (0 if n == 1 else 12) * HOUR
             quotes += smile(at, NEAR + 7 * DAY, level)
             quotes += [] if n == 3 else smile(at, FAR, str(D(level) + D("0.1")))
     with example(months_connection, Session(zone)):
@@ -390,6 +391,21 @@ def test_daily_volatility_and_its_rank(months_connection: Connection, zone: str)
         (rank,) = analysis.iv_rank("BTC", at, HOUR).fetch(months_connection)
         assert (rank.rank, rank.percentile, rank.day_count) == (None, None, 0)
         assert rank.low == rank.high == rank.iv
+
+
+def test_a_day_that_is_as_volatile_is_not_below(months_connection: Connection) -> None:
+    """At expiries of the very tenor nothing is interpolated, nor rounded."""
+    at = MARCH + DAY + 6 * HOUR
+    expiries = [moment + 30 * DAY for moment in (MARCH + DAY - MICROSECOND, at)]
+    with example(months_connection):
+        for expiry in expiries:
+            insert_quotes(months_connection, *smile(MARCH + 12 * HOUR, expiry))
+        # what comes after the moment does not count, though its day has begun
+        for expiry in (*expiries, FAR):
+            insert_quotes(months_connection, *smile(at + HOUR, expiry, "0.9"))
+        (rank,) = analysis.iv_rank("BTC", at, 2 * DAY).fetch(months_connection)
+        assert (rank.iv, rank.low, rank.high, rank.day_count) == (D("0.5"), D("0.5"), D("0.5"), 1)
+        assert (rank.rank, rank.percentile) == (None, 0)
 
 
 def close(found: object, expected: float | None) -> bool:
