@@ -28,7 +28,7 @@ BEGIN
     UPDATE entasis.archives AS a SET verified_at = clock_timestamp() WHERE a.id = begun.id;
     INSERT INTO entasis.archive_objects (archive_id, part, key, bytes, row_count, sha256)
     SELECT begun.id, o.part, o.key, o.bytes, o.row_count, o.sha256
-    FROM jsonb_to_recordset(objects) AS o (
+    FROM jsonb_to_recordset(archive_verified.objects) AS o (
         part integer, key text, bytes bigint, row_count bigint, sha256 text
     );
     INSERT INTO entasis.maintenance_log (action, relation, detail)
