@@ -16,20 +16,18 @@ from entasis_db import analysis, queries
 from entasis_db.ingest import load_options
 from entasis_db.model import OptionType
 from entasis_db.queries import OptionQuote
-from tests import make
+from tests.contract.analysis.support import NEAR, drawn_quote, same, smile
 from tests.contract.queries.support import DAY, HOUR, MARCH, Session, example, sessions, tied
 from tests.db import Connection
 from tests.engines import Server
 from tests.make import MICROSECOND, D, insert_quotes
 
-pytestmark = pytest.mark.newest_server
+pytestmark = [pytest.mark.newest_server, pytest.mark.native_speed]
 
-NEAR, FAR = MARCH + 20 * DAY, MARCH + 50 * DAY
+FAR = MARCH + 50 * DAY
 # one that expires among the quotes, two on one day, one alone
 EXPIRIES = (MARCH + 2 * HOUR, NEAR, NEAR + 8 * HOUR, FAR)
 YEAR = Fraction(365 * 86400)
-CLOSE = Fraction(1, 10**14)
-"""Quotients are rounded by the server; of those here, some follow each other."""
 
 
 class Smile(NamedTuple):
@@ -121,13 +119,6 @@ def at_tenor(quotes: Sequence[OptionQuote], at: datetime, tenor: timedelta) -> f
     return None if variance is None else sqrt(variance / target)
 
 
-def same(found: object, expected: Fraction | float | None) -> bool:
-    if expected is None or found is None:
-        return found is None and expected is None
-    exact = Fraction(expected)
-    return abs(Fraction(found) - exact) <= CLOSE * max(1, abs(exact))  # type: ignore[arg-type]
-
-
 # --- drawn quotes --------------------------------------------------------------------------------
 
 times = st.builds(
@@ -136,33 +127,6 @@ times = st.builds(
     st.sampled_from((timedelta(0), MICROSECOND)),
 )
 DELTAS = (None, "0", "0.1", "0.25", "0.250001", "0.4", "0.4", "1", "-0.3")
-
-
-def drawn_quote(
-    at: datetime,
-    number: int,
-    underlying: str,
-    expiry: datetime,
-    strike: int,
-    option_type: OptionType,
-    iv: str | None,
-    price: int | None,
-    delta: str | None,
-    interest: int | None,
-) -> OptionQuote:
-    signed = None if delta is None else D(delta) * (1 if option_type == "call" else -1)
-    return make.quote(
-        number,
-        timestamp=at,
-        underlying=underlying,
-        expiry_date=expiry,
-        strike_price=D(strike),
-        option_type=option_type,
-        iv=None if iv is None else D(iv),
-        underlying_price=None if price is None else D(price),
-        delta=signed,
-        open_interest=None if interest is None else D(interest),
-    )
 
 
 some_quotes = tied(times).flatmap(
@@ -190,7 +154,6 @@ some_quotes = tied(times).flatmap(
 )
 
 
-@pytest.mark.native_speed
 @given(
     quotes=some_quotes,
     age=st.sampled_from((HOUR, DAY)),
@@ -248,100 +211,6 @@ def check_open_interest(
 # --- by hand -------------------------------------------------------------------------------------
 
 
-def smile(
-    at: datetime, expiry: datetime, level: str = "0.5", price: int = 100
-) -> list[OptionQuote]:
-    """Make one expiry's smile: at the money the level, 0.03 above it at the calls, 0.09 at puts."""
-    base = D(level)
-    numbers: tuple[tuple[OptionType, int, str, str], ...] = (
-        ("call", 100, "0.5", "0"),
-        ("call", 110, "0.3", "0.02"),
-        ("call", 120, "0.2", "0.04"),
-        ("put", 90, "-0.3", "0.06"),
-        ("put", 80, "-0.2", "0.12"),
-    )
-    return [
-        make.quote(
-            0,
-            timestamp=at,
-            underlying="BTC",
-            expiry_date=expiry,
-            strike_price=D(strike),
-            option_type=option_type,
-            iv=base + D(over),
-            delta=D(delta),
-            underlying_price=D(price),
-        )
-        for option_type, strike, delta, over in numbers
-    ]
-
-
-def test_a_smile_worked_by_hand(months_connection: Connection) -> None:
-    with example(months_connection):
-        insert_quotes(months_connection, *smile(MARCH, NEAR))
-        (row,) = analysis.risk_reversals("BTC", MARCH).fetch(months_connection)
-        assert (row.atm_iv, row.call_iv, row.put_iv) == (D("0.5"), D("0.53"), D("0.59"))
-        assert (row.risk_reversal, row.butterfly) == (D("-0.06"), D("0.06"))
-        # calls go up to a delta of 0.5 and down to 0.2, puts from -0.2 to -0.3
-        (row,) = analysis.risk_reversals("BTC", MARCH, DAY, D("0.4")).fetch(months_connection)
-        assert (row.call_iv, row.put_iv, row.risk_reversal) == (D("0.51"), None, None)
-        (row,) = analysis.risk_reversals("BTC", MARCH, DAY, D("0.15")).fetch(months_connection)
-        assert (row.call_iv, row.put_iv, row.butterfly) == (None, None, None)
-        # at 130 all strikes are below
-        insert_quotes(months_connection, *smile(MARCH + HOUR, NEAR, "0.5", 130))
-        (term,) = analysis.iv_term_structure("BTC", MARCH + HOUR).fetch(months_connection)
-        assert term.atm_iv is None
-        assert (
-            analysis.iv_term_structure("BTC", NEAR + HOUR, 90 * DAY).fetch(months_connection) == []
-        )
-        assert analysis.iv_term_structure("NONE", MARCH).fetch(months_connection) == []
-
-
-def test_of_a_strike_the_option_out_of_the_money_counts(months_connection: Connection) -> None:
-    def at_the_money(*quotes: tuple[OptionType, int, str]) -> D | None:
-        with example(months_connection):
-            made = [
-                # the later one is as new as can be, and does not count for that
-                drawn_quote(MARCH + n * HOUR, 1, "BTC", NEAR, strike, kind, iv, 100, None, None)
-                for n, (kind, strike, iv) in enumerate(quotes)
-            ]
-            insert_quotes(months_connection, *made)
-            (row,) = analysis.iv_term_structure("BTC", MARCH + 9 * HOUR).fetch(months_connection)
-            return row.atm_iv
-
-    low: tuple[OptionType, int, str] = ("put", 90, "0.5")
-    high: tuple[OptionType, int, str] = ("call", 110, "0.4")
-    assert at_the_money(low, high, ("call", 90, "0.9"), ("put", 110, "0.9")) == D("0.45")
-    assert at_the_money(("call", 90, "0.6"), high) == D("0.5")
-    assert at_the_money(low, high, ("call", 100, "0.3"), ("put", 100, "0.7")) == D("0.3")
-    assert at_the_money(low) is None
-    assert at_the_money(("put", 100, "0.7")) == D("0.7")
-
-
-def test_deltas_that_tie_or_say_nothing(months_connection: Connection) -> None:
-    def wings(*quotes: tuple[str | None, str]) -> tuple[D | None, D | None]:
-        """Ask of calls with these deltas, and of puts with the same below 0."""
-        with example(months_connection):
-            made = [
-                drawn_quote(MARCH, 1, "BTC", NEAR, 90 + n, kind, iv, 100, delta, None)
-                for n, (delta, iv) in enumerate(quotes)
-                for kind in get_args(OptionType)
-            ]
-            insert_quotes(months_connection, *made)
-            (row,) = analysis.risk_reversals("BTC", MARCH).fetch(months_connection)
-            return row.call_iv, row.put_iv
-
-    assert wings(("0.2", "0.4"), ("0.3", "0.6")) == (D("0.5"), D("0.5"))
-    # a delta of 0 or 1 is what sources send that have none
-    for ends in ((("0.2", "0.4"), ("1", "0.9")), (("0", "0.9"), ("0.3", "0.6")), ((None, "0.5"),)):
-        assert wings(*ends) == (None, None)
-    assert wings(("0.25", "0.4"), ("0.25", "0.8")) == (D("0.6"), D("0.6"))
-    assert wings(("0.2", "0.4"), ("0.2", "0.8"), ("0.3", "0.4")) == (D("0.5"), D("0.5"))
-    assert wings(("0.25", "0.7")) == (D("0.7"), D("0.7"))
-    assert wings(("-0.25", "0.7")) == (None, None)
-
-
-@pytest.mark.native_speed
 @pytest.mark.parametrize("zone", ["UTC", "America/New_York"])
 def test_daily_volatility_and_its_rank(months_connection: Connection, zone: str) -> None:
     """Days of New York's change of clocks; one has no quote, one has one expiry only."""
@@ -414,7 +283,6 @@ def close(found: object, expected: float | None) -> bool:
     return abs(float(found) - expected) < 1e-12  # type: ignore[arg-type]
 
 
-@pytest.mark.native_speed
 def test_mistaken_arguments_are_refused() -> None:
     with pytest.raises(ValueError, match="wing_delta is 1: give one between 0 and 1"):
         analysis.risk_reversals("BTC", MARCH, DAY, D(1))
@@ -483,7 +351,6 @@ def check_real(connection: Connection, underlying: str, at: datetime) -> tuple[i
     return atm, reversal, butterfly
 
 
-@pytest.mark.native_speed
 @pytest.mark.samples
 @pytest.mark.copy
 def test_real_smiles_are_those_of_numpy(real: Connection) -> None:
@@ -496,7 +363,6 @@ def test_real_smiles_are_those_of_numpy(real: Connection) -> None:
     assert all(sum(column) for column in zip(*known, strict=True))
 
 
-@pytest.mark.native_speed
 @pytest.mark.samples
 @pytest.mark.copy
 def test_real_daily_volatility_ranks_as_numpy_does(real: Connection) -> None:

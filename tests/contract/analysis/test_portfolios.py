@@ -33,7 +33,7 @@ from tests.contract.queries.support import (
 from tests.db import Connection
 from tests.make import MICROSECOND, D, insert
 
-pytestmark = pytest.mark.newest_server
+pytestmark = [pytest.mark.newest_server, pytest.mark.native_speed]
 
 
 def held(snapshots: Sequence[PositionSnapshot], at: datetime) -> dict[str, PositionSnapshot]:
@@ -120,7 +120,6 @@ drawn_snapshots = tied(score_times).flatmap(
 )
 
 
-@pytest.mark.native_speed
 @given(drawn=drawn_snapshots, session=sessions)
 def test_profit_exposure_and_drawdown_are_those_of_the_snapshots(
     months_connection: Connection,
@@ -148,33 +147,6 @@ def test_profit_exposure_and_drawdown_are_those_of_the_snapshots(
             check_exposure(statement.fetch(months_connection), snapshots, at)
 
 
-def test_a_fall_and_its_recovery(months_connection: Connection) -> None:
-    made = [
-        snapshot(n, USER, asset, MARCH + n * HOUR)._replace(pnl=D(pnl))
-        for n, (asset, pnl) in enumerate(
-            (("BTC", 10), ("ETH", 5), ("BTC", 2), ("ETH", 1), ("BTC", 14), ("BTC", 0))
-        )
-    ]
-    with example(months_connection):
-        insert(months_connection, "portfolio_status", made)
-        rows = analysis.portfolio_pnl(USER, MARCH, MARCH + DAY).fetch(months_connection)
-        assert [row.pnl for row in rows] == [10, 15, 7, 3, 15, 1]
-        assert [row.drawdown for row in rows] == [0, 0, -8, -12, 0, -14]
-        (fall,) = analysis.portfolio_drawdown(USER, MARCH, MARCH + 5 * HOUR).fetch(
-            months_connection
-        )
-        assert fall == Drawdown(
-            *(D(-12), D(15), MARCH + HOUR, D(3), MARCH + 3 * HOUR, MARCH + 4 * HOUR)
-        )
-        (fall,) = analysis.portfolio_drawdown(USER, MARCH, MARCH + DAY).fetch(months_connection)
-        assert (fall.drawdown, fall.peak_at, fall.recovered_at) == (-14, MARCH + 4 * HOUR, None)
-        # what was reached before the range counts
-        (fall,) = analysis.portfolio_drawdown(USER, MARCH + 2 * HOUR, MARCH + 4 * HOUR).fetch(
-            months_connection
-        )
-        assert (fall.drawdown, fall.peak, fall.peak_at) == (-12, 15, None)
-
-
 STATEMENTS: tuple[Statement[Any], ...] = (
     queries.portfolio(OTHER),
     analysis.portfolio_exposure(OTHER, MARCH + DAY),
@@ -183,7 +155,6 @@ STATEMENTS: tuple[Statement[Any], ...] = (
 )
 
 
-@pytest.mark.native_speed
 def test_a_user_sees_nothing_of_another(connection: Connection, login: Login) -> None:
     rows = [snapshot(n, user, "BTC", MARCH) for n, user in enumerate((USER, OTHER), 1)]
     insert(connection, "portfolio_status", rows)
@@ -206,7 +177,6 @@ def test_a_user_sees_nothing_of_another(connection: Connection, login: Login) ->
         assert row == (1,)
 
 
-@pytest.mark.native_speed
 def test_mistaken_arguments_are_refused() -> None:
     with pytest.raises(ValueError, match="not before to_time"):
         analysis.portfolio_pnl(USER, MARCH, MARCH)

@@ -10,7 +10,7 @@ import pytest
 from entasis_db import analysis
 from entasis_db.queries import Statement
 from tests import oracle
-from tests.contract.queries.test_plans import partitions
+from tests.contract.queries.test_plans import is_aggregated, partitions
 from tests.db import Connection, ensure
 from tests.engines import Server, pause_jobs
 from tests.plans import count_reads
@@ -130,6 +130,9 @@ def test_only_the_partitions_of_the_range_are_read(
     asked = {
         p for level in levels for p in partitions(filled, level, FROM.replace(day=1), TO + 28 * DAY)
     }
+    if is_aggregated(filled):
+        # a real-time aggregate looks for what is not materialized yet at the end of the data
+        asked |= {p for level in levels for p in partitions(filled, level, LAST - DAY, LAST)}
     found = {name for name, rows in read.rows.items() if rows} & everything
     assert found
     assert found <= asked
@@ -155,7 +158,11 @@ def test_others_are_not_read(filled: Connection) -> None:
     add(filled, 2, 4)
     for statement, once in zip(statements, before, strict=True):
         now = count_reads(filled, statement)
-        assert now.rows == once.rows, statement.name
-        assert now.seq_scans == once.seq_scans, statement.name
+        if is_aggregated(filled):
+            # where a real-time aggregate begins may have moved by a bucket
+            assert sum(now.rows.values()) <= sum(once.rows.values()) + 5, statement.name
+        else:
+            assert now.rows == once.rows, statement.name
+            assert now.seq_scans == once.seq_scans, statement.name
         # a tree may have grown by a level
         assert now.blocks <= 1.5 * once.blocks + 10, statement.name

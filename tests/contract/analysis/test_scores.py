@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from entasis_db import analysis, queries
 from entasis_db.analysis import PredictionAccuracy
-from entasis_db.queries import Prediction, PredictionScore, Trade
+from entasis_db.queries import PredictionScore, Trade
+from tests.contract.analysis.support import same, sure
 from tests.contract.queries.support import (
     DAY,
     HOUR,
@@ -32,20 +33,9 @@ from tests.contract.queries.support import (
 from tests.db import Connection, ensure
 from tests.make import D, insert
 
-pytestmark = pytest.mark.newest_server
+pytestmark = [pytest.mark.newest_server, pytest.mark.native_speed]
 
-CLOSE = Fraction(1, 10**14)
 TYPES = ("price", "return", "direction", "own")
-
-
-def same(found: object, expected: Fraction | None) -> bool:
-    if found is None or expected is None:
-        return found is expected
-    return abs(Fraction(found) - expected) <= CLOSE * max(1, abs(expected))  # type: ignore[arg-type]
-
-
-def sure(p: Prediction, confidence: str) -> Prediction:
-    return p._replace(confidence=D(confidence))
 
 
 def divided(over: Fraction | int, under: Fraction | int) -> Fraction | None:
@@ -119,7 +109,6 @@ asked = st.lists(
 )
 
 
-@pytest.mark.native_speed
 @given(
     trades=trades_at(times, prices), asked=asked, bins=st.sampled_from((1, 3, 10)), session=sessions
 )
@@ -192,53 +181,6 @@ def check_calibration(
         assert same(row.to_confidence, Fraction(row.bin, bins))
 
 
-def test_scores_worked_by_hand(months_connection: Connection) -> None:
-    """Four prices: up, up, down and none; a model that says up each time, with more and more."""
-    closes = ("100", "110", "120", "90", "90")
-    with example(months_connection):
-        insert_trades(
-            months_connection, [trade(MARCH + n * HOUR, 1, D(p)) for n, p in enumerate(closes)]
-        )
-        made = [
-            sure(
-                prediction(
-                    10 * m + n,
-                    MARCH + n * HOUR + MINUTE,
-                    MARCH + (n + 1) * HOUR + MINUTE,
-                    kind,
-                    value,
-                ),
-                confidence,
-            )
-            for m, (kind, values) in enumerate(
-                (("direction", "1111"), ("price", (105, 115, 125, 95)))
-            )
-            for n, (value, confidence) in enumerate(
-                zip(map(D, values), ("1", "0.5", "0.5", "0"), strict=True)
-            )
-        ]
-        insert(months_connection, "predictions", made)
-        direction, price = analysis.prediction_accuracy("m", *MARKET, MARCH, MARCH + DAY).fetch(
-            months_connection
-        )
-        assert (direction.prediction_type, direction.horizon) == ("direction", HOUR)
-        for row in (direction, price):
-            assert (row.predictions, row.scored, row.measured) == (4, 4, 4)
-            # two hits; to say up each time would have had two as well
-            assert (row.hit_rate, row.naive_hit_rate, row.hit_skill) == (D("0.5"), D("0.5"), 0)
-            # (0 + 0.25 + 0.25 + 0) / 4, against 0.5 * 0.5
-            assert (row.brier, row.naive_brier, row.brier_skill) == (
-                D("0.125"),
-                D("0.25"),
-                D("0.5"),
-            )
-        assert (direction.naive_mae, direction.skill) == (None, None)
-        # errors of -5, -5, 35 and 5; of the last price -10, -10, 30 and 0
-        assert (price.mean_error, price.mae, price.naive_mae) == (D("7.5"), D("12.5"), D("12.5"))
-        assert same(price.skill, 1 - Fraction(1300, 1100))
-
-
-@pytest.mark.native_speed
 def test_a_model_that_repeats_the_last_price_has_no_skill(months_connection: Connection) -> None:
     with example(months_connection):
         insert_trades(
@@ -259,7 +201,6 @@ def test_a_model_that_repeats_the_last_price_has_no_skill(months_connection: Con
         assert (row.mae, row.rmse) == (row.naive_mae, row.naive_rmse)
 
 
-@pytest.mark.native_speed
 def test_prices_at_zero_and_below_and_one_prediction_and_none(
     months_connection: Connection,
 ) -> None:
@@ -304,7 +245,6 @@ def test_prices_at_zero_and_below_and_one_prediction_and_none(
             assert statement.fetch(months_connection) == []
 
 
-@pytest.mark.native_speed
 def test_a_target_that_is_still_to_come_is_not_scored(connection: Connection) -> None:
     now = datetime.now(UTC)
     ensure(connection, "market_data", now - HOUR, now + HOUR)
@@ -316,7 +256,6 @@ def test_a_target_that_is_still_to_come_is_not_scored(connection: Connection) ->
     assert analysis.prediction_calibration("m", *MARKET, now - HOUR, now).fetch(connection) == []
 
 
-@pytest.mark.native_speed
 def test_mistaken_arguments_are_refused(connection: Connection) -> None:
     with pytest.raises(ValueError, match="bins is 0: give 1 or more"):
         analysis.prediction_calibration("m", *MARKET, MARCH, MARCH + DAY, 0)
