@@ -60,8 +60,13 @@ def load() -> None:
 @click.option("--id-space", help="How trades are numbered (trade, aggtrade); for Parquet.")
 @click.option(
     "--time-unit",
-    type=click.Choice(["s", "ms", "us"]),
+    type=click.Choice(["s", "ms", "us", "ns"]),
     help="The unit in which the source states times, where the layout does not say.",
+)
+@click.option(
+    "--columns",
+    metavar="NAME=COLUMN,...",
+    help="Of any other CSV: timestamp=ts,price=px,volume=qty,id=tid.",
 )
 @click.option(
     "--sequence",
@@ -89,7 +94,12 @@ def trades(
     as_json: bool,
     **how: Any,
 ) -> None:
-    """Load files of trades: CSV, Parquet, Binance's archives, or a raw Binance stream.
+    """Load files of trades: Binance's, Bybit's, OKX's and others' CSV, Parquet, raw streams.
+
+    A CSV of no known layout is read with --columns: timestamp, price and volume, and of id,
+    sequence, side (of who took), maker_side, buyer_maker, exchange, symbol and excluded those that
+    there are; by the names in its first line, or by their positions from 1. Times are numbers of
+    --time-unit, or ISO 8601 text with a zone.
 
     With --replace, each file is one transaction, in which its trades are stored and every other
     that has the id of one of them goes; with --from and --to, so do all others of its markets from

@@ -4,7 +4,6 @@ A load may be stopped at any moment and started again: what is stored already ch
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
 from functools import partial
@@ -14,24 +13,23 @@ from typing import Any, Literal
 import psycopg
 
 from entasis_db.errors import LoadError
-from entasis_db.ingest.contract_sizes import tell_contract_size
-from entasis_db.ingest.digests import tell_digests
 from entasis_db.ingest.moments import refuse_cut_moments
 from entasis_db.ingest.parts import (
     BATCH_ROWS,
     MAX_REFUSED,
     AnyReader,
     Part,
+    ahead,
     open_options,
     open_trades,
     source_name,
+    tell_reader,
 )
 from entasis_db.ingest.quarantine import quarantined, refuse_more
-from entasis_db.ingest.read_ahead import read_ahead
 from entasis_db.ingest.report import IngestReport
 from entasis_db.ingest.retry import retrying
 from entasis_db.ingest.write import write_batch
-from entasis_db.model import TimeUnit
+from entasis_db.readers.columns import FileUnit
 
 _NO_ROOM = "53"  # the class of SQLSTATEs of a full disk, and of memory that is used up
 
@@ -67,9 +65,10 @@ def load_trades(
     batch_rows: int = BATCH_ROWS,
     progress: Progress = lambda _: None,
     id_space: str | None = None,
-    time_unit: TimeUnit | None = None,
+    time_unit: FileUnit | None = None,
     sequence: Literal["exchange", "position"] | None = None,
     decimals: int | None = None,
+    columns: str | None = None,
     max_refused: int | None = MAX_REFUSED,
 ) -> Loaded:
     """Load one file of trades; ``connection`` is in autocommit mode.
@@ -79,7 +78,10 @@ def load_trades(
     are numbered, and ``decimals`` is for floats in one, as in ingest_arrow. ``time_unit`` is the
     unit (s, ms, us) in which the trades' source states times, where the layout does not say,
     ``sequence`` whether a column of that name is the exchange's own, which then is the id where
-    there is no other, or the row's position: by default, it is that if it counts the rows. Rows
+    there is no other, or the row's position: by default, it is that if it counts the rows.
+    ``columns`` says which column of a CSV of no known layout is what, as in
+    ``timestamp=ts,price=px,volume=qty,id=tid``, and ``time_unit`` (there ns too) then is the unit
+    of its times; times may be ISO 8601 text with a zone. Rows
     that cannot be read or stored go to quarantine under the file's base name and their line; at
     most ``max_refused`` of them, for with more the file is wrong as a whole (None: any number).
 
@@ -99,6 +101,7 @@ def load_trades(
         time_unit=time_unit,
         sequence=sequence,
         decimals=decimals,
+        columns=columns,
     )
     return _load(connection, reader, parts, batch_rows, progress, max_refused)
 
@@ -140,13 +143,10 @@ def _load(
         raise ValueError(f"batch_rows is {batch_rows}: give 1 or more")
     if max_refused is not None and max_refused < 0:
         raise ValueError(f"max_refused is {max_refused}: give 0 or more")
-    tell_contract_size(connection, reader)
-    tell_digests(connection, reader)
+    tell_reader(connection, reader)
     source = source_name(reader)
     loaded = Loaded(source, reader.layout, total_bytes=reader.total_bytes)
-    # A pipe is read in this thread: nothing could stop another one that waits for it to go on.
-    ahead = nullcontext(parts) if reader.total_bytes is None else read_ahead(parts)
-    with ahead as parts:
+    with ahead(reader, parts) as parts:
         for part in parts:
             _refuse_edges(connection, part, loaded)
             try:

@@ -2,16 +2,22 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Union
 
+import psycopg
+
 from entasis_db.errors import LoadError
 from entasis_db.ingest.batch import Batch, RowBatch
+from entasis_db.ingest.contract_sizes import tell_contract_size
+from entasis_db.ingest.digests import tell_digests
 from entasis_db.ingest.id_spaces import IdSpace, TimeUnits
 from entasis_db.ingest.moments import Moments
 from entasis_db.ingest.quarantine import Refusal
+from entasis_db.ingest.read_ahead import read_ahead
 from entasis_db.ingest.targets import OPTIONS, TRADES, Row, Target
 from entasis_db.model import TimeUnit
 from entasis_db.readers import (
@@ -24,6 +30,7 @@ from entasis_db.readers import (
     read_options,
     read_trades,
 )
+from entasis_db.readers.columns import FileUnit
 from entasis_db.readers.files import arrow_kind, size_of
 
 if TYPE_CHECKING:
@@ -45,15 +52,20 @@ def open_trades(
     layout: str | None,
     batch_rows: int,
     id_space: str | None,
-    time_unit: TimeUnit | None,
+    time_unit: FileUnit | None,
     sequence: Literal["exchange", "position"] | None,
     decimals: int | None,
+    columns: str | None = None,
 ) -> "tuple[TradeReader | ArrowReader, Iterator[Part]]":
     """Open a file of trades, and give its reader and its batches; load_trades says what each is.
 
     Raises LoadError for a file that cannot be opened or recognised.
     """
+    if columns is None and time_unit == "ns":
+        raise LoadError("nanoseconds are a unit of a file whose columns are given: pass --columns")
     if _is_arrow(path):
+        if columns is not None:
+            raise LoadError(f"{Path(path).name}: a file of Parquet or Arrow names its columns")
         arrow = _arrow_reader(path, exchange, symbol, decimals)
         if id_space is None:
             raise LoadError(
@@ -63,9 +75,23 @@ def open_trades(
         from entasis_db.ingest.arrow_batch import check_text_ids
 
         check_text_ids(arrow, id_space)
-        return arrow, _arrow_parts(arrow, batch_rows, id_space, time_unit)
-    text = read_trades(path, exchange=exchange, symbol=symbol, layout=layout, sequence=sequence)
-    return text, text_parts(text, TRADES, batch_rows, time_unit)
+        return arrow, _arrow_parts(arrow, batch_rows, id_space, _stated(time_unit))
+    text = read_trades(
+        path,
+        exchange=exchange,
+        symbol=symbol,
+        layout=layout,
+        sequence=sequence,
+        columns=columns,
+        time_unit=None if columns is None else time_unit,
+    )
+    # where it tells how the columns are read, the times that are read tell the rest
+    stated = _stated(time_unit) if columns is None else None
+    return text, text_parts(text, TRADES, batch_rows, stated)
+
+
+def _stated(unit: FileUnit | None) -> TimeUnit | None:
+    return "us" if unit == "ns" else unit
 
 
 def open_options(
@@ -92,6 +118,12 @@ def _is_arrow(path: Path | str) -> bool:
 
 
 AnyReader = Union["TradeReader", "OptionReader", "ArrowReader", "ArrowOptionReader"]
+
+
+def tell_reader(connection: psycopg.Connection[Any], reader: AnyReader) -> None:
+    """Give a reader what is on record of the markets that it may meet."""
+    tell_contract_size(connection, reader)
+    tell_digests(connection, reader)
 
 
 def source_name(reader: AnyReader) -> str:
@@ -129,6 +161,11 @@ class Part:
     """Why the file ends with this batch, if not because it is over."""
     edges: Sequence[Edge] = ()
     """What must be stored as it is, or not at all, before this batch is written."""
+
+
+def ahead(reader: AnyReader, parts: Iterator[Part]) -> AbstractContextManager[Iterator[Part]]:
+    """Read while others write; a pipe in this thread: nothing could stop one that waits for it."""
+    return nullcontext(parts) if reader.total_bytes is None else read_ahead(parts)
 
 
 def text_parts(

@@ -1,7 +1,6 @@
 """Replacing stored trades by those of a file, in one transaction."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,9 +13,7 @@ from entasis_db.cursors import Cursor
 from entasis_db.direct import is_direct
 from entasis_db.errors import LoadError
 from entasis_db.ingest.batch import UNKNOWN
-from entasis_db.ingest.contract_sizes import tell_contract_size
 from entasis_db.ingest.copy_text import utf8
-from entasis_db.ingest.digests import tell_digests
 from entasis_db.ingest.id_spaces import (
     RECORD_MARKETS,
     Market,
@@ -24,13 +21,20 @@ from entasis_db.ingest.id_spaces import (
     record_markets_parameters,
 )
 from entasis_db.ingest.load import Loaded, Progress
-from entasis_db.ingest.parts import BATCH_ROWS, Part, open_trades, source_name
+from entasis_db.ingest.parts import (
+    BATCH_ROWS,
+    Part,
+    ahead,
+    open_trades,
+    source_name,
+    tell_reader,
+)
 from entasis_db.ingest.quarantine import Refusal
-from entasis_db.ingest.read_ahead import read_ahead
 from entasis_db.ingest.retry import retrying
 from entasis_db.ingest.targets import TRADES
 from entasis_db.model import TimeUnit
 from entasis_db.readers import TradeReader
+from entasis_db.readers.columns import FileUnit
 
 if TYPE_CHECKING:
     from entasis_db.readers.arrow import ArrowReader
@@ -79,9 +83,10 @@ def replace_trades(
     batch_rows: int = BATCH_ROWS,
     progress: Progress = lambda _: None,
     id_space: str | None = None,
-    time_unit: TimeUnit | None = None,
+    time_unit: FileUnit | None = None,
     sequence: Literal["exchange", "position"] | None = None,
     decimals: int | None = None,
+    columns: str | None = None,
 ) -> Replaced:
     """Store a file's trades in the place of others, all in one transaction.
 
@@ -89,8 +94,8 @@ def replace_trades(
     ``from_time`` and ``to_time``, which have time zones, so do all others of the file's markets in
     [from_time, to_time). Trades that are stored as the file has them stay untouched, and so do
     sides that it does not state and exclusions of trades that are the same. Where ids are unique
-    only within a timestamp (ordinals), they do not say what goes: there it takes a range.
-    ``connection`` is in autocommit mode; the other arguments are those of load_trades.
+    only within a timestamp (ordinals), it takes a range. ``connection`` is in autocommit mode; the
+    other arguments are those of load_trades.
 
     Raises LoadError, and changes nothing, for a file with a line that cannot be read or stored,
     lies outside of the range or tells a trade twice and differently, and where trades would have to
@@ -108,18 +113,16 @@ def replace_trades(
         time_unit=time_unit,
         sequence=sequence,
         decimals=decimals,
+        columns=columns,
     )
-    tell_contract_size(connection, reader)
-    tell_digests(connection, reader)
+    tell_reader(connection, reader)
     source = source_name(reader)
     staging = _Staging(source)
     with connection.transaction(), Cursor(connection) as cursor:
         # what is repeated after a conflict with another session must see what that one has done
         cursor.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
         cursor.execute(TRADES.stage)
-        # A pipe is read in this thread: nothing could stop another one that waits for it to go on.
-        ahead = nullcontext(parts) if reader.total_bytes is None else read_ahead(parts)
-        with ahead as parts:
+        with ahead(reader, parts) as parts:
             staging.fill(cursor, parts, reader, progress)
         counts = staging.replace(connection, cursor, from_time, to_time)
         if not is_direct(connection):

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from entasis_db.errors import LoadError
 from entasis_db.model import Trade
+from entasis_db.readers.columns import Translate
 from entasis_db.readers.files import Source
 from entasis_db.readers.rows import RowError, fields_of
 
@@ -58,8 +59,9 @@ def edge_records(
     numbers: Sequence[int],
     is_counted: Callable[[Market, list[str]], bool],
     bounds: tuple[int, int],
+    translate: Translate | None,
 ) -> Iterator[list[Record]]:
-    """Read a file in our own layout for the lines of the moments at its edges.
+    """Read a file in our own layout, or one that is translated, for the moments at its edges.
 
     ``body`` is the first line behind the header, ``width`` the number of columns, and ``numbers``
     those that hold numbers. ``is_counted`` tells by a market's first row whether its trades are
@@ -78,6 +80,8 @@ def edge_records(
                     fields = fields_of(line, numbers) if odd else line.split(",")
                     if len(fields) != width:
                         continue
+                    if translate is not None:
+                        fields = translate(fields)
                     stamp = int(fields[2]) // 1000
                 except (RowError, ValueError):
                     continue

@@ -162,6 +162,9 @@ class Reader(ABC, Generic[Row]):
     truncated_nanoseconds: int
     """How many rows had digits below the microsecond, which were cut off."""
 
+    hint = ""
+    """What can be done about a file of no known layout."""
+
     def __init__(
         self, path: str | Path | Source, layouts: Sequence[Layout], layout: str | None = None
     ) -> None:
@@ -182,7 +185,7 @@ class Reader(ABC, Generic[Row]):
         else:
             raise LoadError(
                 f"{self.source}, line {number}: the layout is not recognised; found "
-                f"{','.join(fields)[:200]!a}; {_expected(layouts)}"
+                f"{','.join(fields)[:200]!a}; {_expected(layouts)}{self.hint}"
             )
         self.layout = known.name
         self._layout = known

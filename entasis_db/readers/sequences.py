@@ -2,7 +2,9 @@
 
 from typing import Literal
 
+from entasis_db.readers.columns import Translate
 from entasis_db.readers.files import Source
+from entasis_db.readers.rows import RowError
 
 Kind = Literal["exchange", "position"]
 Market = tuple[str, str]
@@ -16,9 +18,16 @@ class Sequences:
     read to its end beforehand: there, a sequence that begins with 0 is taken for a position.
     """
 
-    def __init__(self, source: Source, columns: tuple[int, int, int], kind: Kind | None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        columns: tuple[int, int, int],
+        kind: Kind | None,
+        translate: Translate | None = None,
+    ) -> None:
         """Make it for a file; ``columns`` are the places of exchange, symbol and sequence."""
         self._source = source
+        self._translate = translate
         self._columns = columns
         self._kind = kind
         self._positions: set[Market] | None = None
@@ -30,11 +39,13 @@ class Sequences:
         if not first.isdecimal() or int(first) > 0 or not self._source.rereadable:
             return first.isdecimal() and int(first) == 0
         if self._positions is None:
-            self._positions = _positions(self._source.again(), self._columns)
+            self._positions = _positions(self._source.again(), self._columns, self._translate)
         return market in self._positions
 
 
-def _positions(source: Source, columns: tuple[int, int, int]) -> set[Market]:
+def _positions(
+    source: Source, columns: tuple[int, int, int], translate: Translate | None
+) -> set[Market]:
     """Return the markets whose sequence counts their rows, from 0.
 
     A line that cannot be read belongs to some market that is not known: it may be the one that is
@@ -53,9 +64,15 @@ def _positions(source: Source, columns: tuple[int, int, int]) -> set[Market]:
                 continue
             if not width:
                 width = len(fields)
-                if fields[sequence] == "sequence":
+                if fields[sequence] == "sequence" or translate is not None:
                     continue  # the header
-            if len(fields) != width or not fields[sequence].isdecimal():
+            try:
+                if len(fields) == width and translate is not None:
+                    fields = translate(fields)
+                is_number = len(fields) >= width and fields[sequence].isdecimal()
+            except RowError:
+                is_number = False
+            if not is_number:
                 unreadable += 1
                 continue
             market, text = (fields[exchange], fields[symbol]), fields[sequence]

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from entasis_db.errors import LoadError
 from entasis_db.model import Side
+from entasis_db.readers.columns import Translate
 from entasis_db.readers.files import Source
 from entasis_db.readers.rows import RowError, decimal_of
 
@@ -19,9 +20,15 @@ class Signs:
     bought. Of a pipe, which cannot be read beforehand, those before the first sign have no side.
     """
 
-    def __init__(self, source: Source, columns: tuple[int, int, int]) -> None:
+    def __init__(
+        self,
+        source: Source,
+        columns: tuple[int, int, int],
+        translate: Translate | None = None,
+    ) -> None:
         """Make it for a file; ``columns`` are the places of exchange, symbol and size."""
         self._source = source
+        self._translate = translate
         self._columns = columns
         self._markets: set[Market] | None = None
 
@@ -43,11 +50,15 @@ class Signs:
     def _signed(self) -> set[Market]:
         if self._markets is None:
             again = self._source.again() if self._source.rereadable else None
-            self._markets = set() if again is None else _signed(again, self._columns)
+            self._markets = (
+                set() if again is None else _signed(again, self._columns, self._translate)
+            )
         return self._markets
 
 
-def _signed(source: Source, columns: tuple[int, int, int]) -> set[Market]:
+def _signed(
+    source: Source, columns: tuple[int, int, int], translate: Translate | None
+) -> set[Market]:
     """Return the markets that have a size below zero."""
     exchange, symbol, size = columns
     found: set[Market] = set()
@@ -55,9 +66,11 @@ def _signed(source: Source, columns: tuple[int, int, int]) -> set[Market]:
         for block in source.blocks():
             for line in block.lines if block.ended else ():
                 # nearly no line has one, and splitting them all would take as long as reading
-                if ",-" in line or ", -" in line:
+                if ",-" in line or ", -" in line or line.startswith("-"):
                     fields = line.split(",")
-                    with suppress(RowError):
+                    with suppress(RowError, IndexError):
+                        if translate is not None:
+                            fields = translate(fields)
                         if len(fields) > size and _is_below_zero(decimal_of(fields[size])):
                             found.add((fields[exchange], fields[symbol]))
     except LoadError:

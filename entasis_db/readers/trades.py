@@ -1,5 +1,6 @@
 """Files of trades: the normalised layout, Binance's archives and captured Binance streams."""
 
+import copy
 import re
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
@@ -15,6 +16,7 @@ from entasis_db.readers.binance import (
     futures_exchange,
     refuse_other_venue,
 )
+from entasis_db.readers.columns import FileUnit, Translate, stated_unit
 from entasis_db.readers.edges import Edge, edge_records
 from entasis_db.readers.files import Source
 from entasis_db.readers.ids import id_space_of, integer_id, text_id
@@ -31,6 +33,7 @@ from entasis_db.readers.rows import (
 )
 from entasis_db.readers.sequences import Kind, Sequences
 from entasis_db.readers.signs import Signs
+from entasis_db.readers.venues import VENUES, Venue, layouts_of, translate_of
 
 _ENTASIS = "exchange,symbol,timestamp_ns,sequence,trade_id,price,volume"
 _SIDE, _KIND = ",side", ",excluded"
@@ -45,11 +48,12 @@ _BEST = ",is_best_match"  # spot only
 _FUTURES = ",XUnknownParameter"  # the field "X" of the futures' streams
 _SPOT = ",MUnknownParameter"  # the field "M" of the spot streams
 
-LAYOUTS = (
+LAYOUTS: tuple[Layout, ...] = (
     Layout("entasis", (_ENTASIS, _ENTASIS + _SIDE, _ENTASIS + _SIDE + _KIND), (2, 3, 5, 6)),
     Layout("binance-trades", (_TRADES, _TRADES + _BEST, _COIN_M), (0, 1, 2, 3, 4), flag=5),
     Layout("binance-aggtrades", (_AGGTRADES, _AGGTRADES + _BEST), (0, 1, 2, 5), flag=6),
     Layout("binance-stream", (_STREAM + _FUTURES, _STREAM + _SPOT), (4, 6, 7, 8)),
+    *VENUES,
 )
 
 # Of futures, the field says what the print is; no candle of Binance's counts what was not matched
@@ -68,16 +72,28 @@ def read_trades(
     symbol: str | None = None,
     layout: str | None = None,
     sequence: Kind | None = None,
+    columns: str | None = None,
+    time_unit: FileUnit | None = None,
 ) -> "TradeReader":
     """Recognise a file of trades by its first line, or take it as ``layout``.
 
     ``path`` may be plain, gzip or zip, whatever its name, or ``-`` for standard input.
     ``exchange`` names the venue where the layout does not, or overrules the guess for a captured
     stream; ``symbol`` overrules the file name of a Binance archive. ``sequence`` says whether a
-    column of that name is the exchange's own, or the row's position in the file. LoadError if the
-    file cannot be opened or recognised, or if its market is not known or is given twice.
+    column of that name is the exchange's own, or the row's position in the file. ``columns`` says
+    which column of any other file is what (``timestamp=ts,price=px,volume=qty,id=tid``), and
+    ``time_unit`` in which unit its times are. LoadError if the file cannot be opened or recognised,
+    or if its market is not known or is given twice.
     """
-    return TradeReader(path, exchange=exchange, symbol=symbol, layout=layout, sequence=sequence)
+    return TradeReader(
+        path,
+        exchange=exchange,
+        symbol=symbol,
+        layout=layout,
+        sequence=sequence,
+        columns=columns,
+        time_unit=time_unit,
+    )
 
 
 class TradeReader(Reader[TradeRow]):
@@ -107,6 +123,10 @@ class TradeReader(Reader[TradeRow]):
     which the two contradict each other is rejected.
     """
 
+    hint = (
+        "; or say what its columns are: --columns timestamp=NAME,price=NAME,volume=NAME,id=NAME "
+        "--time-unit ms --exchange NAME --symbol NAME"
+    )
     digests: Collection[tuple[str, str]] = frozenset()
     contracts_of: tuple[str, str] | None = None
     contract_size: Decimal | None = None
@@ -119,14 +139,23 @@ class TradeReader(Reader[TradeRow]):
         symbol: str | None,
         layout: str | None,
         sequence: Kind | None = None,
+        columns: str | None = None,
+        time_unit: FileUnit | None = None,
     ) -> None:
-        super().__init__(path, LAYOUTS, layout)
-        self._sequences = Sequences(self._source, (0, 1, 3), sequence)
-        self._signs = Signs(self._source, (0, 1, 6))
+        super().__init__(path, layouts_of(LAYOUTS, exchange, layout, columns, time_unit), layout)
+        self._translate: Translate | None = None
+        if isinstance(self._layout, Venue):
+            inside = self._source.member or self.source
+            names, header = (self.source, inside), self._first_fields
+            self._translate = translate_of(self._layout, names, header, exchange, symbol)
+        self._sequences = Sequences(self._source, (0, 1, 3), sequence, self._translate)
+        self._signs = Signs(self._source, (0, 1, 6), self._translate)
         self.id_spaces: dict[tuple[str, str], str] = {}
         self.time_units: dict[tuple[str, str], TimeUnit] = {}
         self._exchange = exchange
         self._symbol = symbol
+        if self._translate is not None:
+            return
         if self.layout in {"entasis", "binance-stream"}:
             given = symbol is not None or (exchange is not None and self.layout == "entasis")
             if given:
@@ -173,9 +202,8 @@ class TradeReader(Reader[TradeRow]):
         A time outside of ``bounds``, both included, is no edge. For files only: a pipe cannot be
         read twice.
         """
-        again = TradeReader(self._source.again(), exchange=None, symbol=None, layout="entasis")
-        again._sequences, again._signs = self._sequences, self._signs
-        again.digests = self.digests
+        again = copy.copy(self)
+        again.id_spaces, again.time_units = {}, {}
 
         def is_counted(market: tuple[str, str], fields: list[str]) -> bool:
             again.id_spaces[market] = again._id_space(market, fields[4], fields[3])
@@ -185,9 +213,15 @@ class TradeReader(Reader[TradeRow]):
         first, last = ((bound - EPOCH) // timedelta(microseconds=1) for bound in bounds)
         width, numbers = len(self._first_fields), self._layout.numbers
         for records in edge_records(
-            self._source.again(), self._body, width, numbers, is_counted, (first, last)
+            self._source.again(),
+            self._body,
+            width,
+            numbers,
+            is_counted,
+            (first, last),
+            self._translate,
         ):
-            parse = again._parser(Ordinals(any_order=True))
+            parse = again._entasis(Ordinals(any_order=True))
             trades = []
             for number, fields in records:
                 with suppress(RowError):
@@ -197,11 +231,29 @@ class TradeReader(Reader[TradeRow]):
         return found
 
     def _parser(self, ordinals: Ordinals) -> Parse[TradeRow]:
+        if self._translate is not None:
+            return self._translated(self._translate, self._entasis(ordinals))
         if self.layout == "entasis":
             return self._entasis(ordinals)
         if self.layout == "binance-stream":
             return self._binance_stream()
         return self._binance_archive()
+
+    def _translated(self, translate: Translate, parse: Parse[TradeRow]) -> Parse[TradeRow]:
+        assert isinstance(self._layout, Venue)
+        unit, time_units = self._layout.unit, self.time_units
+        # of each market the finest so far
+        stated: dict[tuple[str, str], TimeUnit] = {}
+
+        def parse_translated(line: int, fields: list[str]) -> TradeRow:
+            row = translate(fields)
+            parsed = parse(line, row)
+            market = (row[0], row[1])
+            if stated.get(market) != "us":
+                stated[market] = time_units[market] = stated_unit(unit, row[2])
+            return parsed
+
+        return parse_translated
 
     def _entasis(self, ordinals: Ordinals) -> Parse[TradeRow]:
         id_spaces = self.id_spaces

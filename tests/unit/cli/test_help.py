@@ -54,6 +54,7 @@ def test_the_exit_codes_that_are_used_are_in_the_help() -> None:
         "CANDLES_DIFFER": 4,
         "TRADES_MISSING": 5,
         "BACKUPS_FAULTY": 6,
+        "FOUND": 7,
     }
     # click's own errors have the same code as ours
     assert CliRunner().invoke(main, ["no-such-command"]).exit_code == ExitCode.USAGE

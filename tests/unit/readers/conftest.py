@@ -1,4 +1,4 @@
-"""TODO."""
+"""What the tests of readers write their files with."""
 
 from collections.abc import Callable
 from pathlib import Path
