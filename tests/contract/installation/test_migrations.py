@@ -18,6 +18,7 @@ from entasis_db.health import health
 from entasis_db.migrate import migrate, status
 from entasis_db.resources import engines, schema_order, sql_root
 from tests.catalog import facts, without_chunks
+from tests.contract.health import attempts
 from tests.engines import Database, Server, Source
 from tests.servers.cluster import bare_cluster
 
@@ -301,12 +302,37 @@ def test_a_managed_host_without_a_superuser(source: Source) -> None:
             lacks = connection.info.server_version >= 160000
             assert [line.startswith("warning: ") for line in grants] == [True] * lacks
             connection.execute("CREATE ROLE eye LOGIN PASSWORD 'eye' IN ROLE entasis_monitor")
-        eye = make_conninfo(dsn, user="eye", password="eye")
-        with psycopg.connect(eye, autocommit=True) as monitor:
-            assert ("unknown" in {check.severity for check in health(monitor)}) is lacks
-            with psycopg.connect(cluster.dsn(), autocommit=True) as superuser:
-                superuser.execute("GRANT pg_monitor TO entasis_monitor")
-            assert "unknown" not in {check.severity for check in health(monitor)}
+        _a_monitor_sees_all_and_changes_nothing(
+            make_conninfo(dsn, user="eye", password="eye"), cluster.dsn("first"), lacks=lacks
+        )
         told.clear()
         migrate(dsn, progress=told.append)
         assert not [line for line in told if "pg_monitor" in line]
+
+
+def _a_monitor_sees_all_and_changes_nothing(eye: str, superuser: str, *, lacks: bool) -> None:
+    with (
+        psycopg.connect(eye, autocommit=True) as monitor,
+        psycopg.connect(superuser, autocommit=True) as other,
+    ):
+        unknown = {check.check for check in health(monitor) if check.severity == "unknown"}
+        assert unknown == (attempts.OF_PG_MONITOR if lacks else set())
+        other.execute("GRANT pg_monitor TO entasis_monitor")
+        assert "unknown" not in {check.severity for check in health(monitor)}
+        assert attempts.seen(monitor) == attempts.seen(other)
+        attempts.writes_nothing(monitor)
+        assert list(attempts.changes(monitor, other.info.backend_pid)) == []
+        other.execute("GRANT UPDATE (detail), TRUNCATE ON entasis.runs TO entasis_monitor")
+        other.execute("GRANT EXECUTE ON FUNCTION entasis.begin_run TO entasis_monitor")
+        other.execute("GRANT CREATE ON SCHEMA public TO entasis_monitor")
+        other.execute("GRANT entasis_writer TO eye")
+        found = attempts.rights(monitor)
+        assert any(right.startswith("entasis.begin_run(") for right in found)
+        assert set(found) > {
+            "UPDATE on entasis.runs.detail",
+            "TRUNCATE on entasis.runs",
+            "CREATE in public",
+            "SET ROLE entasis_writer",
+            "INSERT on entasis.market_data",
+            "USAGE on entasis.predictions_id_seq",
+        }
