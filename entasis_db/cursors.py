@@ -6,6 +6,8 @@ may be answered by another session, which lacks what was prepared, or has anothe
 under its name.
 """
 
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Self
 
 import psycopg
@@ -14,6 +16,8 @@ from psycopg.adapt import AdaptersMap, Loader
 from psycopg.pq import Format
 from psycopg.rows import tuple_row
 from psycopg.sql import Composable
+
+from entasis_db.errors import NoWritesError
 
 
 def is_binary(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> bool:
@@ -45,6 +49,21 @@ def register_text(connection: Any, adapters: AdaptersMap) -> None:
                 adapters.register_loader(name, loader)
 
 
+NO_WRITES = (
+    "this server takes no writes, as it is a replica or its sessions are read-only: connect to the "
+    "primary (in a connection string of several hosts, add target_session_attrs=read-write)"
+)
+
+
+@contextmanager
+def needs_primary() -> Iterator[None]:
+    """Say of a server that takes no writes what is needed, and not which statement it refused."""
+    try:
+        yield
+    except psycopg.errors.ReadOnlySqlTransaction as error:
+        raise NoWritesError(NO_WRITES) from error
+
+
 class Cursor(psycopg.Cursor[tuple[Any, ...]]):
     """A cursor of rows that are tuples, whose statements are never prepared."""
 
@@ -56,7 +75,14 @@ class Cursor(psycopg.Cursor[tuple[Any, ...]]):
     def execute(self, query: Any, params: Params | None = None, **_: Any) -> Self:
         """Run a statement."""
         binary = is_binary(self.connection)
-        return super().execute(query, params, prepare=False, binary=binary)
+        with needs_primary():
+            return super().execute(query, params, prepare=False, binary=binary)
+
+    @contextmanager
+    def copy(self, *arguments: Any, **options: Any) -> Iterator[psycopg.Copy]:
+        """Run a COPY."""
+        with needs_primary(), super().copy(*arguments, **options) as copy:
+            yield copy
 
 
 class AsyncCursor(psycopg.AsyncCursor[tuple[Any, ...]]):
@@ -70,7 +96,15 @@ class AsyncCursor(psycopg.AsyncCursor[tuple[Any, ...]]):
     async def execute(self, query: Any, params: Params | None = None, **_: Any) -> Self:
         """Run a statement."""
         binary = is_binary(self.connection)
-        return await super().execute(query, params, prepare=False, binary=binary)
+        with needs_primary():
+            return await super().execute(query, params, prepare=False, binary=binary)
+
+    @asynccontextmanager
+    async def copy(self, *arguments: Any, **options: Any) -> AsyncIterator[psycopg.AsyncCopy]:
+        """Run a COPY."""
+        with needs_primary():
+            async with super().copy(*arguments, **options) as copy:
+                yield copy
 
 
 def gather(copy: Any, size: int, piece: bytearray) -> PQGen[None]:

@@ -9,6 +9,7 @@ from entasis_db import __version__
 from entasis_db.cli.exit_codes import EXPLAINED
 from entasis_db.cli.output import fail
 from entasis_db.cli.target import Target
+from entasis_db.cursors import NO_WRITES
 from entasis_db.errors import EntasisError
 
 _NOT_MIGRATED = (
@@ -58,6 +59,8 @@ def explained(error: psycopg.Error) -> str:
     message = error.diag.message_primary
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         return f"this login may not do that: {message}. {_ROLES}"
+    if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+        return NO_WRITES
     if isinstance(error, _NOT_MIGRATED):
         return f"{message}. Has this database been migrated? entasis migrate"
     if message is None and isinstance(error, psycopg.OperationalError):
