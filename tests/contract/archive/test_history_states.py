@@ -6,7 +6,7 @@ import io
 import json
 import threading
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,12 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 
-from entasis_db import history
+from entasis_db import history, queries
 from entasis_db.archive import Store, archive, layout, open_store
 from entasis_db.cli import main
 from entasis_db.errors import ArchiveError, HistoryError, StoreError
 from entasis_db.history import snapshot
+from entasis_db.history.candles import bucket, bucket_from
 from entasis_db.maintenance import maintain
 from entasis_db.reopening import reopen
 from tests import oracle
@@ -91,9 +92,13 @@ def test_a_partition_that_is_being_detached_is_read_once(
             with database.connect() as watch:
                 while not one(watch, "SELECT count(*) FROM pg_inherits WHERE inhdetachpending"):
                     threading.Event().wait(0.01)
+                # a later snapshot does not show its rows
+                with pytest.raises(HistoryError, match="is being dropped"):
+                    BTC.ranges(watch)
         yield from parts(*values)
 
     monkeypatch.setattr(snapshot, "_parts", meanwhile)
+    monkeypatch.setattr(snapshot, "_PATIENCE", 0.0)
     with database.connect() as reader:
         assert BTC.fetch(reader, store) == before
     maintaining[0].join()
@@ -126,7 +131,9 @@ def test_what_a_killed_maintenance_left_detached_is_waited_for(
     assert history.trades("BTC", "one", FEBRUARY, MARCH).fetch(archived)
     maintain(archived)  # which attaches it again: it differs from its archive
     assert BTC.fetch(archived, store) == corrected
-    archive(archived, store)
+    # the old version is still on record
+    with pytest.raises(StoreError):
+        archive(archived, Faulty(store, "discard", "refuse"))
     maintain(archived)
     assert BTC.fetch(archived, store) == corrected
 
@@ -324,3 +331,18 @@ def test_the_command_writes_csv_json_and_parquet(
         main, ["--database", dsn, "history", "trades", "BTC", *where, "--json", "--parquet", "x"]
     )
     assert result.exit_code == 2
+
+
+@pytest.mark.native_speed
+def test_buckets_are_those_of_the_database(shared_connection: Connection) -> None:
+    moments = [month(2024, 2), month(2024, 2) - timedelta.resolution, month(2024, 3)]
+    start = month(2023, 12) + timedelta(microseconds=1)
+    moments += [start + timedelta(hours=5 * n, minutes=n) for n in range(99)]
+    for interval in queries.INTERVALS:
+        found = shared_connection.execute(
+            "SELECT entasis.candle_bucket(%(i)s, m), entasis.candle_bucket_from(%(i)s, m)"
+            " FROM unnest(%(moments)s::timestamptz[]) WITH ORDINALITY AS u (m, n) ORDER BY n",
+            {"i": interval, "moments": moments},
+        ).fetchall()
+        made = [(bucket(interval, m), bucket_from(interval, m)) for m in moments]
+        assert made == [tuple(t.astimezone(UTC) for t in pair) for pair in found]
