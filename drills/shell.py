@@ -8,12 +8,13 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from threading import Thread
+from typing import IO
 
 from drills import pages
 from entasis_db.embedded.process import ServiceUser, identity, last_lines
@@ -23,6 +24,7 @@ set -euo pipefail
 call=$(mktemp --directory --tmpdir={folder} call.XXXXXX)
 printf '%s\\0' "$@" > "$call/arguments"
 env -0 > "$call/environment"
+printf '%s\\0' {name} > "$call/program"
 mkfifo "$call/code"
 echo "$call" > {folder}/calls
 code=$(cat "$call/code")
@@ -30,6 +32,10 @@ cat "$call/output"
 exit "$code"
 """
 _END = "end"
+
+Program = Callable[[Sequence[str], Mapping[str, str], IO[bytes]], int]
+"""What answers for a program: of its arguments, its environment as far as it concerns databases,
+and a file for what it prints; the exit code."""
 
 
 @dataclass(frozen=True)
@@ -50,18 +56,31 @@ def entasis(folder: Path, user: ServiceUser | None) -> Iterator[Path]:
 
     It is made in ``folder``, for the user who runs the server.
     """
+    with programs(folder, user, {"entasis": _entasis}) as bin_:
+        yield bin_
+
+
+@contextmanager
+def programs(
+    folder: Path, user: ServiceUser | None, answers: Mapping[str, Program]
+) -> Iterator[Path]:
+    """Lend a folder for a PATH with programs that this process answers for, one call at a time.
+
+    It is made in ``folder``, for the user who runs the server.
+    """
     bin_, calls = folder / "bin", folder / "bin" / "calls"
     bin_.mkdir(mode=0o700)
     os.mkfifo(calls, 0o600)
-    program = bin_ / "entasis"
-    program.write_text(_BEHIND.format(folder=bin_), encoding="utf-8")
-    program.chmod(0o755)
+    for name in answers:
+        program = bin_ / name
+        program.write_text(_BEHIND.format(folder=bin_, name=name), encoding="utf-8")
+        program.chmod(0o755)
     for path in (bin_, calls):
         if user is not None:
             os.chown(path, user.uid, user.gid)
     # open for writing too, so that it does not end with its first writer
     with calls.open("r+b", buffering=0) as pipe:
-        thread = Thread(target=_serve, args=(pipe.fileno(),), daemon=True)
+        thread = Thread(target=_serve, args=(pipe.fileno(), answers), daemon=True)
         thread.start()
         try:
             yield bin_
@@ -71,31 +90,36 @@ def entasis(folder: Path, user: ServiceUser | None) -> Iterator[Path]:
             shutil.rmtree(bin_)
 
 
-def _serve(pipe: int) -> None:
+def _serve(pipe: int, answers: Mapping[str, Program]) -> None:
     with os.fdopen(pipe, encoding="utf-8", closefd=False) as calls:
         for line in calls:
             if line.strip() == _END:
                 return
-            _answer(Path(line.strip()))
+            _answer(Path(line.strip()), answers)
 
 
-def _answer(call: Path) -> None:
+def _answer(call: Path, answers: Mapping[str, Program]) -> None:
     def read(name: str) -> list[str]:
         return (call / name).read_bytes().decode(errors="surrogateescape").split("\0")[:-1]
 
     its_own = dict(line.split("=", 1) for line in read("environment"))
+    (name,) = read("program")
     with (call / "output").open("wb") as output:
         (call / "output").chmod(0o644)
-        code = subprocess.run(
-            [sys.executable, "-m", "entasis_db", *read("arguments")],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, **_kept(its_own)},
-            cwd=pages.FOLDER.parent.parent,
-            check=False,
-        ).returncode
+        code = answers[name](read("arguments"), _kept(its_own), output)
     (call / "code").write_text(str(code % 256), encoding="ascii")
+
+
+def _entasis(arguments: Sequence[str], environment: Mapping[str, str], output: IO[bytes]) -> int:
+    return subprocess.run(
+        [sys.executable, "-m", "entasis_db", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, **environment},
+        cwd=pages.FOLDER.parent.parent,
+        check=False,
+    ).returncode
 
 
 def _kept(environment: Mapping[str, str]) -> dict[str, str]:

@@ -97,7 +97,7 @@ def test_an_alert_fires_and_clears(watched: Watched) -> None:
     assert fired["EntasisWarning run_failed"]["labels"]["severity"] == "warning"
     told = fired["EntasisCritical trigger_disabled"]["annotations"]
     assert told["advice"] == "run entasis migrate, then entasis check"
-    assert told["runbook"] == "docs/health.md#trigger_disabled"
+    assert told["runbook"] == "docs/operations/on-call.md#trigger_disabled"
     assert "tables that are disabled: " in told["description"]
     assert "(threshold 1)" in told["description"]
     assert "; entasis.markets: " in told["description"]

@@ -92,12 +92,15 @@ def _start(source: Source) -> Server:
 
 
 @contextmanager
-def bare_cluster(bindir: Path, **settings: str) -> Iterator[Cluster]:
-    """Lend a new cluster, without Entasis DB and without its roles."""
+def bare_cluster(bindir: Path, *, quick: bool = True, **settings: str) -> Iterator[Cluster]:
+    """Lend a new cluster, without Entasis DB and without its roles.
+
+    ``quick``: with settings that lose data in a crash, and that hold whatever its clients set.
+    """
     in_memory = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free >= _ENOUGH
     home = Path(tempfile.mkdtemp(prefix="entasis-test-", dir=_MEMORY if in_memory else None))
     home.chmod(0o711)  # the service user of the cluster must be able to pass through
-    cluster = Cluster(bindir, home / "cluster", {**SETTINGS, **settings})
+    cluster = Cluster(bindir, home / "cluster", {**(SETTINGS if quick else {}), **settings})
     try:
         cluster.start()
         yield cluster

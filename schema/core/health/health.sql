@@ -58,7 +58,7 @@ SELECT
     r.are_over AS subjects,
     r.measures,
     r.advice,
-    'docs/health.md#' || r.check_name AS page
+    'docs/operations/on-call.md#' || r.check_name AS page
 FROM ranked AS r
 WHERE r.at = 1
 ORDER BY r.place;

@@ -164,7 +164,7 @@ BEGIN
         'set it back, and restart or reload the server'),
     (50, 'setting_unfit', 'settings', false, 1, NULL,
         'settings that do not fit this workload',
-        'see what docs/health.md advises for it'),
+        'see what docs/operations/settings.md advises for it'),
     (51, 'version_broken', 'versions', false, 1, NULL,
         'versions in use that are known to be broken',
         'update to the next minor release');

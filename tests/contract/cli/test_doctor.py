@@ -56,7 +56,7 @@ def test_it_says_what_to_do(
     assert "(threshold 0)" in said
     assert measures.strip().startswith("age of the oldest transaction id")
     assert do.strip().startswith("do: VACUUM (FREEZE)")
-    assert do.endswith("See docs/health.md#wraparound")
+    assert do.endswith("See docs/operations/on-call.md#wraparound")
     assert rest == "50 of 51 checks are ok"
 
 
