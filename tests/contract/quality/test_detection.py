@@ -100,6 +100,7 @@ def crashed(prices: list[Decimal], at: int, steps: int) -> list[Decimal]:
           for steps in (4, 9)),
         # to and fro between two prices, and a quiet market whose price stands still
         [D(757 if n % 7 == 0 else 767) for n in range(120)],
+        [D(767)] * 45 + [D(757)] + [D(767)] * 6 + [D(757)] * 60,
         [D(100 + n // 150) for n in range(900)],
         steady(400),
     ],
@@ -151,20 +152,20 @@ def test_a_volume_among_five(connection: Connection) -> None:
 
 def test_a_stuck_price(connection: Connection) -> None:
     """Found once, however long it lasts, and from whichever hour one looks at it."""
-    lively = walk(1400)
-    rows = made(lively[:700] + [D(61000)] * 90)
+    lively = walk(700)
+    rows = made(lively[:250] + [D(61000)] * 90)
     store(connection, rows)
     quality.detect(connection)
-    stuck = of("stuck_price", rows[700])
+    stuck = of("stuck_price", rows[250])
     assert found(connection) == stuck
-    rows = made(lively[:700] + [D(61000)] * 200 + lively[900:])
-    store(connection, rows[790:])
+    rows = made(lively[:250] + [D(61000)] * 200 + lively[450:])
+    store(connection, rows[340:])
     quality.detect(connection)
     assert found(connection) == stuck
     (one,) = quality.anomalies().fetch(connection)
-    assert (one.observed, one.ends_at) == (200, rows[899].timestamp)
-    quality.detect(connection, rows[800].timestamp, rows[1000].timestamp)
-    quality.detect(connection, rows[100].timestamp, rows[750].timestamp)
+    assert (one.observed, one.ends_at) == (200, rows[449].timestamp)
+    quality.detect(connection, rows[350].timestamp, rows[550].timestamp)
+    quality.detect(connection, rows[100].timestamp, rows[300].timestamp)
     assert found(connection) == stuck
 
 

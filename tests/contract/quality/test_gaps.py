@@ -68,7 +68,9 @@ def test_missing_ids_of_any_range(
     everything = quality.coverage(*SPOT.values()).one(connection)
     assert everything is not None
     assert everything.trades == len(ids)
-    assert (everything.missing or 0) == ids[-1] - ids[0] + 1 - len(ids)
+    span = ids[-1] - ids[0] + 1
+    assert (everything.missing or 0) == span - len(ids)
+    assert everything.covered == D(10**6 * len(ids) // span) / 10**6  # cut
 
 
 def beats(*numbers: int, **changes: Any) -> list[Trade]:
@@ -91,6 +93,9 @@ def test_a_silence_is_named_as_such_and_closes_when_it_is_filled(connection: Con
     # a part of it, and before candles know of it
     ingest(connection, *beats(*range(200, 230)), id_space="digest")
     assert spans(connection) == [("silence", NOON + 2290 * SECOND, NOON + 2600 * SECOND)]
+    # a trade that no candle counts was made all the same
+    ingest(connection, *beats(245, excluded="adl"), id_space="digest")
+    assert spans(connection) == []
     ingest(connection, *beats(*range(230, 260)), id_space="digest")
     assert spans(connection) == []
 
