@@ -407,3 +407,51 @@ def test_what_is_unknown_is_seen(site: Site) -> None:
     assert "blocked" in site.over(site.monitor)
     site.play("EntasisUnknown")
     assert site.over(site.monitor) == {}
+
+
+def test_a_replica(site: Site) -> None:
+    with site.replica() as replica, psycopg.connect(replica, autocommit=True) as there:
+        with site.connect() as connection:
+            connection.execute("CREATE TABLE public.r AS SELECT 1 AS id")
+            connection.execute(
+                "UPDATE entasis.thresholds SET warning = 0.01"
+                " WHERE check_name IN ('replication_lag', 'recovery_conflicts')"
+            )
+            warn(connection, "replication_behind", 50_000)
+            written = one(connection, "SELECT pg_current_wal_lsn()")
+            for _round in range(100):
+                if one(there, "SELECT pg_last_wal_replay_lsn() >= %s", written):
+                    break
+                there.execute("SELECT pg_sleep(0.05)")
+            there.execute("SELECT pg_wal_replay_pause()")
+            connection.execute("CREATE TABLE public.s ()")
+            connection.execute(
+                "SELECT pg_logical_emit_message(false, 'test', repeat('x', 100000), true)"
+            )
+        there.execute("SELECT pg_sleep(0.3)")
+        assert "replication_lag" in site.over(replica)
+        assert "replication_behind" in site.over()
+        site.play("replication_lag")
+        assert site.over(replica).keys() & OF_REPLICAS == set()
+        assert site.over().keys() & OF_REPLICAS == set()
+
+        there.execute("ALTER SYSTEM SET primary_conninfo = 'host=127.0.0.1 port=1'")
+        there.execute("SELECT pg_reload_conf(), pg_sleep(0.3)")
+        assert "replica_cut_off" in site.over(replica)
+        site.play("replica_cut_off")
+        assert site.over(replica).keys() & OF_REPLICAS == set()
+
+        there.execute("ALTER SYSTEM SET max_standby_streaming_delay = 0")
+        there.execute("SELECT pg_reload_conf(), pg_sleep(0.1)")
+        with closing(psycopg.connect(replica)) as reading, site.connect() as connection:
+            reading.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            reading.execute("SELECT * FROM public.r")
+            connection.execute("DELETE FROM public.r")
+            connection.execute("VACUUM public.r")
+            for _round in range(50):
+                if "recovery_conflicts" in site.over(replica):
+                    break
+                there.execute("SELECT pg_sleep(0.05)")
+        assert "recovery_conflicts" in site.over(replica)
+        site.play("recovery_conflicts")
+        assert site.over(replica).keys() & OF_REPLICAS == set()
