@@ -15,6 +15,7 @@ from psycopg import sql
 
 from entasis_db.health import health
 from tests import oracle
+from tests.contract.health.attempts import OF_PG_MONITOR
 from tests.db import Connection, ensure, one
 from tests.engines import Server
 from tests.make import insert_trades, trade
@@ -98,7 +99,7 @@ def test_an_alert_fires_and_clears(watched: Watched) -> None:
     told = fired["EntasisCritical trigger_disabled"]["annotations"]
     assert told["advice"] == "run entasis migrate, then entasis check"
     assert told["runbook"] == "docs/operations/on-call.md#trigger_disabled"
-    assert "tables that are disabled: " in told["description"]
+    assert "tables that are disabled, gone or changed: " in told["description"]
     assert "(threshold 1)" in told["description"]
     assert "; entasis.markets: " in told["description"]
     assert "NaN" not in told["description"]  # nothing tells since when
@@ -109,6 +110,17 @@ def test_an_alert_fires_and_clears(watched: Watched) -> None:
     watched.until_only("EntasisCritical run_failed", "EntasisCritical trigger_disabled")
     run("ALTER TABLE entasis.markets ENABLE TRIGGER USER")
     run("SELECT entasis.end_run(entasis.begin_run('archive'), 'done')")
+    watched.until_only()
+
+
+def test_what_may_not_be_seen_is_an_alert(watched: Watched) -> None:
+    watched.connection.execute("REVOKE pg_monitor FROM entasis_monitor")
+    try:
+        names = [f"EntasisUnknown {check}" for check in OF_PG_MONITOR]
+        told = watched.until_only(*names)[names[0]]["annotations"]
+        assert "GRANT pg_monitor TO entasis_monitor" in told["advice"]
+    finally:
+        watched.connection.execute("GRANT pg_monitor TO entasis_monitor")
     watched.until_only()
 
 

@@ -287,6 +287,36 @@ def test_what_else_is_planted_is_found(
     assert (found[name].subject or "").startswith(subject)
 
 
+@pytest.mark.monthly_partitions
+@pytest.mark.parametrize(
+    ("name", "statement", "subject"),
+    [
+        (
+            "autovacuum_off",
+            "ALTER TABLE entasis.{} SET (autovacuum_enabled = off)",
+            "entasis.{}",
+        ),
+        # as DETACH ... CONCURRENTLY leaves it when it is cut short
+        (
+            "partition_detached",
+            "UPDATE pg_inherits SET inhdetachpending = true"
+            " WHERE inhrelid = 'entasis.{}'::regclass",
+            "option_data {}",
+        ),
+    ],
+)
+def test_a_partition_is_not_as_the_others(
+    plant: Connection, name: str, statement: str, subject: str
+) -> None:
+    partition = one(
+        plant,
+        "SELECT partition_name FROM entasis.partitions WHERE relation = 'option_data'"
+        " ORDER BY from_time LIMIT 1",
+    )
+    plant.execute(statement.format(partition).encode())
+    assert over(plant)[name].subject == subject.format(partition)
+
+
 def test_what_never_ran_is_overdue(plant: Connection) -> None:
     plant.execute("DELETE FROM entasis.runs WHERE action = 'backup check'")
     assert over(plant) == {}

@@ -1,15 +1,19 @@
 """What sessions do and settings say, and who may see it."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from threading import Barrier
 from typing import Any
 
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from entasis_db.health import health
 from tests.conftest import Login
+from tests.contract.health.attempts import OF_PG_MONITOR
 from tests.contract.health.test_faults import over
 from tests.db import Connection, one
 from tests.engines import Database
@@ -142,6 +146,7 @@ def setting(database: Database, name: str, value: str) -> Iterator[Connection]:
     [
         ("setting_unsafe", "zero_damaged_pages", "on"),
         ("setting_unsafe", "ignore_checksum_failure", "on"),
+        ("setting_unsafe", "session_replication_role", "replica"),
         ("setting_unfit", "random_page_cost", "4.5"),
         ("setting_unfit", "timezone", "Asia/Tokyo"),
         ("setting_unfit", "synchronous_commit", "off"),
@@ -157,6 +162,96 @@ def test_a_setting(database: Database, check: str, name: str, value: str) -> Non
             )
         }
         assert {one.casefold() for one in found} >= {f"{name} = {value}".casefold()}
+
+
+def of_settings(connection: Connection) -> set[tuple[str, str]]:
+    return set(
+        connection.execute(
+            "SELECT check_name, subject FROM entasis_internal.health_settings()"
+        ).fetchall()
+    )
+
+
+@several
+@pytest.mark.parametrize(
+    ("check", "name", "value"),
+    [
+        ("setting_unsafe", "session_replication_role", "replica"),
+        ("setting_unsafe", "ignore_checksum_failure", "true"),
+        ("setting_unfit", "TimeZone", "Asia/Tokyo"),
+    ],
+)
+def test_a_setting_of_a_login(
+    login: Login, connection: Connection, check: str, name: str, value: str
+) -> None:
+    writer = one(login("entasis_writer"), "SELECT session_user")
+    here = one(connection, "SELECT current_database()")
+    for where in ("", f" IN DATABASE {here}"):
+        connection.execute(f"ALTER ROLE {writer}{where} SET {name} = '{value}'".encode())
+        assert (check, f"{name} = {value}, of {writer}") in of_settings(connection)
+        connection.execute(f"ALTER ROLE {writer}{where} RESET {name}".encode())
+    connection.execute(f"ALTER ROLE {writer} SET zero_damaged_pages = false".encode())
+    connection.execute(f"ALTER ROLE {writer} SET synchronous_commit = off".encode())
+    assert not [subject for _, subject in of_settings(connection) if writer in subject]
+
+
+@several
+@pytest.mark.own_cluster
+def test_a_setting_that_waits_for_a_restart(connection: Connection) -> None:
+    wanted = ("setting_unfit", "max_locks_per_transaction waits for a restart")
+    assert wanted not in of_settings(connection)
+    now = one(connection, "SELECT current_setting('max_locks_per_transaction')")
+    for assignment, waits in (
+        ("SET max_locks_per_transaction = 1000", True),
+        (f"SET max_locks_per_transaction = {now}", False),
+        ("RESET max_locks_per_transaction", False),
+    ):
+        connection.execute(f"ALTER SYSTEM {assignment}".encode())
+        connection.execute("SELECT pg_reload_conf()")
+        for _ in range(200):
+            if (wanted in of_settings(connection)) is waits:
+                break
+            connection.execute("SELECT pg_sleep(0.01)")
+        found = of_settings(connection)
+        assert (wanted in found) is waits
+        # what was given on the command line goes before any file
+        assert sum("waits for a restart" in subject for _, subject in found) == int(waits)
+
+
+@several
+def test_a_login_whose_connections_are_at_their_limit(login: Login, connection: Connection) -> None:
+    first = login("entasis_reader")
+    name = one(first, "SELECT session_user")
+    connection.execute(f"ALTER ROLE {name} CONNECTION LIMIT 5".encode())
+    with ExitStack() as stack:
+        for _ in range(4):
+            dsn = make_conninfo(first.info.dsn, password=first.info.password)
+            stack.enter_context(psycopg.connect(dsn))
+        found = over(connection)["connections"]
+        assert (found.subject, found.severity, found.value) == (f"login {name}", "critical", 100)
+
+
+@several
+def test_a_deadlock(database: Database) -> None:
+    with database.connect() as looking:
+        assert "deadlocks" not in over(looking)
+        with ThreadPoolExecutor(2) as threads:
+            met = Barrier(2)
+
+            def lock(*keys: int) -> None:
+                with database.connect(autocommit=False) as connection:
+                    connection.execute("SET deadlock_timeout = '10ms'")
+                    connection.execute("SELECT pg_advisory_xact_lock(%s)", [keys[0]])
+                    met.wait(10)
+                    with suppress(psycopg.errors.DeadlockDetected):
+                        connection.execute("SELECT pg_advisory_xact_lock(%s)", [keys[1]])
+
+            list(threads.map(lock, (1, 2), (2, 1)))
+        for _ in range(200):
+            if "deadlocks" in over(looking):
+                break
+            looking.execute("SELECT pg_sleep(0.01)")
+        assert over(looking)["deadlocks"].value == 1
 
 
 def test_what_postgresql_sets_is_fit(database: Database) -> None:
@@ -195,11 +290,7 @@ def test_what_it_may_not_see_is_unknown(login: Login, connection: Connection) ->
     try:
         found = {check.check: check for check in health(monitor)}
         unknown = {name for name, check in found.items() if check.severity == "unknown"}
-        assert unknown == {
-            *("wal_ready", "wal_ready_age", "standby_missing"),
-            *("replication_lag", "replication_behind", "replica_cut_off"),
-            *("idle_in_transaction", "transaction_age", "blocked"),
-        }
+        assert unknown == OF_PG_MONITOR
         assert all(found[name].value is None for name in unknown)
     finally:
         connection.execute("GRANT pg_monitor TO entasis_monitor")

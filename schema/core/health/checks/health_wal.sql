@@ -10,6 +10,9 @@ DECLARE
     written CONSTANT pg_lsn := CASE
         WHEN is_replica THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn()
     END;
+    -- a replica archives nothing of its own, whatever it has from when it was copied or was the primary
+    archives CONSTANT boolean := current_setting('archive_mode') = 'always'
+        OR current_setting('archive_mode') = 'on' AND NOT is_replica;
 BEGIN
     IF NOT pg_has_role('pg_monitor', 'USAGE') THEN
         RETURN QUERY
@@ -30,7 +33,7 @@ BEGIN
             ('wal_ready_age',
                 coalesce(round(extract(EPOCH FROM clock_timestamp() - r.oldest), 1), 0), r.oldest)
         ) AS w (check_name, value, oldest)
-        WHERE current_setting('archive_mode') <> 'off'
+        WHERE archives
         UNION ALL
         SELECT
             'replication_lag', coalesce(nullif(s.application_name, ''), s.pid::text),
@@ -95,21 +98,28 @@ BEGIN
         1, a.last_failed_time
     FROM pg_stat_archiver AS a
     WHERE
-        current_setting('archive_mode') <> 'off'
+        archives
         AND a.last_failed_time > coalesce(a.last_archived_time, '-infinity')
     UNION ALL
+    -- one that has replayed no commit since it was started lacks what came before, at least
     SELECT
         'replication_lag', NULL,
-        round(extract(EPOCH FROM clock_timestamp() - pg_last_xact_replay_timestamp()), 3),
-        pg_last_xact_replay_timestamp()
-    -- A quiet primary sends nothing, so that the last commit is old though nothing is missing. What is replayed from
-    -- files was not received.
-    WHERE
-        is_replica AND pg_last_xact_replay_timestamp() IS NOT NULL
-        AND (
+        CASE WHEN r.lacks_some THEN round(extract(EPOCH FROM clock_timestamp() - r.last_commit), 3) ELSE 0 END,
+        r.last_commit
+    FROM (
+        SELECT
+            coalesce(pg_last_xact_replay_timestamp(), pg_postmaster_start_time()) AS last_commit,
+            -- A quiet primary sends nothing, so that the last commit is old though nothing is missing. What is
+            -- replayed from files was not received.
             pg_last_wal_receive_lsn() > pg_last_wal_replay_lsn()
-            OR NOT EXISTS (SELECT FROM pg_stat_get_wal_receiver() AS r WHERE r.pid IS NOT NULL)
-        )
+            OR NOT EXISTS (SELECT FROM pg_stat_get_wal_receiver() AS w WHERE w.pid IS NOT NULL) AS lacks_some
+    ) AS r
+    WHERE is_replica
+    UNION ALL
+    SELECT
+        'replication_behind', NULL, greatest(0, pg_last_wal_receive_lsn() - pg_last_wal_replay_lsn()),
+        pg_last_xact_replay_timestamp()
+    WHERE is_replica AND pg_last_wal_receive_lsn() IS NOT NULL
     UNION ALL
     SELECT
         'recovery_conflicts', c.datname::text,

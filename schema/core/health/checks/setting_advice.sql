@@ -149,7 +149,10 @@ BEGIN
         'How long a query waits for the disk, in EXPLAIN (ANALYZE, BUFFERS) and in pg_stat_io.'),
     (39, 'log_lock_waits', 'on', NULL, NULL, NULL, NULL, NULL,
         ARRAY['on'],
-        'The server''s log says who waited for whom, when it is over and nobody can look any more.');
+        'The server''s log says who waited for whom, when it is over and nobody can look any more.'),
+    (40, 'session_replication_role', 'origin', NULL, NULL, 'setting_unsafe', NULL, NULL,
+        ARRAY['origin'],
+        'With another, triggers and foreign keys do not fire: candles, floors and caches do not follow what is written. It is for what applies changes of another server, in its own session.');
 END
 $$;
 
