@@ -29,7 +29,7 @@ from entasis_db.model import (
     Trade,
 )
 from entasis_db.queries import cache_rules
-from entasis_db.queries.checks import check_aware, check_range, check_span
+from entasis_db.queries.checks import check_aware, check_interval, check_range, check_span
 from entasis_db.queries.intervals import INTERVALS, Interval
 from entasis_db.queries.rows import (
     Candle,
@@ -119,10 +119,7 @@ def candles(
     At most one row for each bucket: a year of minutes is 527,040.
     """
     check_range(from_time, to_time)
-    if interval not in INTERVALS:
-        raise QueryError(
-            f"there are no candles of {interval!r}: interval must be one of {', '.join(INTERVALS)}"
-        )
+    check_interval(interval)
     pages = cache_rules.CandlePages(
         symbol, exchange, interval, from_time.astimezone(UTC), to_time.astimezone(UTC)
     )

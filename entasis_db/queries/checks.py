@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from entasis_db.errors import QueryError
+from entasis_db.queries.intervals import INTERVALS
+
 
 def check_aware(name: str, moment: datetime) -> None:
     """Raise ValueError for a time without a zone."""
@@ -36,3 +39,11 @@ def check_moments(name: str, moments: Sequence[datetime | None]) -> list[datetim
         if moment is not None:
             check_aware(f"{name}[{number}]", moment)
     return list(moments)
+
+
+def check_interval(interval: str) -> None:
+    """Raise QueryError for an interval that no candles have."""
+    if interval not in INTERVALS:
+        raise QueryError(
+            f"there are no candles of {interval!r}: interval must be one of {', '.join(INTERVALS)}"
+        )

@@ -31,7 +31,7 @@ from tests.contract.queries.support import (
     trade,
 )
 from tests.db import Connection, ensure
-from tests.engines import Server
+from tests.engines import Server, pause_jobs
 from tests.make import MICROSECOND, D, months_ago
 
 pytestmark = [pytest.mark.newest_server, pytest.mark.native_speed]
@@ -61,6 +61,8 @@ YEAR = datetime(2024, 2, 1, tzinfo=UTC), datetime(2024, 12, 1, tzinfo=UTC)
 def changing(server: Server) -> Iterator[tuple[Connection, list[Trade]]]:
     """Trades every eleven minutes around each change of a clock."""
     with server.database() as database, database.connect() as connection:
+        if database.can("hypertables"):
+            pause_jobs(connection)
         ensure(connection, "market_data", *YEAR)
         times = {
             around - SPAN + n * 11 * MINUTE
@@ -69,6 +71,8 @@ def changing(server: Server) -> Iterator[tuple[Connection, list[Trade]]]:
         }
         trades = [trade(at, n, D(100 + n % 17), D(n % 5 + 1)) for n, at in enumerate(sorted(times))]
         insert_trades(connection, trades)
+        # a refresh in between would show some of them only
+        oracle.refresh(connection)
         yield connection, trades
 
 
