@@ -1,6 +1,7 @@
 """A rig that has been lived in, for all tests of a file: backups of every kind, and WAL between."""
 
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -64,7 +65,16 @@ def lived_in(made: Rig) -> Rig:
             environment = primary.environment()
             environment["PATH"] = f"{programs}:{environment['PATH']}"
             block = pages.Block(daily.line, pages.SHELL, text)
-            shell.play(PAGE.name, [block], programs, made.user, environment)
+            for patience in (5, 5, 0):
+                try:
+                    shell.play(PAGE.name, [block], programs, made.user, environment)
+                except shell.FailedError as error:
+                    # a stanza cannot be made while the server tries to archive into it
+                    if "unable to acquire lock" not in str(error) or not patience:
+                        raise
+                    time.sleep(patience)
+                else:
+                    return
 
     with primary.connect() as connection:
         connection.execute(

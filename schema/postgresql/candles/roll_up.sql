@@ -31,7 +31,7 @@ RETURN (
             sum(c.trades)::bigint AS trades,
             min(c.opened_at) AS opened_at,
             max(c.closed_at) AS closed_at
-        FROM unnest(candles) AS c
+        FROM unnest(roll_up.candles) AS c
         GROUP BY 1, 2, 3
     ) AS g
 );

@@ -16,7 +16,7 @@ BEGIN
             c.exchange,
             entasis_internal.name_fault('symbol', c.symbol) AS symbol_fault,
             entasis_internal.name_fault('exchange', c.exchange) AS exchange_fault
-        FROM unnest(candles) AS c
+        FROM unnest(record_traded_markets.candles) AS c
         WHERE NOT EXISTS (
             SELECT FROM entasis.markets AS m
             WHERE m.symbol = c.symbol AND m.exchange = c.exchange

@@ -30,20 +30,21 @@ BEGIN
         SELECT * FROM entasis_internal.refresh_windows(
             refresh_levels.from_time,
             refresh_levels.to_time,
-            candles OPERATOR(pg_catalog.=) 'all'
+            refresh_levels.candles OPERATOR(pg_catalog.=) 'all'
         )
     LOOP
         -- refresh_windows() explains why not in batches
         CALL public.refresh_continuous_aggregate(
             pg_catalog.format('entasis.%I', w.relation)::pg_catalog.regclass,
-            w.window_from, w.window_to, force => candles OPERATOR(pg_catalog.<>) 'changed', options => '{"buckets_per_batch": 0}'
+            w.window_from, w.window_to,
+                force => refresh_levels.candles OPERATOR(pg_catalog.<>) 'changed', options => '{"buckets_per_batch": 0}'
         );
         windows := windows OPERATOR(pg_catalog.+) 1;
         -- until 2.23 it leaves its last transaction open; changes are recorded at the commit
         COMMIT;
     END LOOP;
     PERFORM entasis.end_run(
-        run, 'done', pg_catalog.jsonb_build_object('candles', candles, 'ranges', windows)
+        run, 'done', pg_catalog.jsonb_build_object('candles', refresh_levels.candles, 'ranges', windows)
     );
     PERFORM entasis_internal.release_refresh_lock();
     PERFORM pg_catalog.set_config('jit', jit_before, false);

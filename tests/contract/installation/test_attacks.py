@@ -76,6 +76,9 @@ def test_definers_take_any_argument(connection: Connection, role: str) -> None:
             except FAULTS as error:
                 pytest.fail(f"{name} {values}: {type(error).__name__}: {error}")
             except psycopg.Error as error:
+                # an infinite time was answered, which Python has no value for
+                if error.sqlstate is None and "timestamp too" in str(error):
+                    continue
                 if error.sqlstate is None or error.sqlstate.startswith(("XX", "57")):
                     pytest.fail(f"{name} {values}: {error}")
     connection.execute("RESET ROLE")

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -221,9 +222,9 @@ def read(database: Database, connection: Connection) -> dict[str, Any]:
     return said
 
 
-def maintain(database: Database, tmp: Path) -> dict[str, Any]:
+def maintain(database: Database, store: Path) -> dict[str, Any]:
     """Run what a DBA runs."""
-    url = (tmp / "archive").as_uri()
+    url = (store / "archive").as_uri()
     commands = [
         ["status"],
         ["markets", "--json"],
@@ -241,7 +242,7 @@ def maintain(database: Database, tmp: Path) -> dict[str, Any]:
         ["candles", "BTC", "--exchange", "x", "--interval", "1h", "--from", "2024-07-08"],
     ]
     said = {f"{n} {' '.join(c[:2])}": cli(database, *c) for n, c in enumerate(commands)}
-    return {name: text.replace(str(tmp), "") for name, text in said.items()}
+    return {name: text.replace(str(store), "") for name, text in said.items()}
 
 
 def history(server: Server, tmp: Path, defaults: dict[str, str]) -> dict[str, str]:
@@ -261,7 +262,9 @@ def history(server: Server, tmp: Path, defaults: dict[str, str]) -> dict[str, st
             said |= fill(database, connection, tmp)
             predict(connection, said)
             said |= read(database, connection)
-        said |= maintain(database, tmp)
+        # a name as long as any other's: tables are as wide as what stands in them
+        with tempfile.TemporaryDirectory() as store:
+            said |= maintain(database, Path(store))
         said["migrate"] = migrate(database.dsn).drift
     return {name: _varying().sub("", repr(value)) for name, value in said.items()}
 

@@ -231,10 +231,14 @@ def test_the_cost_grows_with_what_is_new(connection: Connection) -> None:
         ]
         store(connection, rows)
         quality.detect(connection)
-        more = made(walk(61))[60]
-        moment = NOON + 21 * DAY + (200 + len(costs)) * SECOND
-        insert_trades(connection, more._replace(id=500_000 + len(costs), timestamp=moment))
-        before = blocks(connection)
-        assert quality.detect(connection).market_days == 1
-        costs.append(blocks(connection) - before)
+        more, tries = made(walk(61))[60], []
+        # twice: a server that analyzes a table meanwhile reads it too
+        for _ in range(2):
+            number = 10 * len(costs) + len(tries)
+            moment = NOON + 21 * DAY + (200 + number) * SECOND
+            insert_trades(connection, more._replace(id=500_000 + number, timestamp=moment))
+            before = blocks(connection)
+            assert quality.detect(connection).market_days == 1
+            tries.append(blocks(connection) - before)
+        costs.append(min(tries))
     assert costs[1] < 1.5 * costs[0], costs
