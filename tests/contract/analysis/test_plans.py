@@ -23,6 +23,9 @@ FROM, TO = datetime(2024, 2, 28, tzinfo=UTC), datetime(2024, 3, 3, tzinfo=UTC)
 SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
 MOMENTS = [FROM + DAY + n * HOUR for n in range(24)]
 
+MANY = 16
+"""Markets of a hypertable whose minutes are not found as cheaply by the index of buckets."""
+
 TRADES = """
     INSERT INTO entasis.market_data (symbol, exchange, timestamp, id, price, volume, side)
     SELECT
@@ -65,7 +68,7 @@ def filled(server: Server) -> Iterator[Connection]:
         if database.can("hypertables"):
             pause_jobs(connection)
         ensure(connection, "market_data", FIRST, LAST)
-        add_markets(connection, 1, 2)
+        add_markets(connection, 1, MANY if has_chunks(connection) else 2)
         connection.execute("SET random_page_cost = 1.1")
         yield connection
 
@@ -89,9 +92,11 @@ def test_only_the_partitions_of_the_range_are_read(
     levels = ("market_data", "ohlcv_1m", "ohlcv_1h", "ohlcv_1d")
     everything = {p for level in levels for p in partitions(filled, level, FIRST, LAST)}
     asked = {p for level in levels for p in partitions(filled, level, FROM, TO)}
-    # chunks outside are searched by their index where the range is not known when it is planned
-    found = {name for name, rows in reads.rows.items() if rows} & everything
-    assert found
+    # chunks outside are searched by their index where the range is not known when it is planned,
+    # and the planner looks at the ends of their indexes: in each there are 5,000 rows and more
+    probes = 20 if has_chunks(filled) else 0
+    found = {name for name, rows in reads.rows.items() if rows > probes} & everything
+    assert {name for name, rows in reads.rows.items() if rows} & asked
     assert found <= asked
     if not has_chunks(filled):
         assert reads.rows.keys() & everything <= asked
@@ -102,11 +107,18 @@ def test_only_the_partitions_of_the_range_are_read(
 def test_other_markets_are_not_read(filled: Connection) -> None:
     """The last test of the file: the markets stay."""
     before = [count_reads(filled, statement) for statement in EXAMPLES]
-    add_markets(filled, 3, 4)
+    first = MANY if has_chunks(filled) else 2
+    add_markets(filled, first + 1, first + 2)
     for statement, once in zip(EXAMPLES, before, strict=True):
         now = count_reads(filled, statement)
         # the list of markets is too short for its index to be used
-        assert {**now.rows, "markets": 0} == {**once.rows, "markets": 0}, statement.name
+        rows, rows_once = {**now.rows, "markets": 0}, {**once.rows, "markets": 0}
+        if has_chunks(filled):
+            # the planner looks at the ends of indexes
+            assert rows.keys() == rows_once.keys(), statement.name
+            assert all(rows[name] <= rows_once[name] + 5 for name in rows), statement.name
+        else:
+            assert rows == rows_once, statement.name
         assert now.seq_scans == once.seq_scans, statement.name
         # a tree may have grown by a level
         assert now.blocks <= 1.5 * once.blocks + 10, statement.name
