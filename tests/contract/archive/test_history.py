@@ -23,7 +23,7 @@ from tests.contract.retention.support import keep
 from tests.db import Connection, discard
 from tests.make import months_ago
 
-pytestmark = [pytest.mark.copy, pytest.mark.newest_server]
+pytestmark = [pytest.mark.copy, pytest.mark.newest_server, pytest.mark.native_speed]
 
 MONTHS = 24
 START, END = months_ago(MONTHS), months_ago(-1)  # a week may begin before its month
