@@ -1,6 +1,5 @@
--- The only place that says what is known below a floor: what an attached restore has brought
--- back, and what was reopened, whose candles are made from all their trades. Queries
--- ask it only for buckets that start below candles_known_from(). It reads restores, which readers may not.
+-- Queries ask it only for buckets that start below candles_known_from(). Candles of what was reopened are made from all
+-- their trades. What known_again() reads, readers may not.
 CREATE OR REPLACE FUNCTION entasis_internal.is_known_below_floor(
     candle_interval entasis.candle_interval,
     symbol_name text,
@@ -27,30 +26,12 @@ BEGIN ATOMIC
                 entasis_internal.candles_known_from(is_known_below_floor.candle_interval)
             )
         )
-    FROM (
-        SELECT
-            s.from_time,
-            s.to_time
-        FROM entasis.restores AS s
-        WHERE
-            s.relation = entasis_internal.stored_level(is_known_below_floor.candle_interval)
-            AND s.attached_at IS NOT NULL
-        UNION ALL
-        SELECT
-            o.from_time,
-            o.to_time
-        FROM entasis.reopened AS o
-        WHERE
-            o.relation = 'market_data'
-            AND o.opened_at IS NOT NULL
-            AND (
-                o.symbol IS NULL
-                OR (
-                    o.symbol = is_known_below_floor.symbol_name
-                    AND o.exchange = is_known_below_floor.exchange_name
-                )
-            )
-    ) AS r;
+    FROM
+        entasis_internal.known_again(
+            entasis_internal.stored_level(is_known_below_floor.candle_interval),
+            is_known_below_floor.symbol_name,
+            is_known_below_floor.exchange_name
+        ) AS r;
 END;
 
 COMMENT ON FUNCTION entasis_internal.is_known_below_floor IS

@@ -1,4 +1,4 @@
--- Beside is_known_below_floor(), which knows candles. It reads restores, which readers may not.
+-- Beside is_known_below_floor(), which knows candles. What known_again() reads, readers may not.
 CREATE OR REPLACE FUNCTION entasis_internal.trades_known_from(
     symbol_name text, exchange_name text, from_time timestamptz
 ) RETURNS timestamptz
@@ -11,28 +11,12 @@ BEGIN ATOMIC
             WHEN
                 (
                     SELECT range_agg(tstzrange(r.from_time, r.to_time))
-                    FROM (
-                        SELECT
-                            s.from_time,
-                            s.to_time
-                        FROM entasis.restores AS s
-                        WHERE s.relation = 'market_data' AND s.attached_at IS NOT NULL
-                        UNION ALL
-                        SELECT
-                            o.from_time,
-                            o.to_time
-                        FROM entasis.reopened AS o
-                        WHERE
-                            o.relation = 'market_data'
-                            AND o.opened_at IS NOT NULL
-                            AND (
-                                o.symbol IS NULL
-                                OR (
-                                    o.symbol = trades_known_from.symbol_name
-                                    AND o.exchange = trades_known_from.exchange_name
-                                )
-                            )
-                    ) AS r
+                    FROM
+                        entasis_internal.known_again(
+                            'market_data',
+                            trades_known_from.symbol_name,
+                            trades_known_from.exchange_name
+                        ) AS r
                 ) @> tstzrange(trades_known_from.from_time, f.floor)
                 THEN trades_known_from.from_time
             ELSE f.floor
