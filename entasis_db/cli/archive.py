@@ -14,7 +14,7 @@ from rich.table import Table
 from entasis_db import queries
 from entasis_db.cli import arguments
 from entasis_db.cli.exit_codes import ExitCode
-from entasis_db.cli.output import fail, minute, note, print_json, print_whole, step, when
+from entasis_db.cli.output import fail, minute, note, plain, print_json, print_whole, step, when
 from entasis_db.cli.progress import archiving
 from entasis_db.cli.root import Group
 from entasis_db.cli.target import Target
@@ -299,16 +299,7 @@ def _tell(target: Target, asked: Any, url: str | None, as_json: bool, parquet: P
 def _as_json(reader: Any, _file: Path | None) -> None:
     for batch in reader:
         for row in batch.to_pylist():
-            print_json(
-                {
-                    name: f"{value:f}" if isinstance(value, Decimal) else _plain(value)
-                    for name, value in row.items()
-                }
-            )
-
-
-def _plain(value: object) -> object:
-    return value.isoformat() if isinstance(value, datetime) else value
+            print_json(plain(row))
 
 
 def _as_csv(reader: Any, _file: Path | None) -> None:

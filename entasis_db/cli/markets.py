@@ -1,16 +1,13 @@
 """The commands that list markets, and record what is traded."""
 
 import json
-from datetime import datetime, timedelta
-from decimal import Decimal
-from typing import Any
 
 import click
 from rich.table import Table
 
 from entasis_db import instruments, queries
 from entasis_db.cli.exit_codes import ExitCode
-from entasis_db.cli.output import fail, minute, note, print_whole, step
+from entasis_db.cli.output import fail, minute, note, plain, print_whole, step
 from entasis_db.cli.root import Group
 from entasis_db.cli.target import Target
 
@@ -91,27 +88,11 @@ def _list(target: Target, exchange: str | None, as_json: bool) -> None:
     with target.connect() as connection:
         found = queries.markets(exchange).fetch(connection)
     if as_json:
-        click.echo(json.dumps([_plain(one._asdict()) for one in found], indent=1))
+        click.echo(json.dumps([plain(one._asdict()) for one in found], indent=1))
     elif found:
         print_whole(_table(found))
     else:
         note("no market is on record" + (f" of {exchange}" if exchange else ""))
-
-
-def _plain(row: dict[str, Any]) -> dict[str, Any]:
-    """Make JSON of a row: numbers and times as text, gaps in seconds."""
-    plain: dict[str, Any] = {}
-    for name, value in row.items():
-        match value:
-            case Decimal():
-                plain[name] = f"{value:f}"
-            case datetime():
-                plain[name] = value.isoformat()
-            case timedelta():
-                plain[name] = value.total_seconds()
-            case _:
-                plain[name] = value
-    return plain
 
 
 def _table(found: list[queries.Market]) -> Table:

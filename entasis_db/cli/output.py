@@ -2,8 +2,10 @@
 
 import json
 import sys
-from datetime import UTC, datetime
-from typing import NoReturn
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, NoReturn
 
 import click
 from rich.console import Console
@@ -24,6 +26,22 @@ def step(message: str) -> None:
 def print_json(values: dict[str, object]) -> None:
     """Print a line of JSON."""
     click.echo(json.dumps(values))
+
+
+def plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Make JSON of a row: decimals and times as text, spans in seconds."""
+    values: dict[str, Any] = {}
+    for name, value in row.items():
+        match value:
+            case Decimal():
+                values[name] = f"{value:f}"
+            case datetime():
+                values[name] = value.isoformat()
+            case timedelta():
+                values[name] = value.total_seconds()
+            case _:
+                values[name] = value
+    return values
 
 
 def note(message: str) -> None:

@@ -3,8 +3,7 @@
 import json
 import sys
 from datetime import datetime, timedelta
-from decimal import Decimal
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
 import click
 from rich.table import Table
@@ -12,7 +11,7 @@ from rich.table import Table
 from entasis_db import quality
 from entasis_db.cli import arguments
 from entasis_db.cli.exit_codes import ExitCode
-from entasis_db.cli.output import fail, note, print_whole, step
+from entasis_db.cli.output import fail, note, plain, print_whole, step
 from entasis_db.cli.root import Group
 from entasis_db.cli.target import Target
 
@@ -58,7 +57,9 @@ def gaps(
             else "no market is on record: nothing was loaded yet"
         )
     if as_json:
-        click.echo(json.dumps([plain(one) for one in found], indent=1, ensure_ascii=False))
+        click.echo(
+            json.dumps([plain(one._asdict()) for one in found], indent=1, ensure_ascii=False)
+        )
     elif coverage:
         print_whole(table_of(found))
     else:
@@ -114,7 +115,9 @@ def list_anomalies(
     with target.connect() as connection:
         found = statement.fetch(connection)
     if as_json:
-        click.echo(json.dumps([plain(one) for one in found], indent=1, ensure_ascii=False))
+        click.echo(
+            json.dumps([plain(one._asdict()) for one in found], indent=1, ensure_ascii=False)
+        )
     elif found:
         print_whole(_anomalies(found))
     else:
@@ -229,27 +232,18 @@ def _anomalies(found: list[quality.Anomaly]) -> Table:
     return table
 
 
-def plain(row: NamedTuple) -> dict[str, Any]:
-    """Make JSON of a row: times and decimals as text, spans in seconds."""
-    values: dict[str, Any] = {}
-    for name, value in row._asdict().items():
-        match value:
-            case Decimal():
-                values[name] = f"{value:f}"
-            case datetime():
-                values[name] = value.isoformat()
-            case timedelta():
-                values[name] = value.total_seconds()
-            case _:
-                values[name] = value
-    return values
+def _print_rows(rows: list[Any]) -> None:
+    values = [plain(row._asdict()) for row in rows]
+    click.echo(json.dumps(values, indent=1, ensure_ascii=False))
 
 
 def table_of(rows: list[Any]) -> Table:
     """Make a table of rows, with their fields as headings."""
     table = Table(*rows[0]._fields)
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in plain(row).values()))
+        table.add_row(
+            *("" if value is None else str(value) for value in plain(row._asdict()).values())
+        )
     return table
 
 
