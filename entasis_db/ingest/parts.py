@@ -61,8 +61,12 @@ def open_trades(
 
     Raises LoadError for a file that cannot be opened or recognised.
     """
-    if columns is None and time_unit == "ns":
-        raise LoadError("nanoseconds are a unit of a file whose columns are given: pass --columns")
+    # of columns that are given it says how they are read, and the times that are read tell the rest
+    stated: TimeUnit | None = None
+    if columns is None:
+        if time_unit == "ns":
+            raise LoadError("nanoseconds are a unit of columns that are given: pass --columns")
+        stated = time_unit
     if _is_arrow(path):
         if columns is not None:
             raise LoadError(f"{Path(path).name}: a file of Parquet or Arrow names its columns")
@@ -75,7 +79,7 @@ def open_trades(
         from entasis_db.ingest.arrow_batch import check_text_ids
 
         check_text_ids(arrow, id_space)
-        return arrow, _arrow_parts(arrow, batch_rows, id_space, _stated(time_unit))
+        return arrow, _arrow_parts(arrow, batch_rows, id_space, stated)
     text = read_trades(
         path,
         exchange=exchange,
@@ -85,13 +89,7 @@ def open_trades(
         columns=columns,
         time_unit=None if columns is None else time_unit,
     )
-    # where it tells how the columns are read, the times that are read tell the rest
-    stated = _stated(time_unit) if columns is None else None
     return text, text_parts(text, TRADES, batch_rows, stated)
-
-
-def _stated(unit: FileUnit | None) -> TimeUnit | None:
-    return "us" if unit == "ns" else unit
 
 
 def open_options(

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Literal, get_args
 
 from entasis_db.errors import LoadError
-from entasis_db.model import TimeUnit
+from entasis_db.model import Side, TimeUnit
 from entasis_db.readers.rows import EPOCH, RowError
 
 Market = tuple[str, str]
@@ -21,6 +21,7 @@ Translate = Callable[[list[str]], list[str]]
 FileUnit = Literal["s", "ms", "us", "ns"]
 """The unit of a file's times that are numbers since 1970; each may have decimals."""
 _DIGITS: Mapping[str, int] = {"s": 9, "ms": 6, "us": 3, "ns": 0}
+_ZEROS = {unit: "0" * digits for unit, digits in _DIGITS.items()}
 
 _NUMBER = re.compile(r"([0-9]{1,20})(?:\.([0-9]*))?")
 _TEXT = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:\.(\d+))?\s*(Z|UTC|[+-]\d\d:?\d\d)")
@@ -29,7 +30,12 @@ _SIDES = {
     **dict.fromkeys(("sell", "s", "ask"), "sell"),
     **dict.fromkeys(("", "unknown", "none", "null"), ""),
 }
-_FLAGS = {**dict.fromkeys(("true", "1", "t"), "sell"), **dict.fromkeys(("false", "0", "f"), "buy")}
+# in archives true or True, in captured streams 1
+_BUYER_IS_MAKER: dict[str, Side] = {
+    **dict.fromkeys(("true", "True", "TRUE", "1"), "sell"),
+    **dict.fromkeys(("false", "False", "FALSE", "0"), "buy"),
+}
+_POSTGRESQL = {"t": "true", "f": "false"}
 _OTHER_SIDE = {"buy": "sell", "sell": "buy", "": ""}
 
 
@@ -112,9 +118,17 @@ UNITS: tuple[FileUnit, ...] = get_args(FileUnit)
 
 def stated_unit(unit: FileUnit | None, nanoseconds: str) -> TimeUnit:
     """Return the unit of a time: what has decimals, or is finer than microseconds, is in those."""
-    if (unit == "s" or unit == "ms") and nanoseconds.endswith("0" * _DIGITS[unit]):
+    if (unit == "s" or unit == "ms") and nanoseconds.endswith(_ZEROS[unit]):
         return unit
     return "us"
+
+
+def taker_of(buyer_is_maker: str) -> Side:
+    """Return the side that took: the seller, where the buyer's order stood in the book before."""
+    side = _BUYER_IS_MAKER.get(buyer_is_maker)
+    if side is None:
+        raise RowError("side", f"{buyer_is_maker!r} does not say whether the buyer was the maker")
+    return side
 
 
 def translation(
@@ -163,7 +177,7 @@ def nanoseconds(text: str, unit: FileUnit | None) -> str:
             raise RowError("timestamp", f"{text!r} is a number, and nothing says of which unit")
         digits = _DIGITS[unit]
         whole, decimals = number.groups()
-        return whole + ((decimals or "") + "0" * digits)[:digits]
+        return whole + ((decimals or "") + _ZEROS[unit])[:digits]
     if (parts := _TEXT.fullmatch(text)) is None:
         expected = "a time with a zone, as in ISO 8601" if unit is None else f"a number of {unit}"
         raise RowError("timestamp", f"{text!r} is not {expected}")
@@ -183,7 +197,7 @@ def _side_of(places: Mapping[str, int]) -> Callable[[list[str]], str]:
     if (maker := places.get("maker_side")) is not None:
         return lambda fields: _OTHER_SIDE[_side(fields[maker])]
     if (flag := places.get("buyer_maker")) is not None:
-        return lambda fields: _flag(fields[flag])
+        return lambda fields: taker_of(_POSTGRESQL.get(fields[flag], fields[flag]))
     return lambda _fields: ""
 
 
@@ -191,13 +205,6 @@ def _side(text: str) -> str:
     side = _SIDES.get(text.lower())
     if side is None:
         raise RowError("side", f"{text!r} is neither buy nor sell")
-    return side
-
-
-def _flag(text: str) -> str:
-    side = _FLAGS.get(text.lower())
-    if side is None:
-        raise RowError("side", f"{text!r} does not say whether the buyer was the maker")
     return side
 
 

@@ -16,7 +16,7 @@ from entasis_db.readers.binance import (
     futures_exchange,
     refuse_other_venue,
 )
-from entasis_db.readers.columns import FileUnit, Translate, stated_unit
+from entasis_db.readers.columns import FileUnit, Translate, stated_unit, taker_of
 from entasis_db.readers.edges import Edge, edge_records
 from entasis_db.readers.files import Source
 from entasis_db.readers.ids import id_space_of, integer_id, text_id
@@ -33,7 +33,14 @@ from entasis_db.readers.rows import (
 )
 from entasis_db.readers.sequences import Kind, Sequences
 from entasis_db.readers.signs import Signs
-from entasis_db.readers.venues import VENUES, Venue, layouts_of, translate_of
+from entasis_db.readers.venues import (
+    VENUES,
+    Venue,
+    layouts_of,
+    placed,
+    symbol_by_name,
+    translate_of,
+)
 
 _ENTASIS = "exchange,symbol,timestamp_ns,sequence,trade_id,price,volume"
 _SIDE, _KIND = ",side", ",excluded"
@@ -145,9 +152,8 @@ class TradeReader(Reader[TradeRow]):
         super().__init__(path, layouts_of(LAYOUTS, exchange, layout, columns, time_unit), layout)
         self._translate: Translate | None = None
         if isinstance(self._layout, Venue):
-            inside = self._source.member or self.source
-            names, header = (self.source, inside), self._first_fields
-            self._translate = translate_of(self._layout, names, header, exchange, symbol)
+            self._layout, places = placed(self._layout, self.source, self._first_fields)
+            self._translate = translate_of(self._layout, places, self._names, exchange, symbol)
         self._sequences = Sequences(self._source, (0, 1, 3), sequence, self._translate)
         self._signs = Signs(self._source, (0, 1, 6), self._translate)
         self.id_spaces: dict[tuple[str, str], str] = {}
@@ -169,7 +175,12 @@ class TradeReader(Reader[TradeRow]):
                 f"{self.source}: the layout {self.layout} does not name its exchange; pass "
                 "--exchange binance-spot, binance-usdm or binance-cm"
             )
-        self._symbol = symbol = symbol or self._symbol_by_name()
+        self._symbol = symbol = symbol or symbol_by_name(
+            _ARCHIVE_NAME,
+            self.layout,
+            self._names,
+            " (as BTCUSDT-trades-2024-08-08.zip would)",
+        )
         if self.layout == "binance-trades":
             stated = self._first_fields[3]
             states = stated if stated in {"base_qty", "quote_qty"} else None
@@ -179,22 +190,10 @@ class TradeReader(Reader[TradeRow]):
         else:
             refuse_other_venue(self.source, exchange, symbol, None)
 
-    def _symbol_by_name(self) -> str:
-        """Take the symbol from the name of a Binance archive, and of the file in it."""
-        inside = self._source.member or self.source
-        names = [_ARCHIVE_NAME.fullmatch(name) for name in (self.source, inside)]
-        symbols = [name[1] for name in names if name is not None]
-        if not symbols:
-            raise LoadError(
-                f"{self.source}: the layout {self.layout} does not name its symbol, nor does "
-                "the file's name (as BTCUSDT-trades-2024-08-08.zip would); pass --symbol"
-            )
-        if len(set(symbols)) > 1:
-            raise LoadError(
-                f"{self.source}: by its name it is of {symbols[0]}, and the file in it, {inside}, "
-                f"is of {symbols[1]}; pass --symbol if you know which it is"
-            )
-        return symbols[0]
+    @property
+    def _names(self) -> tuple[str, str]:
+        """The names of the file, and of the file in it."""
+        return self.source, self._source.member or self.source
 
     def edges(self, bounds: tuple[datetime, datetime]) -> list[Edge]:
         """Read beforehand what lies at the edges of the markets whose ids are ordinals.
@@ -337,7 +336,7 @@ class TradeReader(Reader[TradeRow]):
                 _binance_time(stamp),
                 decimal_of(fields[1]),
                 decimal_of(fields[2]),
-                _taker(fields[maker]),
+                taker_of(fields[maker]),
             )
             if size is not None and fields[3]:
                 check_base_quantity(trade.price, trade.volume, fields[3], size)
@@ -361,7 +360,7 @@ class TradeReader(Reader[TradeRow]):
                 _binance_time(time),
                 decimal_of(price),
                 decimal_of(volume),
-                _taker(maker),
+                taker_of(maker),
                 excluded=_UNMATCHED.get(order),
             )
             self.id_spaces[exchange, symbol] = "trade"
@@ -396,21 +395,6 @@ def _increase(sequences: dict[tuple[str, str], int], market: tuple[str, str], te
     if last is not None and sequence <= last:
         raise RowError("sequence", f"sequence {sequence} comes after {last} in its market")
     sequences[market] = sequence
-
-
-# in archives true or True, in captured streams 1
-_BUYER_IS_MAKER: dict[str, Side] = {
-    **dict.fromkeys(("true", "True", "TRUE", "1"), "sell"),
-    **dict.fromkeys(("false", "False", "FALSE", "0"), "buy"),
-}
-
-
-def _taker(buyer_is_maker: str) -> Side:
-    """Return the side that took: the seller, where the buyer's order stood in the book before."""
-    side = _BUYER_IS_MAKER.get(buyer_is_maker)
-    if side is None:
-        raise RowError("side", f"{buyer_is_maker!r} does not say whether the buyer was the maker")
-    return side
 
 
 _MS_DIGITS = 13

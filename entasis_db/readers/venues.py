@@ -7,13 +7,13 @@ and of Tardis' datasets.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from entasis_db.errors import LoadError
 from entasis_db.readers.columns import Columns, FileUnit, Translate, translation
 from entasis_db.readers.rows import Layout, RowError, decimal_of
 
-_ENDING = re.compile(r"(?:\.(?:csv|txt|gz|zip))+$", re.IGNORECASE)
+_ENDING = r"(?i:(?:\.(?:csv|txt|gz|zip))*)"
 _DAY = r"\d{4}-\d\d(?:-\d\d)?"
 
 
@@ -101,7 +101,7 @@ VENUES: tuple[Venue, ...] = (
         columns=Columns("timestamp", "price", "volume", row="id", side="side"),
         unit="ms",
         exchange="bybit",
-        of_name=re.compile(rf"([A-Z0-9]+)_{_DAY}(?:_spot)?"),
+        of_name=re.compile(rf"([A-Z0-9]+)_{_DAY}(?:_spot)?{_ENDING}"),
         suffix="-SPOT",
     ),
     Venue(
@@ -121,7 +121,7 @@ VENUES: tuple[Venue, ...] = (
         columns=Columns("created_time", "price", "size", id="trade_id", side="side"),
         unit="ms",
         exchange="okx",
-        of_name=re.compile(rf"([A-Z0-9-]+?)-(?:trades|aggtrades)-{_DAY}"),
+        of_name=re.compile(rf"([A-Z0-9-]+?)-(?:trades|aggtrades)-{_DAY}{_ENDING}"),
     ),
     Venue(
         "coinbase",
@@ -149,7 +149,7 @@ VENUES: tuple[Venue, ...] = (
         columns=Columns("1", "2", "3"),
         unit="s",
         exchange="kraken",
-        of_name=re.compile(r"([A-Z0-9]+)"),
+        of_name=re.compile(rf"([A-Z0-9]+){_ENDING}"),
         headless=True,
     ),
 )
@@ -190,20 +190,30 @@ class Given(Venue):
         return not (price < len(fields) and _is_number(fields[price].strip('"')))
 
 
+def placed(venue: Venue, source: str, header: Sequence[str]) -> tuple[Venue, dict[str, int]]:
+    """Find a layout's columns in a header; return it with the places of its numbers, and all.
+
+    LoadError if one is not there.
+    """
+    places = venue.columns.places(source, [plain_name(name) for name in header])
+    numbers = venue.numbers or (places["price"], places["volume"])
+    return replace(venue, numbers=numbers), places
+
+
 def translate_of(
     venue: Venue,
+    places: Mapping[str, int],
     names: tuple[str, str],
-    header: Sequence[str],
     exchange: str | None,
     symbol: str | None,
 ) -> Translate:
     """Make the function that translates a file's lines.
 
-    ``names`` are those of the file and of what is in it, ``exchange`` and ``symbol`` what was given
-    of its market. LoadError if that is known from the file, or not known at all.
+    ``places`` are those of its columns, ``names`` those of the file and of what is in it,
+    ``exchange`` and ``symbol`` what was given of its market. LoadError if that is known from the
+    file, or not known at all.
     """
     source = names[0]
-    places = venue.columns.places(source, [plain_name(name) for name in header])
     for name, value in (("exchange", exchange), ("symbol", symbol)):
         if name in places and value is not None:
             raise LoadError(
@@ -218,7 +228,7 @@ def translate_of(
     if exchange is None and "exchange" not in places:
         raise LoadError(f"{source}: nothing names its exchange; pass --exchange")
     if symbol is None and "symbol" not in places:
-        symbol = _symbol_by_name(venue, source, names) + venue.suffix
+        symbol = symbol_by_name(venue.of_name, venue.name, names) + venue.suffix
     translate = translation(places, venue.unit, exchange or str, symbol or str)
     market_of = venue.market_of
     if market_of is None:
@@ -232,21 +242,24 @@ def translate_of(
     return renamed
 
 
-def _symbol_by_name(venue: Venue, source: str, names: Sequence[str]) -> str:
-    found = []
-    for name in names:
-        bare = _ENDING.sub("", name)
-        match = venue.of_name and venue.of_name.fullmatch(bare)
-        if match:
-            found.append(match[1])
-    if not found:
+def symbol_by_name(
+    of_name: re.Pattern[str] | None, layout: str, names: tuple[str, str], example: str = ""
+) -> str:
+    """Take a symbol from the names of a file, and of the file in it.
+
+    LoadError if they have none, or two. ``example`` is said of a name that would have one.
+    """
+    source, inside = names
+    matches = [of_name.fullmatch(name) for name in names] if of_name is not None else []
+    symbols = [match[1] for match in matches if match is not None]
+    if not symbols:
         raise LoadError(
-            f"{source}: the layout {venue.name} does not name its symbol, nor does the file's "
-            "name; pass --symbol"
+            f"{source}: the layout {layout} does not name its symbol, nor does the file's name"
+            f"{example}; pass --symbol"
         )
-    if len(set(found)) > 1:
+    if len(set(symbols)) > 1:
         raise LoadError(
-            f"{source}: by its name it is of {found[0]}, and the file in it is of {found[1]}; pass "
-            "--symbol if you know which it is"
+            f"{source}: by its name it is of {symbols[0]}, and the file in it, {inside}, "
+            f"is of {symbols[1]}; pass --symbol if you know which it is"
         )
-    return found[0]
+    return symbols[0]

@@ -191,6 +191,13 @@ def test_any_other_csv(write: Write) -> None:
     assert reader.id_spaces == {("bitstamp", "BTCUSD"): "trade"}
 
 
+def test_digits_that_no_source_means_are_no_numbers_in_given_columns(write: Write) -> None:
+    path = write(f"tid,ts,qty,px\na_1,{SECONDS},1_0,1\na_2,{SECONDS},1,\u0661\na_3,{SECONDS},1,1\n")
+    rows = list(read_trades(path, columns=GIVEN, time_unit="s", exchange="x", symbol="Y"))
+    assert [row.code for row in rows if isinstance(row, Rejected)] == ["number", "number"]
+    assert [row.trade.source_id for row in rows if isinstance(row, TradeRow)] == ["a_3"]
+
+
 def test_columns_by_position_with_and_without_a_header(write: Write) -> None:
     row = f"BTCUSD,{SECONDS},-2,104000.1\nBTCUSD,{SECONDS},2,1\n"
     given: dict[str, Any] = {
