@@ -236,10 +236,11 @@ def _build(made: Rig, options: Mapping[str, str], settings: Mapping[str, str]) -
     made.configure(primary, options)
     primary.initialise({**configuration.SETTINGS, **settings})
     primary.append(configuration.postgresql_conf())
+    # before it archives, and holds the lock that this takes
+    primary.pgbackrest("stanza-create", "--no-online")
     primary.start()
     with primary.connect("postgres") as connection:
         connection.execute("CREATE DATABASE entasis")
-    primary.pgbackrest("stanza-create")
 
 
 def _stop_all(made: Rig) -> None:

@@ -57,7 +57,7 @@ PLANTS = [
     ("bad-migration", '--type=name --target="$POINT" --target-action=promote ', "", "other values"),
     ("corrupted-page", "--delta restore", "info", "invalid page in block 2"),
     ("primary-lost", "CHECKPOINT;", "", "does not follow the new one"),
-    ("region-lost", '" stanza-create', '" info', "archive.info"),
+    ("region-lost", '" stanza-create --no-online', '" info', "archive.info"),
     ("archive-store-lost", "AND $time <", "AND id % 10 <> 0 AND $time <", "COPY 900"),
     ("archive-store-lost", "entasis archive\n", "", "is not whole"),
 ]
