@@ -1,5 +1,6 @@
 """The group of all commands, and how errors are shown."""
 
+from importlib import import_module
 from typing import Any
 
 import click
@@ -43,7 +44,32 @@ class Group(click.Group):
 
 
 class _Root(Group):
-    """Shows the package's own errors, and the server's, as a line and not as a traceback."""
+    """Shows the package's own errors, and the server's, as a line and not as a traceback.
+
+    A command's module is imported when the command is asked for: all of them, with what they
+    stand on, take as long as a short command does.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.deferred: dict[str, str] = {}
+        """Of a command's name, the module of entasis_db.cli that has it under that name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - as click has it
+        """Return the names of all commands."""
+        return sorted(self.deferred)
+
+    def get_command(  # as click has it
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        cmd_name: str,
+    ) -> click.Command | None:
+        """Return a command, after the import of its module."""
+        if cmd_name not in self.deferred:
+            return None
+        module = import_module(f"entasis_db.cli.{self.deferred[cmd_name]}")
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        return command
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -16,6 +16,8 @@ class Missing(MetaPathFinder):
 
 sys.meta_path.insert(0, Missing())
 import entasis_db.ingest, entasis_db.live, entasis_db.cli, entasis_db.live.cryptofeed
+for command in entasis_db.cli.main.deferred:
+    entasis_db.cli.main.get_command(None, command)
 from entasis_db import queries
 from entasis_db.errors import EntasisError
 try:

@@ -65,7 +65,7 @@ def test_every_code_is_explained() -> None:
 
 
 # the doctor ends as monitoring plugins do: it has its tests
-@pytest.mark.parametrize("command", sorted(main.commands.keys() - {"doctor"}))
+@pytest.mark.parametrize("command", sorted(main.deferred.keys() - {"doctor"}))
 def test_a_command_that_is_written_wrongly(command: str) -> None:
     assert entasis(None, command, "--no-such-option").exit_code == ExitCode.USAGE
 

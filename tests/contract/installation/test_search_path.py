@@ -129,7 +129,7 @@ def test_the_schema_stands_in_for_every_kind_of_name(database: Database) -> None
 
 def test_every_command_is_tried() -> None:
     assert isinstance(main, click.Group)
-    assert set(main.commands) == WITHOUT | set(COMMANDS)
+    assert set(main.deferred) == WITHOUT | set(COMMANDS)
 
 
 def test_no_helper_of_a_reader_is_hijacked(database: Database, act: Act) -> None:

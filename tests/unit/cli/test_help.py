@@ -13,12 +13,25 @@ from entasis_db.cli import main
 from entasis_db.cli.exit_codes import ExitCode
 
 
+def commands(group: click.Group) -> dict[str, click.Command]:
+    context = click.Context(group)
+    found = {name: group.get_command(context, name) for name in group.list_commands(context)}
+    return {name: command for name, command in found.items() if command is not None}
+
+
 def groups() -> list[tuple[list[str], click.Group]]:
-    found = [([], main)]
-    for name, command in main.commands.items():
+    found: list[tuple[list[str], click.Group]] = [([], main)]
+    for name, command in commands(main).items():
         if isinstance(command, click.Group):
             found.append(([name], command))
     return found
+
+
+def test_every_command_is_found_under_its_name() -> None:
+    found = commands(main)
+    assert found.keys() == main.deferred.keys()
+    assert all(command.name == name for name, command in found.items())
+    assert main.get_command(click.Context(main), "no-such") is None
 
 
 @pytest.mark.parametrize(("path", "group"), groups(), ids=lambda value: str(value))
@@ -28,15 +41,15 @@ def test_no_summary_is_cut(path: list[str], group: click.Group) -> None:
     assert "..." not in shown.stdout.replace("[ARGS]...", "").replace("endpoint_url=...", "")
     assert max(map(len, shown.stdout.splitlines())) <= 80
     words = " ".join(shown.stdout.split())
-    for name, command in group.commands.items():
+    for name, command in commands(group).items():
         (summary, *_) = (command.help or "").splitlines()
         assert f" {name} {summary} " in f"{words} ", name
 
 
 def test_every_command_has_help_and_every_option_says_what_it_is_for() -> None:
-    commands = [command for _, group in groups() for command in group.commands.values()]
-    assert len(commands) > 15
-    for command in commands:
+    found = [command for _, group in groups() for command in commands(group).values()]
+    assert len(found) > 15
+    for command in found:
         assert command.help
         for parameter in command.params:
             if isinstance(parameter, click.Option) and not parameter.help:

@@ -141,8 +141,9 @@ import psycopg
 from click.testing import CliRunner
 from entasis_db.cli import main
 from entasis_db.embedded import binaries, embedded_cluster
+for command in ("rollback", "env", "url"):
+    CliRunner().invoke(main, [command, "--help"])
 binaries.wheel_binaries()
-CliRunner().invoke(main, ["rollback"])
 try:
     psycopg.connect("host=127.0.0.1 port=1 connect_timeout=1")
 except psycopg.OperationalError:
