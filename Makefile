@@ -19,7 +19,7 @@ else ifneq ($(DATABASE),)
 $(error DATABASE=$(DATABASE) is unknown: it is docker, or leave it out and set DATABASE_URL)
 endif
 
-.PHONY: help migrate status psql url stop up down test test-all lint lint-sql lint-style lint-format lint-types hooks \
+.PHONY: help migrate status psql url start stop up down test test-all lint lint-sql lint-style lint-format lint-types hooks \
   format bench mutants soak recovery-drill maintain clean
 
 help: ## Show this help
@@ -39,6 +39,9 @@ url: $(STAMP) ## Print the connection URL of the database, without a password
 
 maintain: $(STAMP) ## Do the daily maintenance once
 	@$(BIN)/entasis maintain
+
+start: $(STAMP) ## Start the embedded server, which make migrate has made
+	@$(BIN)/entasis start
 
 stop: $(STAMP) ## Stop the embedded server; its data stays
 	@$(BIN)/entasis stop

@@ -8,7 +8,7 @@ main.deferred |= {
     command: module
     for module, commands in {
         "installation": ("migrate", "status", "rollback"),
-        "environment": ("url", "env", "psql", "stop"),
+        "environment": ("url", "env", "psql", "start", "stop"),
         "quality": ("gaps", "anomalies"),
         "load": ("load",),
         "markets": ("markets",),

@@ -17,7 +17,7 @@ from entasis_db.cli.exit_codes import ExitCode
 from entasis_db.cli.output import fail, minute, note, plain, print_json, print_whole, step, when
 from entasis_db.cli.progress import archiving
 from entasis_db.cli.root import Group
-from entasis_db.cli.target import Target
+from entasis_db.cli.target import Target, Use
 from entasis_db.manifest import ArchivedRange, archived_ranges, has_archived_relations
 
 STORE = "URL of the archive: s3://BUCKET/PREFIX[?endpoint_url=...] or file:///FOLDER."
@@ -42,7 +42,7 @@ def archive(ctx: click.Context, url: str | None, new_store: bool, session_pooler
     target: Target = ctx.obj
     archives = _archives()
     store = _store(url, "--to")
-    with target.connect() as connection:
+    with target.connect(Use.WRITES) as connection:
         if not has_archived_relations(connection):
             step(
                 "archived is false for every relation; mark one with: UPDATE entasis.keep_periods "
@@ -118,7 +118,7 @@ def publish(target: Target, catalog: str, namespace: str) -> None:
     Repeat it after each maintenance and each reopening.
     """
     archives = _archives()
-    with target.connect() as connection:
+    with target.connect(Use.WRITES) as connection:
         found = archives.publish(connection, catalog, namespace)
     for one in found:
         step(
@@ -171,7 +171,7 @@ def restore(
     arguments.check_range(from_time, to_time)
     archives = _archives()
     store = _store(url, "--from")
-    with target.connect() as connection, archiving() as progress:
+    with target.connect(Use.WRITES) as connection, archiving() as progress:
         done = archives.restore(
             connection,
             store,

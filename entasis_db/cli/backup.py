@@ -20,7 +20,7 @@ from entasis_db.cli.exit_codes import ExitCode
 from entasis_db.cli.output import complain, fail, minute, note, print_whole, step, when
 from entasis_db.cli.progress import backing_up
 from entasis_db.cli.root import Group, explained
-from entasis_db.cli.target import Target
+from entasis_db.cli.target import Target, Use
 from entasis_db.embedded import embedded_cluster
 from entasis_db.store import Store, open_store
 
@@ -71,7 +71,7 @@ def backup(
         return
     target: Target = ctx.obj
     store = _store(url, "--to")
-    with target.connect() as connection, backing_up() as progress:
+    with target.connect(Use.WRITES) as connection, backing_up() as progress:
         if target.cluster is not None and summarize(connection):
             note("summarize_wal is on from now on: the server notes which blocks change")
         if bindir is None and target.cluster is not None:
@@ -167,7 +167,7 @@ def restore_backup(
         step(f"the embedded server in {cluster.home} has the data of {of}")
         if former is not None:
             step(f"its data until now is in {former}: delete it when you need it no more")
-        step("next: entasis status, which starts it, and entasis check")
+        step("next: entasis start, and entasis check")
         return
     step(f"{restored.folder} has the data of {of}; archive_mode is off in it")
     who = [] if restored.owner is None else ["runuser", "-u", restored.owner.name, "--"]
@@ -271,7 +271,7 @@ def check(
         judge = _OfPgBackRest(PgBackRest(stanza, config, tuple(shlex.split(program))))
     report: _Report
     try:
-        with target.connect() as connection:
+        with target.connect(Use.WRITES) as connection:
             report = judge.with_server(connection, schedule, verify, session_pooler)
     except psycopg.OperationalError as error:
         # at four in the morning, what the repositories have is wanted all the same

@@ -13,7 +13,7 @@ from entasis_db.candles import CandleDifference, check_candles, rebuild_candles,
 from entasis_db.cli import arguments
 from entasis_db.cli.exit_codes import ExitCode
 from entasis_db.cli.output import fail, note, step, when
-from entasis_db.cli.target import Target
+from entasis_db.cli.target import Target, Use
 from entasis_db.cursors import Cursor
 from entasis_db.exchange_candles import check_exchange_candles
 from entasis_db.ids import IdProblem, check_ids
@@ -102,7 +102,7 @@ def rebuild(target: Target, from_time: datetime, to_time: datetime, force: bool,
     that is known of them.
     """
     arguments.check_range(from_time, to_time)
-    with target.connect() as connection:
+    with target.connect(Use.WRITES) as connection:
         if force:
             found = _differences(connection, from_time, to_time)
             floor = _floor(connection)

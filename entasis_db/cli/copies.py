@@ -6,7 +6,7 @@ import click
 
 from entasis_db import copies
 from entasis_db.cli.output import complain, fail, step
-from entasis_db.cli.target import Target
+from entasis_db.cli.target import Target, Use
 from entasis_db.resources import engines
 
 _jobs = click.option(
@@ -114,7 +114,7 @@ def restore_dump(
 
     It takes a superuser. Each difference is a line on standard error.
     """
-    dsn = (target if into is None else Target(into)).dsn()
+    dsn = (target if into is None else Target(into)).dsn(Use.READS if compare else Use.INSTALLS)
     if compare:
         done = copies.compare_with_dump(dsn, folder)
     else:

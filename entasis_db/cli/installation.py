@@ -11,7 +11,7 @@ from rich.table import Table
 from entasis_db import migrate as migration
 from entasis_db.cli import arguments
 from entasis_db.cli.output import fail, print_whole, step, when
-from entasis_db.cli.target import Target
+from entasis_db.cli.target import Target, Use
 from entasis_db.errors import DraftError
 
 
@@ -23,18 +23,18 @@ def migrate(target: Target, engine: str | None, session_pooler: bool) -> None:
     """Bring the database to this release; safe to repeat."""
     try:
         found = migration.migrate(
-            target.dsn(), engine=engine, progress=step, session_pooler=session_pooler
+            target.dsn(Use.INSTALLS), engine=engine, progress=step, session_pooler=session_pooler
         )
     except DraftError as error:
         fail(_advice(target, str(error)))
     step(f"the database is at release {found.release}, engine {found.engine}")
-    if target.cluster is not None:
+    if target.home is not None:
         parts = conninfo_to_dict(target.url())
         step(
             "\nTo look around:  make psql   (or: entasis psql)\n"
             'or any client:   eval "$(entasis env)" sets DATABASE_URL and what psql reads; else\n'
             f"                 host {parts['host']}, port {parts['port']}, user {parts['user']}, "
-            f"database {parts['dbname']}, password in {target.cluster.home / 'password'}\n"
+            f"database {parts['dbname']}, password in {target.home / 'password'}\n"
             "To stop it:      make stop   (or: entasis stop; the data stays)"
         )
 
@@ -51,6 +51,8 @@ def status(target: Target) -> None:
         fail("Entasis DB is not installed in this database. Install it with: entasis migrate")
     applied = "pending" if found.applied_at is None else when(found.applied_at)
     step(f"engine {found.engine}, release {found.release}, applied {applied}")
+    if target.home is not None:
+        step(f"embedded server in {target.home}")
     table = Table("migration", "applied")
     for item in found.migrations:
         another = ", with another text" if item.differs else ""
@@ -74,9 +76,9 @@ def status(target: Target) -> None:
 
 def _advice(target: Target, refusal: str) -> str:
     """Add to the refusal of another draft's database what to do with an embedded server."""
-    if target.cluster is None:
+    if target.home is None:
         return refusal
-    home = str(target.cluster.home)
+    home = str(target.home)
     # mv would put it into a folder of that name that an earlier draft left
     names = (home + (f".draft-{number}" if number > 1 else ".draft") for number in count(1))
     move = f"mv {quote(home)} {quote(next(name for name in names if not Path(name).exists()))}"

@@ -15,7 +15,7 @@ from entasis_db.cli.exit_codes import ExitCode
 from entasis_db.cli.output import complain, fail, note, print_json, step
 from entasis_db.cli.progress import Told, loading
 from entasis_db.cli.root import Group, explained
-from entasis_db.cli.target import Target
+from entasis_db.cli.target import Target, Use
 from entasis_db.errors import EntasisError
 from entasis_db.exchange_candles import CandleReport, load_exchange_candles
 from entasis_db.ingest import (
@@ -231,7 +231,7 @@ def _each(
     What ends the command says how many rows of the file are stored nevertheless.
     """
     failed = False
-    with target.connect() as connection:
+    with target.connect(Use.WRITES) as connection:
         for file in files:
             name, so_far = Path(file).name, _SoFar()
             try:

@@ -9,7 +9,7 @@ from entasis_db import instruments, queries
 from entasis_db.cli.exit_codes import ExitCode
 from entasis_db.cli.output import fail, minute, note, plain, print_whole, step
 from entasis_db.cli.root import Group
-from entasis_db.cli.target import Target
+from entasis_db.cli.target import Target, Use
 
 _SHOWN_FAULTS = 5
 
@@ -56,7 +56,7 @@ def set_market(target: Target, symbol: str, exchange: str, settings: tuple[str, 
         if not equals:
             fail(f"{setting!r} is no KEY=VALUE", ExitCode.USAGE)
         given[key] = value or None
-    with target.connect() as connection:
+    with target.connect(Use.WRITES) as connection:
         is_new = instruments.set_market(connection, symbol, exchange, **given)
     step(f"{exchange} {symbol}: {', '.join(given)} set" + (" (a new market)" if is_new else ""))
 
@@ -71,7 +71,7 @@ def import_list(target: Target, file: str, exchange: str | None) -> None:
     FILE is the JSON of Binance's exchangeInfo (spot, USD-M, COIN-M), of Deribit's
     public/get_instruments or of OKX's public/instruments.
     """
-    with target.connect() as connection:
+    with target.connect(Use.WRITES) as connection:
         done = instruments.import_instruments(connection, file, exchange=exchange)
     step(
         f"{done.source}: {done.listed} instruments of {done.exchange}, {done.recorded} of them new "

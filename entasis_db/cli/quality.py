@@ -13,7 +13,7 @@ from entasis_db.cli import arguments
 from entasis_db.cli.exit_codes import ExitCode
 from entasis_db.cli.output import fail, note, plain, print_whole, step
 from entasis_db.cli.root import Group
-from entasis_db.cli.target import Target
+from entasis_db.cli.target import Target, Use
 
 _exchange = click.option("--exchange", help="Only the markets of this venue.")
 _from_time = click.option("--from", "from_time", callback=arguments.moment, help="UTC, included.")
@@ -152,7 +152,7 @@ def detect(
     The exit code is 7 when something new is found.
     """
     arguments.check_range(from_time, to_time)
-    with target.connect() as connection:
+    with target.connect(Use.WRITES) as connection:
         done = quality.detect(
             connection,
             from_time,
@@ -206,7 +206,7 @@ def _decide(
     note: str | None,
     reason: str | None = None,
 ) -> None:
-    with target.connect() as connection:
+    with target.connect(Use.WRITES) as connection:
         for one in ids:
             changed = quality.decide(connection, one, decision, note, reason)
             counts = "candles count its trade no more"

@@ -9,7 +9,7 @@ from entasis_db.cli import arguments
 from entasis_db.cli.archive import STORE, open_archive
 from entasis_db.cli.exit_codes import ExitCode
 from entasis_db.cli.output import fail, step, when
-from entasis_db.cli.target import Target
+from entasis_db.cli.target import Target, Use
 
 
 @click.command()
@@ -54,7 +54,7 @@ def reopen(
         fail("FROM_TIME must lie before TO_TIME", ExitCode.USAGE)
     store = open_archive(url) if url else None
     held = timedelta(days=keep_for)
-    with target.connect() as connection:
+    with target.connect(Use.WRITES) as connection:
         if discard_candles and relation == "market_data":
             # what is restored is not lost
             reopening.restore_archived(

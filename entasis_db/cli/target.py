@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import Enum, auto
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from shlex import quote as quoted
+from typing import Any, NoReturn
 from urllib.parse import quote
 
 import click
@@ -12,9 +14,29 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from entasis_db.cli.output import fail, note
-from entasis_db.embedded import DATABASE, PASSFILE, Cluster, embedded_cluster, embedded_home
+from entasis_db.embedded import (
+    DATABASE,
+    HOME_VARIABLE,
+    PASSFILE,
+    Cluster,
+    embedded_cluster,
+    embedded_home,
+    former_home,
+    has_cluster,
+)
 from entasis_db.libpq import SECRETS
 from entasis_db.search_path import pin
+
+
+class Use(Enum):
+    """What a command does with the database, and so what may be done to the embedded server."""
+
+    READS = auto()
+    """It reads: nothing is started, and nothing is made."""
+    WRITES = auto()
+    """It writes: a server that was stopped is started."""
+    INSTALLS = auto()
+    """It makes what is in the database: so it makes the server, too."""
 
 
 class Target:
@@ -31,8 +53,8 @@ class Target:
         return None if self._given is None else _checked(self._given)
 
     @cached_property
-    def cluster(self) -> Cluster | None:
-        """The embedded server of this checkout, when it is what the command works on.
+    def home(self) -> Path | None:
+        """The folder of the embedded server, when it is what the command works on.
 
         It is, too, when the URL that was named is its own, as ``entasis url`` prints it: a shell
         that has the URL in its environment can start the server anew.
@@ -41,34 +63,39 @@ class Target:
             passfile = Path(str(conninfo_to_dict(self.given).get("passfile") or ""))
             if passfile.name != PASSFILE or passfile != embedded_home() / PASSFILE:
                 return None
-        return embedded_cluster()
+        return embedded_home()
 
-    def dsn(self) -> str:
-        """Return the connection string; the embedded server is started if it does not run."""
-        if self.cluster is None:
+    @cached_property
+    def cluster(self) -> Cluster | None:
+        """The embedded server, when it is what the command works on."""
+        return None if self.home is None else embedded_cluster()
+
+    def dsn(self, use: Use = Use.READS) -> str:
+        """Return the connection string, once the embedded server runs, if it is that."""
+        if self.home is None:
             assert self.given is not None
             return self.given
-        self._start(self.cluster)
+        cluster = self._running(self.home, use)
         if self.given is None:
-            return self.cluster.dsn()
+            return cluster.dsn()
         # the server may have another port than when its URL was printed
-        return make_conninfo(self.given, port=conninfo_to_dict(self.cluster.url())["port"])
+        return make_conninfo(self.given, port=conninfo_to_dict(cluster.url())["port"])
 
     def url(self) -> str:
-        """Return the connection string without what is secret in it, starting as ``dsn`` does."""
-        if self.cluster is None:
+        """Return the connection string of a running server, without what is secret in it."""
+        if self.home is None:
             assert self.given is not None
             return without_secrets(self.given)
-        self._start(self.cluster)
+        cluster = self._running(self.home, Use.READS)
         named = conninfo_to_dict(self.given or "").get("dbname")
-        return self.cluster.url(str(named or DATABASE))
+        return cluster.url(str(named or DATABASE))
 
     @contextmanager
-    def connect(self) -> Iterator[psycopg.Connection[Any]]:
+    def connect(self, use: Use = Use.READS) -> Iterator[psycopg.Connection[Any]]:
         """Connect in autocommit mode, under the name of the command."""
         command = click.get_current_context().info_name
         with psycopg.connect(
-            self.dsn(),
+            self.dsn(use),
             autocommit=True,
             application_name=f"entasis {command}",
             client_encoding="UTF8",  # a name may be in any script
@@ -76,11 +103,39 @@ class Target:
             pin(connection)
             yield connection
 
-    def _start(self, cluster: Cluster) -> None:
+    def _running(self, home: Path, use: Use) -> Cluster:
+        """Answer the embedded server, running; or end the command, and say which one starts it."""
+        other = former_home()
+        if use is not Use.INSTALLS and not has_cluster(home):
+            no_server_yet(home)
+        cluster = self.cluster
+        assert cluster is not None
+        if other is not None:
+            note(f"this command works on the embedded server in {home}; {_another(other)}")
         if not cluster.is_running():
+            if use is Use.READS:
+                fail(f"the embedded server in {home} does not run: entasis start starts it")
             why = "no DATABASE_URL: " if self.given is None else ""
-            note(f"{why}starting the embedded PostgreSQL of this checkout")
+            note(f"{why}starting the embedded PostgreSQL in {home}")
             cluster.start()
+        return cluster
+
+
+def no_server_yet(home: Path) -> NoReturn:
+    """Say which command makes the embedded server, and where."""
+    other = former_home()
+    said = "" if other is None else f". But {_another(other)}"
+    fail(
+        f"there is no embedded server in {home} yet: entasis migrate makes one, or set DATABASE_URL"
+        f" to work on a server of yours{said}"
+    )
+
+
+def _another(home: Path) -> str:
+    return (
+        "an embedded server that was made for the folder in which you are is in "
+        f"{home}: to use that one, export {HOME_VARIABLE}={quoted(str(home))}"
+    )
 
 
 def _checked(dsn: str) -> str:

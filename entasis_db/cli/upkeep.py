@@ -12,7 +12,7 @@ from entasis_db import runs as log
 from entasis_db.cli import arguments
 from entasis_db.cli.exit_codes import ExitCode
 from entasis_db.cli.output import minute, note, print_whole, step
-from entasis_db.cli.target import Target
+from entasis_db.cli.target import Target, Use
 
 
 @click.command()
@@ -25,7 +25,7 @@ def maintain(target: Target, dry_run: bool, session_pooler: bool) -> None:
     Nothing is dropped without a verified archive (entasis archive), unless archived is false for
     its relation in entasis.keep_periods.
     """
-    with target.connect() as connection:
+    with target.connect(Use.READS if dry_run else Use.WRITES) as connection:
         if dry_run:
             _show(maintenance.maintenance_plan(connection))
             return

@@ -22,18 +22,27 @@ The modules, each importing only those before it: ``process`` (programs, process
 ``initdb``, ``adopting``, ``server`` (the running one), ``startup``, ``cluster``, ``checkout``.
 """
 
-from entasis_db.embedded.checkout import embedded_cluster, embedded_home
+from entasis_db.embedded.checkout import (
+    HOME_VARIABLE,
+    embedded_cluster,
+    embedded_home,
+    former_home,
+    has_cluster,
+)
 from entasis_db.embedded.cluster import Cluster, ClusterStatus
 from entasis_db.embedded.home import DATABASE, PASSFILE, SUPERUSER
 from entasis_db.embedded.service_user import run_as
 
 __all__ = [
     "DATABASE",
+    "HOME_VARIABLE",
     "PASSFILE",
     "SUPERUSER",
     "Cluster",
     "ClusterStatus",
     "embedded_cluster",
     "embedded_home",
+    "former_home",
+    "has_cluster",
     "run_as",
 ]

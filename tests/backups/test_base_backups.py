@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import os
 import secrets
+import shlex
 import shutil
 import signal
 import subprocess
@@ -510,8 +511,9 @@ HERE = "needs the embedded server"
 @pytest.mark.long
 def test_the_page_does_what_it_says(site: Site, service_root: Path) -> None:
     """The lines after ``$`` of its blocks for the embedded server, in a checkout, in one shell."""
+    drill = site.checkout.with_name("drill")
     commands = [
-        line[2:]
+        line[2:].replace("/var/tmp/entasis-drill", shlex.quote(str(drill)))
         for note, text in blocks(PAGE, "console")
         if note == HERE
         for line in text.splitlines()
@@ -520,12 +522,12 @@ def test_the_page_does_what_it_says(site: Site, service_root: Path) -> None:
     environment = {
         **{name: value for name, value in os.environ.items() if name != "DATABASE_URL"},
         "ENTASIS_BACKUP_URL": (site.checkout / "page").as_uri(),
+        "ENTASIS_EMBEDDED_HOME": str(site.cluster.home),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "PYTHONPATH": os.pathsep.join([str(service_root), str(REPOSITORY), *sys.path]),
     }
     with site.connect() as connection:
         before = oracle.stored_trades(connection)
-    drill = site.checkout.with_name("drill")
     try:
         done = subprocess.run(
             ["/bin/bash", "-e", "-x", "-c", "\n".join(commands)],
@@ -546,7 +548,7 @@ def test_the_page_does_what_it_says(site: Site, service_root: Path) -> None:
             assert oracle.stored_trades(connection) == before
             oracle.assert_candles_are_right(connection, before)
     finally:
-        Cluster(site.bindir, embedded_home(drill)).destroy()
+        Cluster(site.bindir, drill).destroy()
 
 
 def test_no_query_is_hijacked(site: Site, tmp_path: Path) -> None:

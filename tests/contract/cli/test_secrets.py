@@ -61,7 +61,8 @@ def test_psql_is_not_told_a_password_where_others_see_it(
     ((command, environment),) = told
     assert SECRET not in "".join(command)
     assert environment["PGPASSWORD"] == SECRET
-    assert conninfo_to_dict(command[1])["application_name"] == "it's \\ odd"
+    conninfo = command[1].removeprefix("--dbname=")
+    assert conninfo_to_dict(conninfo)["application_name"] == "it's \\ odd"
     assert SECRET not in fails(f"postgresql://u:{SECRET}/x@h/d", "psql")
     assert "service" in fails(f"service=s sslpassword={SECRET}", "psql")
 
@@ -79,7 +80,7 @@ def test_psql_reads_what_decrypts_a_key_from_a_file(
         monkeypatch.setenv("PGHOST", env["PGHOST"])
         monkeypatch.setenv("PGPORT", env["PGPORT"])
         monkeypatch.setenv("PGUSER", env["PGUSER"])
-        with psycopg.connect(command[1]) as connection:
+        with psycopg.connect(command[1].removeprefix("--dbname=")) as connection:
             assert connection.info.get_parameters()["sslpassword"] == SECRET
         return subprocess.CompletedProcess(command, 0)
 

@@ -274,6 +274,8 @@ def test_the_command_line_knows_where_the_embedded_data_is(
     home = tmp_path / "a checkout" / ".entasis"
     cluster = SimpleNamespace(home=home, is_running=lambda: True, dsn=lambda: database.dsn)
     monkeypatch.setattr("entasis_db.cli.target.embedded_cluster", lambda: cluster)
+    monkeypatch.setattr("entasis_db.cli.target.has_cluster", lambda _: True)
+    monkeypatch.setenv("ENTASIS_EMBEDDED_HOME", str(home))
     monkeypatch.delenv("DATABASE_URL", raising=False)
     draft(another_text)
     # an earlier draft's data may be there already

@@ -20,8 +20,8 @@ from click.testing import CliRunner, Result
 from psycopg.conninfo import conninfo_to_dict
 
 from entasis_db.cli import main
-from entasis_db.cli.target import Target
-from entasis_db.embedded import Cluster, binaries
+from entasis_db.cli.target import Target, Use
+from entasis_db.embedded import HOME_VARIABLE, Cluster, binaries
 from tests.unit.embedded.clusters import REPOSITORY, ROOT, needs_wheel, password_of
 
 pytestmark = needs_wheel
@@ -41,6 +41,8 @@ main(prog_name="entasis")
 # What stands in the shell before would lead libpq elsewhere.
 SESSION = """
 set -eu
+entasis env || echo no server yet
+entasis migrate | grep ^the
 export PGPASSWORD=wrong PGHOSTADDR=192.0.2.1 PGSSLMODE=require PGHOST=nowhere
 printf '[other]\\nhost=nowhere\\npassword=wrong\\n' >~/services
 export PGSERVICEFILE=~/services PGSERVICE=other
@@ -53,27 +55,31 @@ for url in (os.environ["DATABASE_URL"], ""):
     with psycopg.connect(url) as connection:
         print("psycopg", connection.info.port == int(os.environ["PGPORT"]))
 '
-entasis migrate | grep ^the
 echo "SELECT 'entasis psql'" | entasis psql | grep "entasis psql$"
 entasis check
 [ "$(entasis url)" = "$DATABASE_URL" ] && echo the same URL
-entasis stop
+entasis stop | grep -o ^stopped
+entasis url || echo not running
+entasis start | grep -o ^started
 eval "$(entasis env)"
 psql "$DATABASE_URL" -XAtwc "SELECT 'started again'"
-entasis stop
+entasis stop | grep -o ^stopped
 ls -A
 """
-SAID = """psql with the URL
+SAID = """no server yet
+the database is at release 0.1.0, engine postgresql
+psql with the URL
 psql without arguments
 psycopg True
 psycopg True
-the database is at release 0.1.0, engine postgresql
  entasis psql
 every candle is what its trades say, and every id of an exchange is stored once
 the same URL
-stopped; entasis migrate or make migrate starts it again
+stopped
+not running
+started
 started again
-stopped; entasis migrate or make migrate starts it again
+stopped
 """
 
 
@@ -102,8 +108,8 @@ def test_a_shell_and_its_clients_reach_the_server(
     if short and shell == "bash":
         pytest.skip("one shell is enough in the short form")
     checkout = place / HOSTILE
-    (checkout / ".git").mkdir(parents=True)
-    before = set(service_root.iterdir())
+    checkout.mkdir()
+    home = place / f"{HOSTILE} home"
     done = subprocess.run(
         [shell, "-c", SESSION],
         cwd=checkout,
@@ -112,20 +118,18 @@ def test_a_shell_and_its_clients_reach_the_server(
             "PYTHONPATH": str(REPOSITORY),
             "HOME": str(place),
             "LANG": "C.UTF-8",
+            "ENTASIS_EMBEDDED_HOME": str(home),
         },
         capture_output=True,
         text=True,
         check=False,
     )
-    starting = "starting the embedded PostgreSQL of this checkout\n"
-    assert done.stderr == f"no DATABASE_URL: {starting}{starting}"
+    none, starting, stopped = done.stderr.splitlines()
+    assert none.startswith(f"entasis: there is no embedded server in {home} yet: entasis migrate")
+    assert starting == f"no DATABASE_URL: starting the embedded PostgreSQL in {home}"
+    assert stopped.endswith(f" {home} does not run: entasis start starts it")
     assert done.returncode == 0
-    if ROOT:
-        (home,) = set(service_root.iterdir()) - before - {service_root / "bin"}
-        assert done.stdout == SAID + ".git\n"
-    else:
-        home = checkout / ".entasis"
-        assert done.stdout == SAID + ".entasis\n.git\n"
+    assert done.stdout == SAID
     password = (home / "password").read_text().strip()
     assert password not in done.stdout + done.stderr
     found = (home / "pgpass").stat()
@@ -156,9 +160,12 @@ if os.geteuid() == 0:
     os.setgid(entry.pw_gid)
     os.setuid(entry.pw_uid)
 os.umask(0)
-result = CliRunner().invoke(main, ["env"])
+assert CliRunner().invoke(main, ["env"]).exit_code == 1
+assert os.listdir(".") == []
 cluster = embedded_cluster()
+cluster.start()
 try:
+    result = CliRunner().invoke(main, ["env"])
     assert result.exit_code == 0, result.output
     found = (cluster.home / "pgpass").stat()
     assert stat.S_IMODE(found.st_mode) == 0o600
@@ -179,10 +186,9 @@ def test_an_ordinary_user_reaches_his_own(place: Path, programs: Path) -> None:
         if closed:
             pytest.skip(f"the wheel is installed where only root can run it: {closed[0]}")
     checkout = place / HOSTILE
-    (checkout / ".git").mkdir(parents=True)
+    checkout.mkdir()
     if ROOT:
-        for path in (checkout, checkout / ".git"):
-            shutil.chown(path, "nobody")
+        shutil.chown(checkout, "nobody")
     asks = """psql "$DATABASE_URL" -XAtwc "SELECT 'psql'"; psql -XAtwc "SELECT 'psql again'" """
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", ORDINARY, str(checkout), asks],
@@ -191,7 +197,7 @@ def test_an_ordinary_user_reaches_his_own(place: Path, programs: Path) -> None:
         env={
             "PATH": f"{programs}:/usr/bin:/bin",
             "PYTHONPATH": str(REPOSITORY),
-            "HOME": str(place),
+            "HOME": str(checkout),
             "LANG": "C.UTF-8",
         },
         check=False,
@@ -206,9 +212,10 @@ def asked(*arguments: str, url: str | None = None) -> Result:
 
 
 def as_checkout(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make it the server of the working folder."""
-    monkeypatch.setattr("entasis_db.cli.target.embedded_cluster", lambda: cluster)
-    monkeypatch.setattr("entasis_db.cli.target.embedded_home", lambda: cluster.home)
+    """Make it the server that commands find."""
+    for module in ("target", "environment"):
+        monkeypatch.setattr(f"entasis_db.cli.{module}.embedded_cluster", lambda: cluster)
+    monkeypatch.setenv(HOME_VARIABLE, str(cluster.home))
 
 
 def test_the_url_of_a_server_that_has_moved_is_followed(
@@ -216,15 +223,17 @@ def test_the_url_of_a_server_that_has_moved_is_followed(
 ) -> None:
     cluster = make()
     as_checkout(cluster, monkeypatch)
-    result = asked("url")
-    assert result.stderr == "no DATABASE_URL: starting the embedded PostgreSQL of this checkout\n"
-    (old,) = result.stdout.splitlines()
+    assert asked("start").stdout == f"started: {cluster.url()}\n"
+    assert asked("start").stdout == f"runs already: {cluster.url()}\n"
+    (old,) = asked("url").stdout.splitlines()
     assert old == cluster.url()
     port = int(str(conninfo_to_dict(old)["port"]))
     cluster.stop()
     with socket.create_server(("127.0.0.1", port)):
+        with pytest.raises(SystemExit):
+            Target(old).dsn()
+        Target(old).dsn(Use.WRITES)
         result = asked("url", url=old)
-        assert result.stderr == "starting the embedded PostgreSQL of this checkout\n"
         assert result.stdout == f"{cluster.url()}\n" != f"{old}\n"
         assert f"PGPORT={cluster.status().port}\n" in asked("env", url=old).stdout
         # what else the URL says is kept
@@ -244,7 +253,7 @@ def test_the_url_of_another_checkout_is_taken_as_it_is(
 ) -> None:
     cluster = make()
     cluster.start()
-    monkeypatch.chdir(place)
+    monkeypatch.setenv(HOME_VARIABLE, str(place / "other"))
     for url in (cluster.url(), cluster.url().replace("/pgpass", "/other")):
         result = asked("url", url=url)
         assert (result.stdout, result.stderr) == (f"{url}\n", "")
@@ -269,6 +278,7 @@ def test_what_env_prints_is_quoted_for_a_shell(
     url = f"postgresql://postgres@127.0.0.1:1/entasis?passfile={quote(passfile)}"
     cluster = SimpleNamespace(is_running=lambda: True, url=lambda _: url)
     monkeypatch.setattr("entasis_db.cli.target.embedded_cluster", lambda: cluster)
+    monkeypatch.setattr("entasis_db.cli.target.has_cluster", lambda _: True)
     printed = asked("env").stdout_bytes
     shown = 'printf "%s\\0%s\\0%s\\0" "$PGPASSFILE" "$DATABASE_URL" "${PGPASSWORD-none}"'
     done = subprocess.run(
