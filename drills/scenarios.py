@@ -110,7 +110,7 @@ def _partition_dropped(site: Site) -> Variables:
         for trade in site.real[:5]
     ]
     with site.primary.connect() as connection:
-        connection.execute(f"DROP TABLE entasis.{partition}")
+        connection.execute(f"DROP TABLE entasis_internal.{partition}")
         write(connection, site.ledger, late)
     return {"TARGET": target, "PARTITION": partition}
 

@@ -96,8 +96,11 @@ def is_ours(each: catalog.Object, wanted: Expected, alike: int) -> bool:
             return name in wanted.types
     if each.schema == "entasis_migrations":
         return name in wanted.tables or each.name.removeprefix("_").startswith("yoyo_")
+    # a partition lies in entasis_internal, and its table in entasis
+    public = name.replace("entasis_internal.", "entasis.", 1)
     return each.parent in wanted.tables or any(
-        name == table or name.startswith(f"{table}_") for table in wanted.tables
+        name == table or name.startswith(f"{table}_") or public.startswith(f"{table}_")
+        for table in wanted.tables
     )
 
 

@@ -134,15 +134,15 @@ def _drop_concurrently(connection: psycopg.Connection[Any], progress: Progress) 
         execute(connection, "SELECT entasis_internal.record_partitions()")
         # A partition may be left half detached, and until that is completed none other of its
         # relation can be detached.
-        for relation, partition in execute(connection, _PENDING):
-            progress(f"completing the detaching of {partition}")
-            _detach(connection, relation, partition, sql.SQL("FINALIZE"))
-        for relation, partition, *bounds in execute(connection, _LEFT_DETACHED):
+        for relation, *name in execute(connection, _PENDING):
+            progress(f"completing the detaching of {name[1]}")
+            _detach(connection, relation, sql.Identifier(*name), sql.SQL("FINALIZE"))
+        for relation, schema, partition, *bounds in execute(connection, _LEFT_DETACHED):
             progress(f"dropping {partition}, which an earlier run detached")
-            _drop(connection, relation, partition, bounds, progress)
+            _drop(connection, relation, (schema, partition), bounds, progress)
         # Asked anew after each drop: trades that have gone release their candles.
         while expired := execute(connection, _NEXT_EXPIRED):
-            relation, partition, from_time, to_time = expired[0]
+            relation, schema, partition, from_time, to_time = expired[0]
             progress(f"detaching {partition}")
             # The floor first: from here on nobody writes below it, and if this run is killed, the
             # rows are merely there for longer.
@@ -151,8 +151,10 @@ def _drop_concurrently(connection: psycopg.Connection[Any], progress: Progress) 
                     connection, "SELECT entasis_internal.raise_floor(%s, %s)", relation, to_time
                 )
                 _log(connection, "detach", relation, partition)
-            _detach(connection, relation, partition, sql.SQL("CONCURRENTLY"))
-            if _drop(connection, relation, partition, [from_time, to_time], progress):
+            table = sql.Identifier(schema, partition)
+            _detach(connection, relation, table, sql.SQL("CONCURRENTLY"))
+            bounds = [from_time, to_time]
+            if _drop(connection, relation, (schema, partition), bounds, progress):
                 progress(f"dropped {partition}")
     finally:
         if not connection.closed:
@@ -172,12 +174,14 @@ _LEFT_OVER = """
 """
 
 _NEXT_EXPIRED = """
-    SELECT e.relation, e.partition_name, e.from_time, e.to_time
+    SELECT e.relation, n.nspname, e.partition_name, e.from_time, e.to_time
     FROM entasis_internal.expired_partitions() AS e
+    INNER JOIN pg_catalog.pg_class AS c ON e.partition_oid OPERATOR(pg_catalog.=) c.oid
     -- what a DBA has put into another schema is left to CALL entasis.maintain()
-    INNER JOIN pg_catalog.pg_class AS c
-        ON e.partition_oid OPERATOR(pg_catalog.=) c.oid
-            AND c.relnamespace OPERATOR(pg_catalog.=) 'entasis'::pg_catalog.regnamespace
+    INNER JOIN pg_catalog.pg_namespace AS n
+        ON c.relnamespace OPERATOR(pg_catalog.=) n.oid
+            AND n.nspname::pg_catalog.text
+                OPERATOR(pg_catalog.=) ANY (ARRAY['entasis_internal', 'entasis'])
     INNER JOIN entasis.keep_periods AS k ON e.relation OPERATOR(pg_catalog.=) k.relation
     WHERE e.kept_because IS NULL
     -- in this order nothing is dropped before what lies below it
@@ -186,21 +190,22 @@ _NEXT_EXPIRED = """
 """
 
 _PENDING = """
-    SELECT parent.relname, child.relname
+    SELECT parent.relname, n.nspname, child.relname
     FROM pg_catalog.pg_inherits AS i
     INNER JOIN pg_catalog.pg_class AS child ON i.inhrelid OPERATOR(pg_catalog.=) child.oid
+    INNER JOIN pg_catalog.pg_namespace AS n ON child.relnamespace OPERATOR(pg_catalog.=) n.oid
     INNER JOIN pg_catalog.pg_class AS parent ON i.inhparent OPERATOR(pg_catalog.=) parent.oid
     INNER JOIN entasis.keep_periods AS k
         ON parent.oid OPERATOR(pg_catalog.=)
             pg_catalog.to_regclass(pg_catalog.format('entasis.%I', k.relation))
     WHERE i.inhdetachpending
-    ORDER BY 1, 2
+    ORDER BY 1, 3
 """
 
 # What this maintenance meant to drop, as the last thing that it noted about that name: a table of
 # that name which somebody made later, to restore history, is none of its business.
 _LEFT_DETACHED = """
-    SELECT l.relation, l.detail, s.from_time, s.to_time
+    SELECT l.relation, n.nspname, l.detail, s.from_time, s.to_time
     FROM (
         SELECT DISTINCT ON (pg_catalog.split_part(m.detail, ' ', 1)) m.relation, m.action, m.detail
         FROM entasis.maintenance_log AS m
@@ -208,8 +213,11 @@ _LEFT_DETACHED = """
     ) AS l
     INNER JOIN entasis.keep_periods AS k ON l.relation OPERATOR(pg_catalog.=) k.relation
     INNER JOIN pg_catalog.pg_class AS c
-        ON c.oid OPERATOR(pg_catalog.=)
-            pg_catalog.to_regclass(pg_catalog.format('entasis.%I', l.detail))
+        ON c.relname::pg_catalog.text OPERATOR(pg_catalog.=) l.detail
+    INNER JOIN pg_catalog.pg_namespace AS n
+        ON c.relnamespace OPERATOR(pg_catalog.=) n.oid
+            AND n.nspname::pg_catalog.text
+                OPERATOR(pg_catalog.=) ANY (ARRAY['entasis_internal', 'entasis'])
     LEFT OUTER JOIN entasis_internal.known_partitions AS s
         ON l.relation OPERATOR(pg_catalog.=) s.relation
             AND l.detail OPERATOR(pg_catalog.=) s.partition_name
@@ -220,13 +228,13 @@ _LEFT_DETACHED = """
 
 
 def _detach(
-    connection: psycopg.Connection[Any], relation: str, partition: str, how: sql.SQL
+    connection: psycopg.Connection[Any], relation: str, partition: sql.Identifier, how: sql.SQL
 ) -> None:
     execute(
         connection,
         sql.SQL("ALTER TABLE {} DETACH PARTITION {} {}").format(
             sql.Identifier("entasis", relation),
-            sql.Identifier("entasis", partition),
+            partition,
             how,
         ),
     )
@@ -235,21 +243,23 @@ def _detach(
 def _drop(
     connection: psycopg.Connection[Any],
     relation: str,
-    partition: str,
+    name: tuple[str, str],
     bounds: Sequence[datetime | None],
     progress: Progress,
 ) -> bool:
     """Drop what was detached; or attach it again, when its archive does not hold exactly this."""
-    table = sql.Identifier("entasis", partition)
+    schema, partition = name
+    table = sql.Identifier(schema, partition)
     try:
         with connection.transaction():
             execute(connection, sql.SQL("LOCK TABLE {}").format(table))
             execute(
                 connection,
                 "SELECT entasis_internal.check_archive_and_record_drop("
-                "pg_catalog.to_regclass(pg_catalog.format('entasis.%%I', %s::pg_catalog.text)),"
+                "pg_catalog.to_regclass("
+                "pg_catalog.format('%%I.%%I', %s::pg_catalog.text, %s::pg_catalog.text)),"
                 " %s, %s, %s)",
-                *(partition, relation, *bounds),
+                *(schema, partition, relation, *bounds),
             )
             execute(connection, sql.SQL("DROP TABLE {}").format(table))
             # caches may have read it again between the rise of the floor and its detaching

@@ -96,7 +96,7 @@ _QUERIES = (
     FROM (
         SELECT
             CASE n.nspname
-                WHEN 'entasis' THEN 'partitions'
+                WHEN 'entasis_internal' THEN 'partitions'
                 ELSE 'chunks, and what TimescaleDB keeps of aggregates'
             END AS name,
             c.relowner AS owner,
@@ -104,7 +104,7 @@ _QUERIES = (
         FROM pg_class AS c
         INNER JOIN pg_namespace AS n ON c.relnamespace = n.oid
         CROSS JOIN LATERAL unnest(coalesce(c.relacl, acldefault('r', c.relowner))) AS e (acl)
-        WHERE (n.nspname = 'entasis' AND c.relispartition)
+        WHERE (n.nspname = 'entasis_internal' AND c.relispartition)
             OR (n.nspname = '_timescaledb_internal' AND c.relowner = 'entasis_owner'::regrole)
         GROUP BY 1, 2
     ) AS x

@@ -147,7 +147,7 @@ def _make_cut_partition(
         # a migration makes that of this month, which is empty yet
         for (table,) in execute(connection, _OVERLAPPING, relation, end, start):
             execute(connection, sql.SQL("DROP TABLE {}").format(sql.SQL(table)))
-        name = sql.Identifier("entasis", f"{relation}_y{start:%Y}m{start:%m}")
+        name = sql.Identifier("entasis_internal", f"{relation}_y{start:%Y}m{start:%m}")
         parent = sql.Identifier("entasis", relation)
         for statement in (
             "CREATE TABLE {name} (LIKE {parent} INCLUDING DEFAULTS INCLUDING CONSTRAINTS"

@@ -92,7 +92,7 @@ def missing_month(_: Site, connection: Connection, stack: ExitStack) -> None:
         "SELECT partition_name FROM entasis.partitions WHERE relation = 'option_data'"
         " ORDER BY from_time DESC LIMIT 1",
     )
-    connection.execute(f"DROP TABLE entasis.{name}".encode())
+    connection.execute(f"DROP TABLE entasis_internal.{name}".encode())
     connection.execute(
         "DELETE FROM entasis_internal.known_partitions WHERE partition_name = %s", [name]
     )
@@ -134,7 +134,9 @@ def partition_detached(_: Site, connection: Connection, stack: ExitStack) -> Non
         "SELECT partition_name FROM entasis.partitions WHERE relation = 'market_data'"
         " AND now() >= from_time AND now() < to_time",
     )
-    connection.execute(f"ALTER TABLE entasis.market_data DETACH PARTITION entasis.{name}".encode())
+    connection.execute(
+        f"ALTER TABLE entasis.market_data DETACH PARTITION entasis_internal.{name}".encode()
+    )
 
 
 def trigger_disabled(_: Site, connection: Connection, stack: ExitStack) -> None:

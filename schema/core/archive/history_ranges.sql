@@ -47,7 +47,9 @@ BEGIN ATOMIC
                         INNER JOIN pg_class AS c
                             ON
                                 s.partition_name = c.relname
-                                AND c.relnamespace = to_regnamespace('entasis')
+                                AND c.relnamespace IN (
+                                    to_regnamespace('entasis_internal'), to_regnamespace('entasis')
+                                )
                         WHERE
                             s.relation = a.relation
                             AND s.from_time = a.from_time

@@ -29,8 +29,12 @@ BEGIN
         EXECUTE format('DROP TABLE IF EXISTS entasis.%I', wanted);
         DELETE FROM entasis.restores AS r WHERE r.table_name = wanted;
     END IF;
-    IF to_regclass(format('entasis.%I', wanted)) IS NOT NULL THEN
-        RAISE EXCEPTION 'entasis.% exists: this range was restored before', wanted
+    -- once attached, it is where partitions are
+    IF
+        to_regclass(format('entasis.%I', wanted)) IS NOT NULL
+        OR to_regclass(format('entasis_internal.%I', wanted)) IS NOT NULL
+    THEN
+        RAISE EXCEPTION '% exists: this range was restored before', wanted
         USING ERRCODE = 'duplicate_table',
             HINT = format('Use it, or: SELECT entasis.drop_restored(%L)', wanted);
     END IF;

@@ -20,6 +20,35 @@ BEGIN
 END
 $roles$;
 
+-- Comments of roles belong to the cluster, too. Where another login has made the roles, this one may not comment on them,
+-- and another database's migration may do so at this moment: what they say already is left alone.
+DO $comments$
+DECLARE
+    described record;
+BEGIN
+    FOR described IN
+        SELECT
+            w.name,
+            w.meaning
+        FROM (VALUES
+            ('entasis_owner', 'Entasis DB: owns what its migrations make. For migrations, and to detach partitions.'),
+            ('entasis_reader', 'Entasis DB: reads trades, quotes, predictions and candles, and its own positions.'),
+            ('entasis_writer', 'Entasis DB: reads and writes trades, quotes, predictions and its own positions; makes partitions.'),
+            ('entasis_admin', 'Entasis DB: reads, writes, maintains, archives, restores, checks and rebuilds; changes keep periods.'),
+            ('entasis_service', 'Entasis DB: a service that says for which user it acts. By itself it reads no position.'),
+            ('entasis_monitor', 'Entasis DB: reads the health of the database and changes nothing.')
+        ) AS w (name, meaning)
+        WHERE shobj_description(to_regrole(w.name), 'pg_authid') IS DISTINCT FROM w.meaning
+    LOOP
+        BEGIN
+            EXECUTE format('COMMENT ON ROLE %I IS %L', described.name, described.meaning);
+        EXCEPTION WHEN insufficient_privilege OR unique_violation OR internal_error THEN
+            NULL;
+        END;
+    END LOOP;
+END
+$comments$;
+
 -- Each role includes the one before it. Only missing memberships are granted: repeating a grant raises a
 -- notice, and two databases doing it at once may collide on the row of the membership.
 DO $members$

@@ -1,3 +1,4 @@
+-- Partitions lie in entasis_internal, out of the way of those who list the tables of entasis.
 -- CREATE TABLE ... PARTITION OF takes an ACCESS EXCLUSIVE lock on the parent; LIKE and ATTACH block neither
 -- readers nor writers. Attaching creates the indexes and keys of the parent.
 CREATE OR REPLACE FUNCTION entasis_internal.create_partition(
@@ -33,33 +34,33 @@ BEGIN
         RETURN false;
     END IF;
 
-    IF to_regclass(format('entasis.%I', partition_name)) IS NOT NULL THEN
+    IF to_regclass(format('entasis_internal.%I', partition_name)) IS NOT NULL THEN
         -- not visible above to an old snapshot; these functions read the catalog without one
         IF
-            pg_partition_root(to_regclass(format('entasis.%I', partition_name)))
+            pg_partition_root(to_regclass(format('entasis_internal.%I', partition_name)))
             = to_regclass(format('entasis.%I', relation_name))
         THEN
             RAISE EXCEPTION '% was created by another session after this transaction began',
                 partition_name
             USING ERRCODE = 'serialization_failure', HINT = 'Repeat the transaction.';
         END IF;
-        RAISE EXCEPTION 'a table entasis.% exists, and is not a partition of %',
+        RAISE EXCEPTION 'a table entasis_internal.% exists, and is not a partition of %',
             partition_name, relation_name
         USING ERRCODE = 'duplicate_table',
             HINT = 'Attach it, rename it or drop it: the partition of the month needs this name.';
     END IF;
 
     EXECUTE format(
-        'CREATE TABLE entasis.%I (LIKE entasis.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE INCLUDING COMMENTS)',
+        'CREATE TABLE entasis_internal.%I (LIKE entasis.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE INCLUDING COMMENTS)',
         partition_name, relation_name
     );
-    EXECUTE format('ALTER TABLE entasis.%I OWNER TO entasis_owner', partition_name);
+    EXECUTE format('ALTER TABLE entasis_internal.%I OWNER TO entasis_owner', partition_name);
     EXECUTE format(
-        'ALTER TABLE entasis.%I ATTACH PARTITION entasis.%I FOR VALUES FROM (%L) TO (%L)',
+        'ALTER TABLE entasis.%I ATTACH PARTITION entasis_internal.%I FOR VALUES FROM (%L) TO (%L)',
         relation_name, partition_name, month_start, month_end
     );
     EXECUTE format(
-        'COMMENT ON TABLE entasis.%I IS %L', partition_name,
+        'COMMENT ON TABLE entasis_internal.%I IS %L', partition_name,
         format('Partition of entasis.%s: [%s, %s) UTC.',
             relation_name, to_char(month_start, 'YYYY-MM-DD'), to_char(month_end, 'YYYY-MM-DD'))
     );

@@ -13,6 +13,18 @@ BEGIN
 END
 $role$;
 
+DO $comments$
+DECLARE
+    meaning text := 'Entasis DB: owns the jobs of TimescaleDB''s scheduler. No client can log in as it.';
+BEGIN
+    IF shobj_description(to_regrole('entasis_jobs'), 'pg_authid') IS DISTINCT FROM meaning THEN
+        EXECUTE format('COMMENT ON ROLE entasis_jobs IS %L', meaning);
+    END IF;
+EXCEPTION WHEN insufficient_privilege OR unique_violation OR internal_error THEN
+    NULL;
+END
+$comments$;
+
 DO $members$
 DECLARE
     pair record;

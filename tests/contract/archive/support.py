@@ -148,7 +148,9 @@ def all_rows(connection: Connection, store: Store, folder: Path) -> Rows:
     found = {r: rows + gone[r] for r, rows in everything(connection).items()}
     for relation, table in connection.execute(LEFT_DETACHED).fetchall():
         columns = ", ".join(layout.LAYOUTS[relation].stored)
-        found[relation] += connection.execute(f"SELECT {columns} FROM entasis.{table}").fetchall()
+        found[relation] += connection.execute(
+            f"SELECT {columns} FROM entasis_internal.{table}"
+        ).fetchall()
     return {relation: sorted(rows, key=repr) for relation, rows in found.items()}
 
 
@@ -158,7 +160,7 @@ LEFT_DETACHED = """
     SELECT s.relation, s.partition_name
     FROM entasis_internal.known_partitions AS s
     JOIN pg_class AS c
-        ON c.relnamespace = 'entasis'::regnamespace AND c.relname = s.partition_name
+        ON c.relnamespace = 'entasis_internal'::regnamespace AND c.relname = s.partition_name
     LEFT JOIN pg_inherits AS i ON c.oid = i.inhrelid
     WHERE i.inhdetachpending IS NOT FALSE AND NOT EXISTS (
         SELECT FROM entasis.archives AS a

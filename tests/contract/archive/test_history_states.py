@@ -117,7 +117,7 @@ def test_what_a_killed_maintenance_left_detached_is_waited_for(
     )
     corrected = [t._replace(price=5) if t.id == 9 and t.timestamp < FEBRUARY else t for t in before]
     name = "market_data_y2020m01"
-    archived.execute(f"ALTER TABLE entasis.market_data DETACH PARTITION entasis.{name}")
+    archived.execute(f"ALTER TABLE entasis.market_data DETACH PARTITION entasis_internal.{name}")
     archived.execute(
         "INSERT INTO entasis.maintenance_log (action, relation, detail)"
         " VALUES ('detach', 'market_data', %s)",

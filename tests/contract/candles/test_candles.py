@@ -341,10 +341,10 @@ def test_a_writer_cannot_go_past_the_triggers(
     insert_trades(trading, trade(datetime(2025, 2, 3, 5, 35, tzinfo=UTC)))
     writer = login("entasis_writer")
     for statement in (
-        "DELETE FROM entasis.market_data_y2025m02",
-        "UPDATE entasis.market_data_y2025m02 SET price = 1",
-        "INSERT INTO entasis.market_data_y2025m02 SELECT * FROM entasis.market_data",
-        "TRUNCATE entasis.market_data_y2025m02",
+        "DELETE FROM entasis_internal.market_data_y2025m02",
+        "UPDATE entasis_internal.market_data_y2025m02 SET price = 1",
+        "INSERT INTO entasis_internal.market_data_y2025m02 SELECT * FROM entasis.market_data",
+        "TRUNCATE entasis_internal.market_data_y2025m02",
         "SET session_replication_role = replica",
         "ALTER TABLE entasis.market_data DISABLE TRIGGER ALL",
     ):

@@ -158,14 +158,14 @@ LOSING = ("delete-partition", "truncate-partition", "replica")
 @pytest.mark.parametrize(
     "statements",
     [
-        ["DELETE FROM entasis.market_data_y2025m02 WHERE symbol = 'BTC'"],
-        ["UPDATE entasis.market_data_y2025m02 SET price = price + 1"],
+        ["DELETE FROM entasis_internal.market_data_y2025m02 WHERE symbol = 'BTC'"],
+        ["UPDATE entasis_internal.market_data_y2025m02 SET price = price + 1"],
         [
-            "INSERT INTO entasis.market_data_y2025m02"
+            "INSERT INTO entasis_internal.market_data_y2025m02"
             " SELECT id + 100, symbol, exchange, timestamp + interval '1 hour', price, volume"
-            " FROM entasis.market_data_y2025m02 WHERE timestamp < '2025-02-20'"
+            " FROM entasis_internal.market_data_y2025m02 WHERE timestamp < '2025-02-20'"
         ],
-        ["TRUNCATE entasis.market_data_y2025m02"],
+        ["TRUNCATE entasis_internal.market_data_y2025m02"],
         ["TRUNCATE entasis.ohlcv_1m, entasis.ohlcv_1h, entasis.ohlcv_1d"],
         ["TRUNCATE entasis.ohlcv_1h"],
         [

@@ -271,7 +271,9 @@ def test_trades_that_go_after_the_check_stop_the_rebuild_of_their_day(hundred: C
 
 @pytest.mark.candle_tables
 def test_partitions_of_candles_dropped_by_hand_are_made_again(hundred: Connection) -> None:
-    hundred.execute("DROP TABLE entasis.ohlcv_1m_y2025m02, entasis.ohlcv_1d_y2025m02")
+    hundred.execute(
+        "DROP TABLE entasis_internal.ohlcv_1m_y2025m02, entasis_internal.ohlcv_1d_y2025m02"
+    )
     assert set(missing(hundred).values()) == {0}
     assert health(hundred, "ohlcv_1d")["gone_without_archive"]
     rebuild(hundred, *MONTH)

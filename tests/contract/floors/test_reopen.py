@@ -173,7 +173,7 @@ def test_a_range_without_a_partition_is_closed_when_its_time_is_over(
     for start, end in pairwise(months):
         reopen(floored, "market_data", start, end, "NEW", "one")
     if database.can("candle_tables"):
-        floored.execute("DROP TABLE entasis.market_data_y2020m02")
+        floored.execute("DROP TABLE entasis_internal.market_data_y2020m02")
     still = [row for row in reopened(floored) if row[2] != FEBRUARY]
     assert len(still) == 2
     maintain(floored)

@@ -293,14 +293,14 @@ def test_what_else_is_planted_is_found(
     [
         (
             "autovacuum_off",
-            "ALTER TABLE entasis.{} SET (autovacuum_enabled = off)",
-            "entasis.{}",
+            "ALTER TABLE entasis_internal.{} SET (autovacuum_enabled = off)",
+            "entasis_internal.{}",
         ),
         # as DETACH ... CONCURRENTLY leaves it when it is cut short
         (
             "partition_detached",
             "UPDATE pg_inherits SET inhdetachpending = true"
-            " WHERE inhrelid = 'entasis.{}'::regclass",
+            " WHERE inhrelid = 'entasis_internal.{}'::regclass",
             "option_data {}",
         ),
     ],
@@ -509,7 +509,9 @@ def test_partitions_end_where_one_is_missing(plant: Connection) -> None:
         following,
         following,
     )
-    plant.execute(f"ALTER TABLE entasis.option_data DETACH PARTITION entasis.{name}".encode())
+    plant.execute(
+        f"ALTER TABLE entasis.option_data DETACH PARTITION entasis_internal.{name}".encode()
+    )
     found = over(plant)
     assert found.keys() == {"partitions_ahead", "partition_detached"}
     assert found["partition_detached"].subject == f"option_data {name}"

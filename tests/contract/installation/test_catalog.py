@@ -6,6 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from entasis_db.catalog import ROLES
 from tests.engines import Database
 
 OURS = "IN ('entasis', 'entasis_internal')"
@@ -50,6 +51,28 @@ def test_every_object_has_a_comment(connection: psycopg.Connection[Any]) -> None
         WHERE nspname LIKE 'entasis%' AND obj_description(oid, 'pg_namespace') IS NULL
         """,
     )
+
+
+def test_every_role_has_a_comment(connection: psycopg.Connection[Any], shared: Database) -> None:
+    roles = [*ROLES, *(["entasis_jobs"] if shared.can("hypertables") else [])]
+    found = connection.execute(
+        "SELECT rolname, shobj_description(oid, 'pg_authid') FROM pg_roles"
+        " WHERE rolname = ANY (%s)",
+        [roles],
+    ).fetchall()
+    assert len(found) == len(roles)
+    assert all(said and said.startswith("Entasis DB: ") for _, said in found), found
+
+
+def test_no_partition_is_among_the_tables_of_callers(
+    connection: psycopg.Connection[Any],
+) -> None:
+    schemas = names(
+        connection,
+        "SELECT DISTINCT relnamespace::regnamespace::text FROM pg_class"
+        " WHERE relispartition AND relkind = 'r'",
+    )
+    assert "entasis" not in schemas
 
 
 def test_everything_belongs_to_the_owner_without_login(

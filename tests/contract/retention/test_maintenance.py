@@ -322,14 +322,15 @@ def test_what_somebody_else_left_half_detached_is_completed_and_kept(filled: Dat
             reader.execute("SELECT count(*) FROM entasis.market_data")
             running = pool.submit(
                 worker.execute,
-                f"ALTER TABLE entasis.market_data DETACH PARTITION entasis.{kept} CONCURRENTLY",
+                "ALTER TABLE entasis.market_data DETACH PARTITION"
+                f" entasis_internal.{kept} CONCURRENTLY",
             )
             wait_for(lambda: pending(connected))
             connected.execute("SELECT pg_terminate_backend(%s)", [worker.info.backend_pid])
             with pytest.raises(psycopg.OperationalError):
                 running.result(60)
         maintain(connected)
-        assert connected.execute(f"SELECT count(*) FROM entasis.{kept}").fetchone() == (3,)
+        assert connected.execute(f"SELECT count(*) FROM entasis_internal.{kept}").fetchone() == (3,)
         assert connected.execute("SELECT count(*) FROM entasis.market_data").fetchone() == (0,)
         assert not pending(connected)
 

@@ -87,15 +87,15 @@ def test_a_row_lands_in_the_partition_of_its_utc_month(
             name = one(
                 routed, f"SELECT tableoid::regclass::text FROM entasis.{relation} WHERE id = 1"
             )
-            assert name == f"entasis.{relation}_y{time.year:04}m{time.month:02}"
+            assert name == f"entasis_internal.{relation}_y{time.year:04}m{time.month:02}"
             begin = month_of(time)
             assert partitions(routed, relation)[begin] == (
-                name.removeprefix("entasis."),
+                name.removeprefix("entasis_internal."),
                 month_of(time, 1),
             )
         for level in CANDLES:
             name = one(routed, f"SELECT tableoid::regclass::text FROM entasis.{level}")
-            assert name == f"entasis.{level}_y{time.year:04}m{time.month:02}"
+            assert name == f"entasis_internal.{level}_y{time.year:04}m{time.month:02}"
 
 
 @pytest.mark.monthly_partitions
@@ -137,12 +137,12 @@ def test_a_partition_is_like_its_parent(admin: Connection) -> None:
                 " (SELECT what FROM described WHERE attrelid = %s::regclass) AS p FULL JOIN"
                 " (SELECT what FROM described WHERE attrelid = %s::regclass) AS c"
                 " ON p.what = c.what WHERE p.what IS NULL OR c.what IS NULL",
-                [f"entasis.{relation}", f"entasis.{relation}_y2020m01"],
+                [f"entasis.{relation}", f"entasis_internal.{relation}_y2020m01"],
             ).fetchall()
             == []
         )
         owner = "SELECT relowner::regrole::text FROM pg_class WHERE oid = %s::regclass"
-        assert one(admin, owner, f"entasis.{relation}_y2020m01") == "entasis_owner"
+        assert one(admin, owner, f"entasis_internal.{relation}_y2020m01") == "entasis_owner"
 
 
 def test_ranges_that_cannot_be_meant_are_refused(admin: Connection) -> None:

@@ -88,10 +88,10 @@ def with_months(connection: psycopg.Connection[Any]) -> None:
 def without_months(connection: psycopg.Connection[Any]) -> None:
     """Drop the empty months of the past, which earlier tests of the file may have made."""
     row = connection.execute(
-        "SELECT string_agg(format('entasis.%I', partition_name), ',')"
+        "SELECT string_agg(format('entasis_internal.%I', partition_name), ',')"
         " FROM entasis.partitions WHERE to_time < now()"
         # a chunk is made again by the next row that needs it: it may stay
-        " AND to_regclass(format('entasis.%I', partition_name)) IS NOT NULL"
+        " AND to_regclass(format('entasis_internal.%I', partition_name)) IS NOT NULL"
     ).fetchone()
     if row and row[0]:
         connection.execute(f"DROP TABLE {row[0]}")

@@ -22,7 +22,8 @@ BEGIN
         FROM entasis_internal.known_partitions AS s
         INNER JOIN pg_class AS c ON s.partition_name = c.relname
         WHERE
-            c.relnamespace = 'entasis'::regnamespace AND c.relkind = 'r'
+            c.relnamespace IN ('entasis_internal'::regnamespace, 'entasis'::regnamespace)
+            AND c.relkind = 'r'
             AND (
                 NOT c.relispartition
                 OR EXISTS (SELECT FROM pg_inherits AS i WHERE i.inhrelid = c.oid AND i.inhdetachpending)
