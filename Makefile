@@ -59,7 +59,9 @@ docker/.env:
 	@(umask 077 && sed "s/^POSTGRES_PASSWORD=$$/&$$($(PYTHON) -c 'import secrets; print(secrets.token_hex(24))')/" \
 	  docker/.env.example > $@)
 
-PYTEST = $(if $(EXAMPLES),ENTASIS_TEST_EXAMPLES=$(EXAMPLES)) $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
+# One process more than there are cores: what waits (for servers to start, poolers, replicas) leaves its core to another.
+WORKERS = $(shell $(PYTHON) -c 'import os; print(min(4, len(os.sched_getaffinity(0)) + 1))')
+PYTEST = $(if $(EXAMPLES),ENTASIS_TEST_EXAMPLES=$(EXAMPLES)) $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile
 
 # Whoever names tests waits for those alone: `make test ARGS=tests/contract/candles`.
 test: $(DEV) ## Run lint and every test but the long ones, on every server (EXAMPLES=40 ARGS=tests/...)

@@ -39,6 +39,7 @@ settings.load_profile("database")
 assert hypothesis_engine.MAX_SHRINKING_SECONDS
 hypothesis_engine.MAX_SHRINKING_SECONDS = 30
 
+_SHORT = bool(os.environ.get("ENTASIS_TEST_SHORT"))
 _servers: dict[str, Server] = {}
 _used: set[str] = set()
 """Names of servers that tests ran on, those of every worker."""
@@ -50,7 +51,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run whatever asks for a server once on each."""
     if "source" in metafunc.fixturenames:
         found = sources()
-        if metafunc.definition.get_closest_marker("newest_server"):
+        marked = metafunc.definition.get_closest_marker
+        if marked("newest_server") or (_SHORT and marked("newest_server_when_short")):
             found = tuple({s.engine: s for s in found}.values())
         metafunc.parametrize("source", found, ids=[s.name for s in found], scope="session")
 
@@ -294,7 +296,7 @@ def needs_cryptofeed() -> None:
 @pytest.fixture(scope="session")
 def short() -> bool:
     """Whether a long test is to run in fewer rounds: make test-all SHORT=1, as CI does."""
-    return bool(os.environ.get("ENTASIS_TEST_SHORT"))
+    return _SHORT
 
 
 @pytest.fixture(scope="session")
