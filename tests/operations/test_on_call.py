@@ -86,6 +86,10 @@ def quarantined(site: Site, connection: Connection, stack: ExitStack) -> None:
     site.trades = HEADER + f"x,MENDED,{now}000000000,1,1,5,1\n"
 
 
+def anomalies_undecided(_: Site, connection: Connection, stack: ExitStack) -> None:
+    connection.execute(FAULTS["anomalies_undecided"].encode())
+
+
 def missing_month(_: Site, connection: Connection, stack: ExitStack) -> None:
     name = one(
         connection,
@@ -335,6 +339,7 @@ PLANTS: dict[str, Plant] = {
     ),
     "ids_missing": ids_missing,
     "quarantined": quarantined,
+    "anomalies_undecided": anomalies_undecided,
     "partitions_ahead": missing_month,
     "past_keep": expired(archived=False),
     "archive_lag": expired(archived=True),

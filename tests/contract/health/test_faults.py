@@ -71,20 +71,33 @@ def test_a_database_without_faults_is_well(well: Connection) -> None:
     assert over(well) == {}
     found = health(well)
     names = [check.check for check in found]
-    assert len(names) == len(set(names)) == 51
+    assert len(names) == len(set(names)) == 52
     assert {"feed_silent", "ingest_lag"} <= {c.check for c in found if c.value is not None}
 
 
 def test_the_handbook_has_a_heading_for_each(well: Connection) -> None:
     lines = (REPOSITORY / "docs" / "health.md").read_text(encoding="utf-8").splitlines()
     headings = [line.removeprefix("### ") for line in lines if line.startswith("### ")]
-    assert headings[:51] == [check.check for check in health(well)]
+    assert headings[:52] == [check.check for check in health(well)]
 
 
 FAULTS = {
     "quarantined": (
         "INSERT INTO entasis.quarantine (relation, source, line, code, reason, payload)"
         " SELECT 'market_data', 'feed', n, 'price', 'no price', '{}' FROM generate_series(1, 100) n"
+    ),
+    "anomalies_undecided": (
+        "INSERT INTO entasis.anomalies (kind, relation, symbol, exchange, begins_at, row_key)"
+        " SELECT 'price_spike', 'market_data', 'S', 'x', now(), jsonb_build_object('id', n)"
+        " FROM generate_series(1, 50) n;"
+        # another check's, decided, gone, or of another kind
+        "INSERT INTO entasis.anomalies"
+        " (kind, relation, begins_at, row_key, state, decided_at, decided_by)"
+        " SELECT kind, 'market_data', now(), jsonb_build_object('id', n, 'is', state), state,"
+        " now(), 'me'"
+        " FROM generate_series(1, 49) n"
+        " CROSS JOIN (VALUES ('refused', 'new'), ('misplaced', 'new'),"
+        " ('price_spike', 'dismissed'), ('price_spike', 'gone')) k (kind, state)"
     ),
     "archive_stale": (
         "INSERT INTO entasis.archives"
@@ -140,6 +153,7 @@ def test_a_fault_is_found_alone(plant: Connection, name: str) -> None:
     ("name", "subject"),
     [
         ("quarantined", "market_data price"),
+        ("anomalies_undecided", "market_data price_spike"),
         ("run_failed", "archive"),
         ("foreign_owner", "entasis.mine of"),
         ("foreign_grant", "SELECT on entasis.quarantine to everybody"),
