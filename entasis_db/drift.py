@@ -38,7 +38,7 @@ def _drift(connection: psycopg.Connection[Any], engine: str) -> tuple[str, ...]:
     strangers = {each.qualified for each, ours in strays(found, wanted) if not ours}
     there = {each.qualified for each in found} - strangers
     lines = [
-        *_roles(roles, has_jobs=has_jobs),
+        *_roles(roles, has_jobs=has_jobs, owner_logs_in=engine == "citus"),
         *_missing(wanted, there),
         *(_line(said, mend) for said, mend in overloads(found, wanted)),
         *_owners(found, wanted),
@@ -116,14 +116,17 @@ def listed(names: Iterable[str]) -> str:
     return f"{', '.join(ordered[:_NAMED])} and {len(ordered) - _NAMED} others"
 
 
-def _roles(found: dict[str, catalog.Role], *, has_jobs: bool) -> Iterator[str]:
+def _roles(found: dict[str, catalog.Role], *, has_jobs: bool, owner_logs_in: bool) -> Iterator[str]:
+    log_in = {"entasis_jobs": has_jobs, "entasis_owner": owner_logs_in}
     pairs = [*_MEMBERS, *([("entasis_jobs", "entasis_owner")] if has_jobs else [])]
     for name in [*catalog.ROLES, *(["entasis_jobs"] if has_jobs else [])]:
         role = found.get(name)
         if role is None:
             yield _line(f"the role {name} is missing, with all its rights", _MIGRATE)
             continue
-        allowed = "login" if name == "entasis_jobs" else ""
+        if owner_logs_in and name == "entasis_owner" and "login" not in role.attributes:
+            yield _line(f"the role {name} cannot log in, as nodes of a cluster do", _MIGRATE)
+        allowed = "login" if log_in.get(name) else ""
         if role.attributes not in ("", allowed):
             without = " ".join(f"NO{word.strip()}" for word in role.attributes.split(","))
             yield _line(

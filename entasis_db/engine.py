@@ -11,11 +11,13 @@ from typing import Any
 import psycopg
 from psycopg import errors
 
+from entasis_db.citus import check_cluster
 from entasis_db.cursors import Cursor
 from entasis_db.errors import MigrationError
 
 _TIMESCALEDB = "timescaledb"
 _PLAIN = "postgresql"
+_CITUS = "citus"
 # Before it, writes into compressed chunks go wrong: deleted rows stay (2.22 to 2.24), keys repeat
 # (until 2.27), and a server may crash (until 2.28.0). docs/timescaledb.md has what was run.
 _OLDEST_TIMESCALEDB = (2, 28, 1)
@@ -48,6 +50,9 @@ def choose_engine(
     Community edition in a state in which it cannot be used.
     """
     if wanted == _PLAIN:
+        return wanted
+    if wanted == _CITUS:
+        check_cluster(connection)
         return wanted
     available = _one(
         connection,

@@ -24,7 +24,7 @@ _GRANT = re.compile(
     re.MULTILINE,
 )
 _TRIGGER = re.compile(
-    r"^CREATE (?:OR REPLACE )?TRIGGER (\w+)\s+(BEFORE|AFTER) ([A-Z ]+?)\s+ON (\S+)\s+(.*?)"
+    r"^ *CREATE (?:OR REPLACE )?TRIGGER (\w+)\s+(BEFORE|AFTER) ([A-Z ]+?)\s+ON (\S+)\s+(.*?)"
     r"\s*EXECUTE FUNCTION (?:entasis_internal\.)?(\w+)\(([^)]*)\)",
     re.MULTILINE | re.DOTALL,
 )

@@ -22,7 +22,7 @@ from entasis_db.cursors import Cursor
 from entasis_db.drift import drift
 from entasis_db.engine import warnings
 from entasis_db.errors import DraftError, MigrationError
-from entasis_db.resources import engines, sql_root
+from entasis_db.resources import sql_root
 
 SCHEMA = "entasis_migrations"
 """Where yoyo's tables are, and the checksums."""
@@ -89,7 +89,7 @@ def status(connection: psycopg.Connection[Any]) -> Status:
     Needs only the rights of entasis_reader.
     """
     installed = installation(connection)
-    files = migration_files(installed.engine if installed else engines()[0])
+    files = migration_files(installed.engine if installed else "postgresql")
     found: dict[str, tuple[datetime | None, str | None]] = {}
     if exists(connection, "entasis.migrations"):
         # a draft's view may lack the column

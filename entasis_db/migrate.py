@@ -31,6 +31,7 @@ from entasis_db.adoption import (
     refuse_missing_tables,
     refuse_unnamed_engine,
 )
+from entasis_db.citus import check_cluster, refuse_worker
 from entasis_db.engine import check_encoding, check_extension, choose_engine
 from entasis_db.errors import MigrationError
 from entasis_db.ledger import (
@@ -53,6 +54,7 @@ __all__ = ["OLDEST_SERVER", "Migration", "Status", "migrate", "status"]
 
 OLDEST_SERVER = 15
 _LEASE = "entasis_internal.take_lease(text)"
+_ROLES = ("roles", "owner_login")
 # what two sessions that make the same objects get, and one of them tries again
 _RACES = (
     errors.UniqueViolation,
@@ -103,9 +105,9 @@ def migrate(
     """
     try:
         with _connected(dsn, session_pooler) as connection:
-            _check_server(connection)
+            _check_server(connection, engine)
             refuse_foreign(connection)
-            with _alone(connection, progress):
+            with _alone(connection, engine, progress):
                 run = partial(_migrate, connection, dsn, engine, progress)
                 return _recorded(connection, run, progress)
     except errors.InsufficientPrivilege as error:
@@ -214,7 +216,7 @@ def _leave_nothing(connection: psycopg.Connection[Any]) -> None:
             connection.execute("DISCARD ALL")
 
 
-def _check_server(connection: psycopg.Connection[Any]) -> None:
+def _check_server(connection: psycopg.Connection[Any], wanted: str | None) -> None:
     version = connection.info.server_version
     if version < OLDEST_SERVER * 10000:
         raise MigrationError(
@@ -222,12 +224,19 @@ def _check_server(connection: psycopg.Connection[Any]) -> None:
             f"Entasis DB needs {OLDEST_SERVER} or later"
         )
     check_encoding(connection)
+    # before anything is made there
+    if wanted == "citus":
+        check_cluster(connection)
+    else:
+        refuse_worker(connection)
 
 
 @contextmanager
-def _alone(connection: psycopg.Connection[Any], progress: Progress) -> Iterator[None]:
+def _alone(
+    connection: psycopg.Connection[Any], wanted: str | None, progress: Progress
+) -> Iterator[None]:
     """Let one migration of the database go on at a time."""
-    _make_lease(connection)
+    _make_lease(connection, wanted)
     told, until = False, time.monotonic() + _PATIENCE
     while (
         holder := _as_owner(connection, "SELECT entasis_internal.take_lease('migrate')")
@@ -250,7 +259,7 @@ def _alone(connection: psycopg.Connection[Any], progress: Progress) -> Iterator[
                 _as_owner(connection, "SELECT entasis_internal.release_lease('migrate')")
 
 
-def _make_lease(connection: psycopg.Connection[Any]) -> None:
+def _make_lease(connection: psycopg.Connection[Any], wanted: str | None) -> None:
     """Make what leases need, in a database that does not have it; several may do so at once."""
     for attempt in range(1, 11):
         row = connection.execute(
@@ -262,10 +271,17 @@ def _make_lease(connection: psycopg.Connection[Any]) -> None:
         if row is not None and row[0] and not are_strangers(connection, _OF_LEASES):
             return
         try:
+            # all that they need is every engine's, but for how the nodes of a cluster log in
+            files = schema_order("citus" if wanted == "citus" else "postgresql").bootstrap
+            bootstrap = [file for file in files if file.parent.name == "bootstrap"]
+            if wanted == "citus":
+                # by themselves: nodes of a cluster know roles, and then schemas, when committed
+                for part in ([file for file in bootstrap if file.stem in _ROLES], bootstrap):
+                    with connection.transaction():
+                        _apply(connection, part)
+                bootstrap = []
             with connection.transaction():
-                # all that they need is every engine's
-                files = schema_order("postgresql").bootstrap
-                _apply(connection, [file for file in files if file.parent.name == "bootstrap"])
+                _apply(connection, bootstrap)
                 adopt(connection, "postgresql", _OF_LEASES)
                 _apply(connection, [file for file in files if file.parent.name != "bootstrap"])
         except _RACES:

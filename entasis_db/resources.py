@@ -6,6 +6,8 @@ from pathlib import Path
 
 _SECTION = re.compile(r"^\[(\w+)\]")
 _CORE = "core"
+# an engine that is another one, but for the files that it has of its own
+_BASES = {"citus": "postgresql"}
 
 
 def sql_root() -> Path:
@@ -41,9 +43,11 @@ def schema_order(engine: str) -> SchemaOrder:
     """Read the lines of ``schema/order`` that concern one engine.
 
     A path that begins with ``core`` is every engine's, one with ``*`` stands for the engine's own
-    file of that name, and one with an engine's name is that engine's alone.
+    file of that name, and one with an engine's name is that engine's alone. An engine that is built
+    on another has the other's files too; its own stand in for those, and for those of every engine.
     """
     root = sql_root() / "schema"
+    base = _BASES.get(engine, engine)
     sections: dict[str, list[Path]] = {}
     section: list[Path] = []
     for line in (root / "order").read_text(encoding="utf-8").splitlines():
@@ -52,6 +56,11 @@ def schema_order(engine: str) -> SchemaOrder:
             section = sections.setdefault(match[1], [])
         elif entry:
             owner, _, path = entry.partition("/")
-            if owner in (_CORE, engine, "*"):
-                section.append(root / (engine if owner == "*" else owner) / path)
+            if owner not in (_CORE, engine, base, "*"):
+                continue
+            own = root / engine / path
+            if base != engine and own.exists():
+                section.append(own)
+            else:
+                section.append(root / (base if owner == "*" else owner) / path)
     return SchemaOrder(*(tuple(sections[name]) for name in ("bootstrap", "state", "stateless")))

@@ -117,16 +117,32 @@ _HYPERTABLE_FACTS = {
 }
 
 
+# a node of Citus shows its shards in some catalogs, and hides them in others
+_SHARDS = """
+    SELECT s.logicalrelid::regclass::text || '_' || s.shardid FROM pg_dist_shard AS s
+"""
+
+
 def facts(connection: psycopg.Connection[Any]) -> dict[str, set[Any]]:
     """Read everything about the schemas of Entasis DB that a caller or a DBA could tell apart."""
     (hypertables,) = connection.execute(
         "SELECT count(*) FROM pg_extension WHERE extname = 'timescaledb'"
     ).fetchone() or (0,)
+    (shards,) = connection.execute(
+        "SELECT to_regclass('pg_dist_shard') IS NOT NULL"
+    ).fetchone() or (False,)
+    shard_names = (
+        {name for (name,) in connection.execute(_SHARDS).fetchall()} if shards else frozenset()
+    )
     with connection.transaction():
         # names are printed in full only when they are not on the path
         connection.execute("SET LOCAL search_path = ''")
         return {
-            kind: {tuple(map(_plain, row)) for row in connection.execute(query).fetchall()}
+            kind: {
+                tuple(map(_plain, row))
+                for row in connection.execute(query).fetchall()
+                if row[0] not in shard_names
+            }
             for kind, query in (_FACTS | (_HYPERTABLE_FACTS if hypertables else {})).items()
         }
 

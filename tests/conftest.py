@@ -15,6 +15,7 @@ from hypothesis.internal.conjecture import engine as hypothesis_engine
 from psycopg.conninfo import make_conninfo
 
 from drills.rig import programs as rig_programs
+from entasis_db.resources import engines
 from tests import caches, oracle, poolers
 from tests.caches import RedisServer, redis_server
 from tests.db import wipe
@@ -144,6 +145,9 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         lacks = " or ".join(sorted(source.lacks)).replace("_", " ")
         rest = f"; {left} tests that need {lacks} were left to other servers" if left else ""
         terminalreporter.write_line(f"{source.name}: {state}, {source.origin}{rest}")
+    if not os.environ.get("ENTASIS_TEST_ONLY"):
+        for engine in sorted(set(engines()) - {source.engine for source in sources()}):
+            terminalreporter.write_line(f"{engine}: DID NOT RUN, this machine has no server of it")
     for report in terminalreporter.getreports("passed"):
         for name, value in report.user_properties:
             if name == "measured":

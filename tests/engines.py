@@ -31,8 +31,13 @@ CAPABILITIES = {
     "candle_tables": "candles in tables, which triggers keep in the writer's own transaction",
     "user_triggers": "a user's own triggers beside ours",
     "merge": "MERGE that changes rows",
+    "merge_of_values": "MERGE with what a client sends, taken, or refused with a class",
     "native_speed": "a server that is no slower than its machine: tests that repeat much at length",
     "move_across_partitions": "an UPDATE that moves a row to another partition",
+    "moves_between_symbols": "an UPDATE of a trade's symbol, or of a quote's underlying",
+    "no_superuser": "an installation by a login that may create roles and databases",
+    "copy_errors": "errors of triggers in COPY with their SQLSTATE",
+    "workers": "a Citus cluster whose shards are on several workers",
 }
 """What not every server can do. Each is a marker: a test that has it is skipped on the others, and
 ``database.can("detach")`` is for tests that go on either way."""
@@ -41,6 +46,18 @@ _ENGINES_LACK: dict[str, dict[str, str]] = {
     "postgresql": {
         "columnstore_writes": "engine timescaledb alone has a columnstore",
         "hypertables": "engine timescaledb alone has hypertables, a columnstore and jobs",
+        "workers": "engine citus alone has shards",
+    },
+    "citus": {
+        "columnstore_writes": "engine timescaledb alone has a columnstore",
+        "hypertables": "engine timescaledb alone has hypertables, a columnstore and jobs",
+        "detach": "Citus refuses DETACH PARTITION CONCURRENTLY",
+        "merge": "Citus takes no MERGE from values",
+        "merge_of_values": "Citus has an error without a class for it",
+        "user_triggers": "Citus takes a trigger of a distributed table for unsafe",
+        "moves_between_symbols": "a shard is a symbol's, and Citus refuses to move rows",
+        "no_superuser": "a superuser joins the nodes of a cluster",
+        "copy_errors": "what fails in COPY on a shard has SQLSTATE XX000",
     },
     "timescaledb": {
         "monthly_partitions": "chunks are made by the rows that need them",
@@ -49,6 +66,7 @@ _ENGINES_LACK: dict[str, dict[str, str]] = {
         "user_triggers": "whether a user may add triggers to a hypertable is the engine's affair",
         "merge": "a hypertable with a columnstore takes no MERGE that changes rows",
         "move_across_partitions": "a row stays in the chunk in which it is",
+        "workers": "engine citus alone has shards",
     },
 }
 """Why an engine cannot do it, whichever server runs it."""
@@ -222,13 +240,21 @@ class Server:
     def login(self, *roles: str) -> Iterator[tuple[str, str]]:
         """Lend a login that is a member of the given roles: its name and password."""
         name, password = f"entasis_login_{secrets.token_hex(4)}", secrets.token_urlsafe(12)
-        with self.admin() as connection:
-            make_login(connection, name, password, roles)
+        self.make_login(name, password, *roles)
         try:
             yield name, password
         finally:
-            with self.admin() as connection:
-                connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
+            self.drop_login(name)
+
+    def make_login(self, name: str, password: str, *roles: str) -> None:
+        """Make a login that is a member of the given roles."""
+        with self.admin() as connection:
+            make_login(connection, name, password, roles)
+
+    def drop_login(self, name: str) -> None:
+        """Drop a login."""
+        with self.admin() as connection:
+            connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
 
     def close(self) -> None:
         """Stop the server if it is ours; else take away what was made there."""

@@ -44,6 +44,9 @@ LEFT = {
     "entasis_internal.examined_days": "examined again: its candles may have other scales",
     "entasis_internal.examined_up_to": "examined again",
     "entasis_internal.relation_sizes": "measured, and another on another server",
+    "entasis_internal.shard_floors": "copied from entasis.floors",
+    "entasis_internal.shard_reopened": "copied from entasis.reopened",
+    "entasis_internal.shard_restored": "copied from entasis.restores",
 }
 """What is not taken over, and why."""
 

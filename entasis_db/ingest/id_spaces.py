@@ -104,13 +104,14 @@ def record_markets_parameters(
 
 def check_id_spaces(
     recorded: Iterable[Sequence[Any]], source: str, line_of: Callable[[Market], int]
-) -> bool:
+) -> bool | None:
     """Compare what RECORD_MARKETS answered with what was wanted.
 
-    Return whether some market may repeat ids that are stored. Raises IdSpaceError for a market with
+    Return whether some market may repeat ids that are stored; None where the database leaves that
+    to staging, whatever the batch. Raises IdSpaceError for a market with
     another id space, naming the first line of it.
     """
-    doubtful = False
+    doubtful: bool | None = False
     for symbol, exchange, wanted, known, may_repeat in recorded:
         if known is None:
             raise errors.SerializationFailure(
@@ -123,5 +124,5 @@ def check_id_spaces(
                 "count every trade twice, so nothing of this batch was loaded. Load the file that "
                 "has the same kind of ids as the first one; entasis.markets says which that was"
             )
-        doubtful = doubtful or may_repeat
+        doubtful = None if may_repeat is None or doubtful is None else doubtful or may_repeat
     return doubtful

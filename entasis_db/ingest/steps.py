@@ -54,6 +54,11 @@ class Execute:
 
 
 @dataclass(frozen=True, slots=True)
+class StagesAll:
+    """Answer whether the database takes rows of this kind through staging alone."""
+
+
+@dataclass(frozen=True, slots=True)
 class Unstage:
     """Drop a staging table behind a pooler, which may hand the session to another client."""
 
@@ -82,7 +87,7 @@ class Compare:
     text: Iterable[str | memoryview]
 
 
-Step = Query | Execute | Unstage | Copy | Compare
+Step = Query | Execute | StagesAll | Unstage | Copy | Compare
 Steps = Generator[Step, Any, IngestReport]
 
 
@@ -111,9 +116,10 @@ def write(
         markets = batch.markets()
         parameters = record_markets_parameters(markets, id_space, source, time_unit)
         recorded = yield Query(RECORD_MARKETS, parameters)
-        doubtful = repeated = check_id_spaces(recorded, source, batch.line_of)
+        answer = check_id_spaces(recorded, source, batch.line_of)
+        doubtful, repeated = answer is not False, answer is True
     else:
-        doubtful = yield from _meets_numbers(batch)
+        doubtful = (yield StagesAll()) or (yield from _meets_numbers(batch))
     if not doubtful:
         try:
             # rows are checked while the server is busy with what was sent before

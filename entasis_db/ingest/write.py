@@ -6,6 +6,7 @@ from typing import Any
 import psycopg
 from psycopg.copy import AsyncLibpqWriter, LibpqWriter
 
+from entasis_db.citus import is_citus, is_citus_async
 from entasis_db.cursors import AsyncCursor, Cursor
 from entasis_db.direct import is_direct, is_direct_async
 from entasis_db.ingest import steps
@@ -13,7 +14,7 @@ from entasis_db.ingest.batch import Batch, RowBatch
 from entasis_db.ingest.copy_text import utf8
 from entasis_db.ingest.id_spaces import IdSpace, TimeUnits
 from entasis_db.ingest.report import IngestReport
-from entasis_db.ingest.steps import Compare, Copy, Execute, Query, Step, Unstage
+from entasis_db.ingest.steps import Compare, Copy, Execute, Query, StagesAll, Step, Unstage
 from entasis_db.ingest.stored import is_what_comes
 from entasis_db.ingest.targets import OPTIONS, TRADES
 from entasis_db.model import OptionQuote, Trade
@@ -119,6 +120,8 @@ def _do(connection: psycopg.Connection[Any], cursor: psycopg.Cursor[Any], step: 
             return cursor.execute(statement, parameters).fetchall()
         case Execute(statement, parameters):
             return cursor.execute(statement, parameters)
+        case StagesAll():
+            return is_citus(connection)
         case Unstage(statement):
             return None if is_direct(connection) else cursor.execute(statement)
         case Compare(statement, parameters, text):
@@ -172,6 +175,8 @@ async def _do_async(
             return await cursor.fetchall()
         case Execute(statement, parameters):
             return await cursor.execute(statement, parameters)
+        case StagesAll():
+            return await is_citus_async(connection)
         case Unstage(statement):
             return None if await is_direct_async(connection) else await cursor.execute(statement)
         case Compare(statement, parameters, text):

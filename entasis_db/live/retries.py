@@ -6,11 +6,18 @@ from collections.abc import Iterator
 import psycopg
 from psycopg import errors
 
+from entasis_db.citus import lost_a_node
+
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 5.0  # seconds between attempts
 
 PASSING = (psycopg.OperationalError, psycopg.InterfaceError, errors.ReadOnlySqlTransaction)
 """What passes by itself: a lost connection, a server that starts, stops, fails over or is full, or
 that rolled the transaction back in favour of another. Anything else would fail again."""
+
+
+def passes(error: psycopg.Error) -> bool:
+    """Say whether an error is in PASSING, or is that of a node of a cluster that went away."""
+    return isinstance(error, PASSING) or lost_a_node(error)
 
 
 def keeps_connection(error: psycopg.Error) -> bool:

@@ -24,7 +24,7 @@ from entasis_db.live.batching import Batching, Row
 from entasis_db.live.metrics import WriterMetrics
 from entasis_db.live.notices import Notices
 from entasis_db.live.opening import CONNECT_TIMEOUT, connect, wait_for_server
-from entasis_db.live.retries import PASSING, keeps_connection, pauses
+from entasis_db.live.retries import keeps_connection, passes, pauses
 from entasis_db.live.transactions import last_refusal, transactions
 from entasis_db.live.unreadable import Unreadable
 from entasis_db.model import OptionQuote, Trade
@@ -325,7 +325,9 @@ class TickWriter:
                 if self._connection is None or self._connection.closed:
                     self._connection = connect(self._conninfo)
                 report = transaction(self._connection)
-            except PASSING as error:
+            except psycopg.Error as error:
+                if not passes(error):
+                    raise
                 failures += 1
                 self._note_failure(error, failures)
             else:

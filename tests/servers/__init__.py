@@ -14,13 +14,13 @@ from functools import cache
 
 from entasis_db.resources import engines
 from tests.engines import Source
-from tests.servers import cluster, container, given, webassembly
+from tests.servers import citus, cluster, container, given, webassembly
 
 
 @cache
 def sources() -> tuple[Source, ...]:
     """List the servers of this machine, in the order in which the suite uses them."""
-    found = [*cluster.found(), *given.found()]
+    found = [*cluster.found(), *citus.found(), *given.found()]
     if "timescaledb" in engines() and not any(s.engine == "timescaledb" for s in found):
         found.extend(container.found() or webassembly.found())
     only = os.environ.get("ENTASIS_TEST_ONLY")

@@ -26,22 +26,23 @@ from tests.make import MICROSECOND, NOON, insert_trades
 # --- Histories -----------------------------------------------------------------------------------
 
 
-@given(history=histories())
+@given(data=st.data())
 def test_candles_follow_every_history(
-    trading: Connection, database: Database, history: list[Transaction]
+    trading: Connection, database: Database, data: st.DataObject
 ) -> None:
     empty(trading, database)
-    for transaction in history:
+    for transaction in data.draw(histories(merges=database.can("merge_of_values"))):
         run(trading, transaction)
         oracle.assert_candles_are_right(trading)
 
 
 @pytest.mark.copy
 @settings(max_examples=max(5, settings().max_examples // 4))
-@given(history=histories(copy=True))
+@given(data=st.data())
 def test_candles_follow_histories_with_copy(
-    trading: Connection, database: Database, history: list[Transaction]
+    trading: Connection, database: Database, data: st.DataObject
 ) -> None:
+    history = data.draw(histories(copy=True, merges=database.can("merge_of_values")))
     assume(any(isinstance(step, Copy) for t in history for step in t.steps))
     empty(trading, database)
     for transaction in history:

@@ -11,7 +11,7 @@ from psycopg import errors, sql
 
 from tests import oracle
 from tests.contract.candles.support import ZONES, make_months, trade
-from tests.db import Connection
+from tests.db import Connection, later
 from tests.engines import Prepare
 from tests.make import MICROSECOND, insert_trades
 
@@ -107,17 +107,22 @@ def test_every_damaged_candle_is_found_and_mended(damaged: Connection, level: st
         *(
             (
                 # one that counts more than there are is the last that is known of the others
-                "missing trades" if (column, change) == ("trades", "+ 1") else "different",
-                f"UPDATE {table} SET {column} = {column} {change}"
+                "missing trades" if changed == "trades + 1" else "different",
+                f"UPDATE {table} SET {column} = {changed}"
                 " WHERE (symbol, exchange, bucket) = (%s, %s, %s)",
                 key,
             )
             for column in oracle.COLUMNS[3:]
-            for change in (
-                ["+ interval '1 microsecond'"] if column.endswith("_at") else ["+ 1", "* 2 - 1"]
+            for changed in (
+                [later(column, "1 microsecond")]
+                if column.endswith("_at")
+                else [f"{column} + 1", f"{column} * 2 - 1"]
             )
             # twice the trades less one is one where there is one, and so for ids
-            if not (change == "* 2 - 1" and column in ("trades", "first_trade_id", "last_trade_id"))
+            if not (
+                changed.endswith("* 2 - 1")
+                and column in ("trades", "first_trade_id", "last_trade_id")
+            )
         ),
         (
             "missing trades",
@@ -169,12 +174,13 @@ LOSING = ("delete-partition", "truncate-partition", "replica")
         ["TRUNCATE entasis.ohlcv_1m, entasis.ohlcv_1h, entasis.ohlcv_1d"],
         ["TRUNCATE entasis.ohlcv_1h"],
         [
-            "SET session_replication_role = replica",
+            "BEGIN",
+            "SET LOCAL session_replication_role = replica",
             "DELETE FROM entasis.market_data WHERE id % 2 = 0",
             "INSERT INTO entasis.market_data (symbol, exchange, timestamp, price, volume)"
             " VALUES ('NEW', 'one', '2025-02-03 05:35:00+00', 1, 1),"
             " ('NEW', 'one', '2025-03-31 23:59:59+00', 1, 1)",
-            "RESET session_replication_role",
+            "COMMIT",
         ],
         [
             "CREATE TABLE public.filled (LIKE entasis.market_data INCLUDING ALL)",
@@ -304,7 +310,9 @@ def test_check_says_what_is_stored_and_what_should_be(damaged: Connection) -> No
 def test_placeholders_never_stay(trading: Connection) -> None:
     time = datetime(2025, 2, 3, 5, 35, tzinfo=UTC)
     insert_trades(trading, trade(time))
-    trading.execute("UPDATE entasis.market_data SET timestamp = timestamp + interval '1 minute'")
+    trading.execute(
+        f"UPDATE entasis.market_data SET timestamp = {later('timestamp', '1 minute')}".encode()
+    )
     trading.execute("DELETE FROM entasis.market_data")
     for level in oracle.STORED:
         (count,) = trading.execute(

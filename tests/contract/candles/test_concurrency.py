@@ -539,10 +539,10 @@ def _random(
         )
     # to a time that nobody else writes to, so that keys do not collide
     return (
-        "UPDATE entasis.market_data SET timestamp = timestamp"
-        " + interval '1 minute' * (1 + floor(random() * 3)) + interval '1 microsecond' * id,"
-        " id = nextval('entasis.market_data_id_seq') + 1000 WHERE symbol = %s AND id = %s",
-        [(symbol, trade_id)],
+        "UPDATE entasis.market_data SET timestamp = (timestamp AT TIME ZONE 'UTC'"
+        " + interval '1 minute' * %s + interval '1 microsecond' * id) AT TIME ZONE 'UTC',"
+        " id = id + %s WHERE symbol = %s AND id = %s",
+        [(chance.randint(1, 3), 1000 + chance.getrandbits(40), symbol, trade_id)],
     )
 
 

@@ -12,7 +12,8 @@ from entasis_db import queries
 from entasis_db.model import Trade
 from tests import oracle
 from tests.contract.retention.support import keep_from, maintain
-from tests.db import Connection, count_within_timestamps, ensure, one
+from tests.db import Connection, count_within_timestamps, earlier, ensure, one
+from tests.engines import Database
 from tests.make import MICROSECOND, month
 from tests.plans import Mode, count_reads
 
@@ -87,18 +88,21 @@ def test_random_writers_leave_them_right(connection: Connection) -> None:
                 change(f"{set_to} excluded = 'confirmed_bad'"),
                 change(f"{set_to} excluded = NULL"),
                 change(f"{set_to} price = price + 1"),
-                change(f"{set_to} timestamp = timestamp - interval '1 second'"),
+                change(f"{set_to} timestamp = {earlier('timestamp', '1 second')}"),
             )
         )()
         assert_latest_prices_are_right(connection)
 
 
-def test_a_trade_moved_to_a_new_market_is_its_latest(connection: Connection) -> None:
+def test_a_trade_moved_to_a_new_market_is_its_latest(
+    connection: Connection, database: Database
+) -> None:
     ensure(connection, "market_data", month(2024, 1), month(2024, 2))
     for number in (1, 2):
         connection.execute(INSERT.encode(), ["OLD", "x", month(2024, 1), number, number, None])
-    connection.execute("UPDATE entasis.market_data SET symbol = 'NEW' WHERE id = 2")
-    assert_latest_prices_are_right(connection)
+    if database.can("moves_between_symbols"):
+        connection.execute("UPDATE entasis.market_data SET symbol = 'NEW' WHERE id = 2")
+        assert_latest_prices_are_right(connection)
     connection.execute("UPDATE entasis.market_data SET exchange = 'y' WHERE id = 1")
     assert_latest_prices_are_right(connection, ("OLD", "x"))
 

@@ -22,7 +22,7 @@ from tests.contract.retention.support import (
     maintain,
     partitions,
 )
-from tests.db import Connection, health, one
+from tests.db import Connection, health, one, violates
 from tests.engines import Database, Prepare
 from tests.make import INSERT_QUOTE, INSERT_TRADE, MICROSECOND, month
 
@@ -186,7 +186,9 @@ def test_a_range_without_a_partition_is_closed_when_its_time_is_over(
     assert reopened(floored) == still
 
 
-def test_what_lies_outside_of_a_reopened_range_stays_closed(floored: Connection) -> None:
+def test_what_lies_outside_of_a_reopened_range_stays_closed(
+    floored: Connection, database: Database
+) -> None:
     reopen(floored, "market_data", FEBRUARY, MARCH, "NEW", "one")
     floored.execute(NEW, [1, FEBRUARY, 5])
     before, trades = stored(floored), oracle.stored_trades(floored)
@@ -207,7 +209,8 @@ def test_what_lies_outside_of_a_reopened_range_stays_closed(floored: Connection)
     move = "UPDATE entasis.market_data SET {} WHERE symbol = %s AND timestamp = %s"
     above = month(2020, 4) + timedelta(days=14, minutes=15)
     assert one(floored, "SELECT count(*) FROM entasis.market_data WHERE timestamp = %s", above)
-    _closed(floored, move.format("symbol = 'BTC'"), ["NEW", FEBRUARY])
+    if database.can("moves_between_symbols"):
+        _closed(floored, move.format("symbol = 'BTC'"), ["NEW", FEBRUARY])
     _closed(floored, move.format("exchange = 'two'"), ["NEW", FEBRUARY])
     _closed(floored, move.format("timestamp = '2020-03-01 00:00:00+00'"), ["NEW", FEBRUARY])
     _closed(floored, move.format("timestamp = '2020-02-02 00:00:00+00'"), ["BTC", above])
@@ -243,17 +246,18 @@ def test_a_merge_moves_nothing_past_the_edges(floored: Connection) -> None:
 
 
 @pytest.mark.native_speed
-def test_quotes_are_reopened_by_underlying(floored: Connection) -> None:
+def test_quotes_are_reopened_by_underlying(floored: Connection, database: Database) -> None:
     reopen(floored, "option_data", FEBRUARY, MARCH, "BTC")
     insert_quote(floored, FEBRUARY + timedelta(days=1))
     _closed(floored, INSERT_QUOTE, [2, MARCH])
     _closed(floored, INSERT_QUOTE.replace("'BTC'", "'ETH'"), [2, FEBRUARY])
     floored.execute("UPDATE entasis.option_data SET iv = 1 WHERE timestamp < '2020-03-01Z'")
-    _closed(
-        floored,
-        "UPDATE entasis.option_data SET underlying = %s WHERE timestamp < '2020-03-01Z'",
-        ["ETH"],
-    )
+    if database.can("moves_between_symbols"):
+        _closed(
+            floored,
+            "UPDATE entasis.option_data SET underlying = %s WHERE timestamp < '2020-03-01Z'",
+            ["ETH"],
+        )
     assert (
         floored.execute("DELETE FROM entasis.option_data WHERE timestamp < '2020-03-01Z'").rowcount
         == 1
@@ -373,7 +377,7 @@ def test_the_error_at_the_floor_names_the_command(floored: Connection) -> None:
     reopen(floored, "market_data", FEBRUARY, MARCH, "NEW", "one")
     with pytest.raises(errors.CheckViolation) as caught:
         floored.execute(NEW.replace("'one'", "'two'"), [2, FEBRUARY + timedelta(hours=30), 5])
-    assert caught.value.diag.constraint_name == "market_data_floor"
+    violates(floored, caught.value, "market_data_floor")
     assert "entasis reopen market_data 2020-02-02 2020-02-03 --symbol NEW --exchange two" in str(
         caught.value.diag.message_hint
     )

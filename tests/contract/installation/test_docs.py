@@ -196,6 +196,7 @@ def test_every_public_function_is_described_and_typed() -> None:
         "adoption",
         "breaker",
         "catalog",
+        "citus",
         "cli",
         "cursors",
         "direct",

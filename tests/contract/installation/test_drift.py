@@ -75,7 +75,9 @@ def test_each_change_is_shown_and_mended(database: Database) -> None:
     """All at once: a change is one statement, and none touches what another's line says."""
     with database.connect() as connection:
         assert status(connection).drift == ()
-        for change, said in MENDED.values():
+        for name, (change, said) in MENDED.items():
+            if "trigger" in name and not database.can("user_triggers"):
+                continue
             with connection.transaction(force_rollback=True):
                 connection.execute(change.encode())
                 shown = status(connection).drift

@@ -57,8 +57,17 @@ def test_every_file_of_the_schema_is_listed_once(engine: str) -> None:
     listed = [*order.bootstrap, *order.state, *order.stateless]
     assert len(listed) == len(set(listed))
     root = sql_root() / "schema"
-    present = {*(root / "core").rglob("*.sql"), *(root / engine).rglob("*.sql")}
-    assert present == set(listed)
+    # an engine that is built on another has its files too, but for those that its own stand in for
+    folders = {file.relative_to(root).parts[0] for file in listed} - {engine}
+    own = set((root / engine).rglob("*.sql"))
+    instead = {file.relative_to(root / engine) for file in own} if len(folders) > 1 else set()
+    present = {
+        file
+        for folder in folders
+        for file in (root / folder).rglob("*.sql")
+        if file.relative_to(root / folder) not in instead
+    }
+    assert present | own == set(listed)
 
 
 def test_migrations_are_one_chain_of_numbers() -> None:
@@ -276,6 +285,7 @@ def test_status_needs_no_more_than_a_reader(login: Any) -> None:
 
 
 @pytest.mark.own_cluster
+@pytest.mark.no_superuser
 def test_a_managed_host_without_a_superuser(source: Source) -> None:
     """Somebody who may create roles and databases, and no more, installs on a bare cluster."""
     assert source.bindir is not None

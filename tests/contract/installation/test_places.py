@@ -99,13 +99,16 @@ def test_how_long_candles_are_kept(connection: Connection) -> None:
         assert same == (True,), relation
 
 
-def test_how_the_archives_checksum_is_made(connection: Connection) -> None:
+def test_how_the_archives_checksum_is_made(connection: Connection, database: Database) -> None:
     (body,) = connection.execute(
         "SELECT prosrc FROM pg_proc"
         " WHERE oid = 'entasis_internal.count_and_checksum'::regproc AND prosrc LIKE '%md5%'"
     ).fetchone() or ("",)
     assert body
-    assert body in read(CHECKSUM)
+    written = read(CHECKSUM)
+    if database.engine == "citus":  # sum_on_nodes.sql makes it anew
+        written = written.replace(" OFFSET ''0''", "")
+    assert body in written
     made = "FUNCTION entasis_internal.count_and_checksum("
     assert [f.name for f in schema_files() if made in f.read_text()] == ["count_and_checksum.sql"]
 

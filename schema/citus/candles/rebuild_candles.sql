@@ -1,0 +1,47 @@
+-- Commits after each day of a market, which bounds its memory and how long a writer waits for it.
+-- maintain() explains why every name is qualified.
+CREATE OR REPLACE PROCEDURE entasis.rebuild_candles(
+    from_time timestamptz, to_time timestamptz, forced boolean DEFAULT false
+)
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    d pg_catalog.record;
+    m pg_catalog.record;
+    looked_at bigint := 0;
+    days bigint := 0;
+    minutes integer;
+BEGIN
+    PERFORM entasis_internal.check_range_bounds(from_time, to_time);
+    IF forced IS NOT TRUE THEN
+        PERFORM entasis_internal.refuse_missing_trades(from_time, to_time);
+    END IF;
+    FOR m IN
+        SELECT w.symbol, w.exchange
+        FROM entasis_internal.known_markets(rebuild_candles.from_time, rebuild_candles.to_time) AS w
+    LOOP
+        FOR d IN
+            SELECT w.day
+            FROM entasis_internal.days_of_market(
+                m.symbol, m.exchange, rebuild_candles.from_time, rebuild_candles.to_time
+            ) AS w
+        LOOP
+            -- a partition of candles that was dropped by hand
+            PERFORM entasis_internal.create_partition(r.relation, d.day)
+            FROM pg_catalog.unnest(ARRAY['ohlcv_1m', 'ohlcv_1h', 'ohlcv_1d']) AS r (relation);
+            COMMIT;
+            -- a statement of its own, planned with its values, which Citus sends to the node that has the symbol
+            -- (and from FROM: Citus takes SELECT f() for an expression of PL/pgSQL's, after an error in the session too)
+            EXECUTE 'SELECT r FROM entasis_internal.rebuild_market_day($1, $2, $3, $4) AS r' INTO minutes
+            USING m.symbol::pg_catalog.text, m.exchange::pg_catalog.text, d.day, rebuild_candles.forced;
+            looked_at := looked_at OPERATOR(pg_catalog.+) minutes;
+            days := days OPERATOR(pg_catalog.+) 1;
+            COMMIT;
+        END LOOP;
+    END LOOP;
+    RAISE NOTICE 'rebuilt % minutes in % market days', looked_at, days;
+END
+$$;
+
+COMMENT ON PROCEDURE entasis.rebuild_candles IS
+'Recomputes the candles of the UTC days that overlap [from_time, to_time) from their trades, while writers run. Refuses a range in which trades are missing, that is, a candle counts more than market_data holds, unless forced. Does not change candles below the floor. Commits after each day of a market, so it cannot run inside a transaction block.';

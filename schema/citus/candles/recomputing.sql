@@ -1,0 +1,21 @@
+-- A setting would do, but any session may set one, in the middle of a statement too. A transaction leaves its row
+-- behind, since nothing runs at its end; the next one of its backend removes it. Unlogged, because the row means
+-- nothing after its transaction. Beside the trades, by symbol, because triggers on shards write it.
+CREATE UNLOGGED TABLE IF NOT EXISTS entasis_internal.recomputing (
+    symbol varchar(64) COLLATE "C" NOT NULL,
+    backend integer NOT NULL,
+    transaction_id xid8 NOT NULL,
+    CONSTRAINT recomputing_pkey PRIMARY KEY (symbol, backend, transaction_id)
+);
+
+-- Once a table is distributed it stays so: there is no IF NOT EXISTS for it.
+DO $distribute$
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM pg_dist_partition AS p
+        WHERE p.logicalrelid = 'entasis_internal.recomputing'::regclass
+    ) THEN
+        PERFORM create_distributed_table('entasis_internal.recomputing', 'symbol', colocate_with => 'entasis.market_data');
+    END IF;
+END
+$distribute$;

@@ -1,0 +1,1 @@
+"""What only engine citus has: nodes, and shards that move between them."""
