@@ -128,7 +128,8 @@ def _bad_migration(site: Site) -> Variables:
 def _corrupted_page(site: Site) -> Variables:
     with site.primary.connect() as connection:
         row = connection.execute(
-            "SELECT pg_relation_filepath(to_regclass(format('entasis.market_data_%%s', %s::text)))",
+            "SELECT pg_relation_filepath("
+            " to_regclass(format('entasis_internal.market_data_%%s', %s::text)))",
             [f"{site.month:y%Ym%m}"],
         ).fetchone()
     assert row is not None
