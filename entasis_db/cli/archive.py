@@ -14,12 +14,31 @@ from rich.table import Table
 from entasis_db import queries
 from entasis_db.cli import arguments
 from entasis_db.cli.exit_codes import ExitCode
-from entasis_db.cli.output import fail, minute, note, plain, print_json, print_whole, step, when
+from entasis_db.cli.output import fail, minute, note, print_whole, step, when
+from entasis_db.cli.output.rows import Form, Shape, as_json, as_values, prints, rows_of, show
 from entasis_db.cli.progress import archiving
 from entasis_db.cli.root import Group
 from entasis_db.cli.target import Target, Use
 from entasis_db.manifest import ArchivedRange, archived_ranges, has_archived_relations
 
+_RANGES = rows_of(ArchivedRange)
+# what has more digits than a decimal of Parquet stands beside it as text
+_WIDE = ("volume", "quote_volume", "turnover")
+_CANDLES = Shape(
+    "entasis_db.queries.Candle",
+    tuple(
+        name
+        for field in rows_of(queries.Candle).names
+        for name in (field, *((f"{field}_text",) if field in _WIDE else ()))
+    ),
+    as_table=False,
+)
+# the classes need libraries that not everybody has
+_PUBLISHED = Shape(
+    "entasis_db.archive.Published",
+    ("table", "objects", "rows", "added", "removed"),
+    as_table=False,
+)
 STORE = "URL of the archive: s3://BUCKET/PREFIX[?endpoint_url=...] or file:///FOLDER."
 
 
@@ -81,14 +100,18 @@ def open_archive(url: str) -> Any:
 
 
 @archive.command(name="list")
+@prints(_RANGES)
 @click.pass_obj
-def list_archives(target: Target) -> None:
+def list_archives(target: Target, form: Form) -> None:
     """List what is archived and where, and whether it is still in the database too."""
     with target.connect() as connection:
         found = archived_ranges(connection)
-    if not found:
-        step("nothing is archived")
-        return
+    show(form, _RANGES, found, lambda: print_whole(_table(found)), "nothing is archived")
+    if unverified := sum(one.verified_at is None for one in found):
+        note(f"{unverified} not verified: a run was cut short; run entasis archive, which mends it")
+
+
+def _table(found: list[ArchivedRange]) -> Table:
     table = Table("relation", "from (UTC)", "to")
     for name in ("rows", "bytes", "objects"):
         table.add_column(name, justify="right")
@@ -103,16 +126,15 @@ def list_archives(target: Target) -> None:
             _state(one),
             one.location,
         )
-    print_whole(table)
-    if unverified := sum(one.verified_at is None for one in found):
-        step(f"{unverified} not verified: a run was cut short; run entasis archive, which mends it")
+    return table
 
 
 @archive.command()
 @click.option("--catalog", required=True, help="Name that PyIceberg knows the catalog by.")
 @click.option("--namespace", default="entasis", show_default=True, help="Where the tables are.")
+@prints(_PUBLISHED)
 @click.pass_obj
-def publish(target: Target, catalog: str, namespace: str) -> None:
+def publish(target: Target, catalog: str, namespace: str, form: Form) -> None:
     """Have an Iceberg catalog name what only the archive has; no file is rewritten.
 
     Repeat it after each maintenance and each reopening.
@@ -120,13 +142,15 @@ def publish(target: Target, catalog: str, namespace: str) -> None:
     archives = _archives()
     with target.connect(Use.WRITES) as connection:
         found = archives.publish(connection, catalog, namespace)
-    for one in found:
-        step(
-            f"{one.table}: {one.objects:,} objects, {one.rows:,} rows"
-            f" ({one.added:,} added, {one.removed:,} removed)"
-        )
-    if not found:
-        step("nothing is in the archive alone")
+
+    def people() -> None:
+        for one in found:
+            step(
+                f"{one.table}: {one.objects:,} objects, {one.rows:,} rows"
+                f" ({one.added:,} added, {one.removed:,} removed)"
+            )
+
+    show(form, _PUBLISHED, found, people, "nothing is in the archive alone")
 
 
 def _state(one: ArchivedRange) -> str:
@@ -191,15 +215,20 @@ def history() -> None:
     """Read what is in the database and what only the archive has, as one answer."""
 
 
-def _reading(command: Callable[..., None]) -> Callable[..., None]:
+def _reading(shape: Shape) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Add what all commands of history take."""
-    for option in (
+    options = (
         click.option("--from", "url", envvar="ENTASIS_ARCHIVE_URL", show_envvar=True, help=STORE),
-        click.option("--json", "as_json", is_flag=True, help="A line of JSON for each row."),
+        prints(shape, by_line=True),
         click.option("--parquet", type=click.Path(path_type=Path), help="Write this file instead."),
-    ):
-        command = option(command)
-    return command
+    )
+
+    def add(command: Callable[..., None]) -> Callable[..., None]:
+        for option in options:
+            command = option(command)
+        return command
+
+    return add
 
 
 @history.command(name="trades")
@@ -207,7 +236,7 @@ def _reading(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--exchange", required=True, help="The venue.")
 @arguments.from_time
 @arguments.to_time
-@_reading
+@_reading(rows_of(queries.Trade, as_table=False))
 @click.pass_obj
 def history_trades(
     target: Target,
@@ -229,7 +258,7 @@ def history_trades(
 @click.option("--interval", type=click.Choice(queries.INTERVALS), default="1h", show_default=True)
 @arguments.from_time
 @arguments.to_time
-@_reading
+@_reading(_CANDLES)
 @click.pass_obj
 def history_candles(
     target: Target,
@@ -253,7 +282,7 @@ def history_candles(
 @click.option("--type", "option_type", required=True, type=click.Choice(["call", "put"]))
 @arguments.from_time
 @arguments.to_time
-@_reading
+@_reading(rows_of(queries.OptionQuote, as_table=False))
 @click.pass_obj
 def history_quotes(
     target: Target,
@@ -280,9 +309,9 @@ def _histories() -> ModuleType:
     return found
 
 
-def _tell(target: Target, asked: Any, url: str | None, as_json: bool, parquet: Path | None) -> None:
+def _tell(target: Target, asked: Any, url: str | None, form: Form, parquet: Path | None) -> None:
     """Write the rows, and say what is not known."""
-    if as_json and parquet:
+    if form is Form.JSON and parquet:
         fail("choose one of --json and --parquet", ExitCode.USAGE)
     stores = [open_archive(url)] if url else []
     with target.connect() as connection:
@@ -292,22 +321,39 @@ def _tell(target: Target, asked: Any, url: str | None, as_json: bool, parquet: P
                     f"not known from {when(one.from_time)} to {when(one.to_time)}: below the floor,"
                     " and not archived"
                 )
-        write = _as_json if as_json else _as_parquet if parquet else _as_csv
+        write = _as_json if form is Form.JSON else _as_parquet if parquet else _as_csv
         write(asked.reader(connection, stores), parquet)
 
 
 def _as_json(reader: Any, _file: Path | None) -> None:
     for batch in reader:
         for row in batch.to_pylist():
-            print_json(plain(row))
+            click.echo(as_json(as_values(row, list(row))))
 
 
 def _as_csv(reader: Any, _file: Path | None) -> None:
+    import pyarrow as pa
     from pyarrow.csv import CSVWriter
 
-    with CSVWriter(sys.stdout.buffer, reader.schema) as writer:
+    # times as the other commands write them
+    fields = [
+        pa.field(each.name, pa.string() if pa.types.is_timestamp(each.type) else each.type)
+        for each in reader.schema
+    ]
+    schema = pa.schema(fields)
+    with CSVWriter(sys.stdout.buffer, schema) as writer:
         for batch in reader:
-            writer.write_batch(batch)
+            columns = [_iso(one) if pa.types.is_timestamp(one.type) else one for one in batch]
+            writer.write_batch(pa.record_batch(columns, schema=schema))
+
+
+def _iso(times: Any) -> Any:
+    import pyarrow as pa
+    from pyarrow import compute
+
+    text = times.cast(pa.timestamp("us")).cast(pa.string())
+    joined = compute.replace_substring(text, " ", "T")
+    return compute.binary_join_element_wise(joined, "+00:00", "")
 
 
 def _as_parquet(reader: Any, file: Path | None) -> None:

@@ -12,18 +12,27 @@ import click
 import psycopg
 from rich.table import Table
 
-from entasis_db.backups import BackupReport, PgBackRest, Schedule, base, check_backups
+from entasis_db.backups import BackupReport, Finding, PgBackRest, Schedule, base, check_backups
 from entasis_db.backups.base.source import summarize
 from entasis_db.backups.check import judged
 from entasis_db.cli import arguments
 from entasis_db.cli.exit_codes import ExitCode
 from entasis_db.cli.output import complain, fail, minute, note, print_whole, step, when
+from entasis_db.cli.output.rows import Form, Shape, prints, rows_of, show
 from entasis_db.cli.progress import backing_up
 from entasis_db.cli.root import Group, explained
 from entasis_db.cli.target import Target, Use
 from entasis_db.embedded import embedded_cluster
 from entasis_db.store import Store, open_store
 
+_BACKUPS = Shape(
+    "entasis_db.backups.base.BaseBackup",
+    (
+        *("label", "kind", "parent", "server_version", "timeline", "started_at", "ended_at"),
+        *("size", "stored", "engine", "release", "is_intact"),
+    ),
+)
+_FINDINGS = rows_of(Finding, as_table=False)
 PLACE = "URL of the place: s3://BUCKET/PREFIX[?endpoint_url=...] or file:///FOLDER."
 _VARIABLE = "ENTASIS_BACKUP_URL"
 _from = click.option("--from", "url", envvar=_VARIABLE, show_envvar=True, help=PLACE)
@@ -100,27 +109,34 @@ def _store(url: str | None, option: str) -> Store:
 
 @backup.command(name="list")
 @_from
-def list_backups(url: str | None) -> None:
+@prints(_BACKUPS)
+def list_backups(url: str | None, form: Form) -> None:
     """List the backups that entasis backup has taken."""
     there = base.read_place(_store(url, "--from"))
-    if not there.backups:
-        step("there is no finished backup")
-        return
+    found = [
+        {name: getattr(one, name, None) for name in _BACKUPS.names}
+        | {"is_intact": there.is_intact(one)}
+        for one in there.backups.values()
+    ]
+    show(form, _BACKUPS, found, lambda: print_whole(_table(found)), "there is no finished backup")
+
+
+def _table(found: list[dict[str, Any]]) -> Table:
     table = Table("backup", "ended (UTC)", "PostgreSQL")
     table.add_column("bytes stored", justify="right")
     table.add_column("unpacked", justify="right")
     table.add_column("needs")
-    for one in there.backups.values():
-        state = one.parent or "" if there.is_intact(one) else "not whole: entasis backup check"
+    for one in found:
+        state = one["parent"] or "" if one["is_intact"] else "not whole: entasis backup check"
         table.add_row(
-            one.label,
-            minute(one.ended_at),
-            str(one.major),
-            f"{one.stored:,}",
-            f"{one.size:,}",
+            one["label"],
+            minute(one["ended_at"]),
+            str(one["server_version"] // 10000),
+            f"{one['stored']:,}",
+            f"{one['size']:,}",
             state,
         )
-    print_whole(table)
+    return table
 
 
 @click.command(name="restore-backup")
@@ -236,7 +252,7 @@ def restore_backup(
     help="How long a segment of WAL may wait to be archived.",
 )
 @click.option("--verify", is_flag=True, help="Read every file and compare it with its checksum.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON, an object.")
+@prints(_FINDINGS)
 @arguments.session_pooler
 @click.pass_obj
 def check(
@@ -250,8 +266,8 @@ def check(
     monthly_days: int,
     wal_minutes: int,
     verify: bool,
-    as_json: bool,
     session_pooler: bool,
+    form: Form,
 ) -> None:
     """Judge the backups of the server, and note it in entasis.runs.
 
@@ -278,9 +294,9 @@ def check(
         report = judge.alone(schedule, verify)
         complain(explained(error))
         complain("the server could not be asked, and the check is not in entasis.runs")
-        _show(report, as_json=as_json)
+        _show(report, form)
         sys.exit(ExitCode.BACKUPS_FAULTY if report.findings else ExitCode.FAILED)
-    _show(report, as_json=as_json)
+    _show(report, form)
     if report.findings:
         sys.exit(ExitCode.BACKUPS_FAULTY)
 
@@ -330,10 +346,14 @@ class _OfPlace:
         return base.judged_place(self.store, schedule, verify=verify)
 
 
-def _show(report: _Report, *, as_json: bool) -> None:
-    if as_json:
+def _show(report: _Report, form: Form) -> None:
+    if form is Form.JSON:
         click.echo(json.dumps({"checked_at": report.checked_at.isoformat(), **report.detail()}))
         return
+    show(form, _FINDINGS, report.findings, lambda: _tell(report))
+
+
+def _tell(report: _Report) -> None:
     for one in report.findings:
         step(str(one))
     if report.findings:

@@ -12,8 +12,10 @@ from entasis_db.cli import arguments
 from entasis_db.cli.chart import draw
 from entasis_db.cli.exit_codes import ExitCode
 from entasis_db.cli.output import fail, minute, out, print_whole, step, when
+from entasis_db.cli.output.rows import Form, prints, rows_of, show
 from entasis_db.cli.target import Target
 
+_CANDLES = rows_of(queries.Candle, more=["vwap"])
 _FIRST_MOMENT = datetime(2009, 1, 1, tzinfo=UTC)
 
 
@@ -42,6 +44,7 @@ _FIRST_MOMENT = datetime(2009, 1, 1, tzinfo=UTC)
 )
 @click.option("--fill", is_flag=True, help="Show a flat candle where nothing was traded.")
 @click.option("--draw", "drawn", is_flag=True, help="Draw them instead of a table.")
+@prints(_CANDLES)
 @click.pass_obj
 def candles(
     target: Target,
@@ -53,6 +56,7 @@ def candles(
     last: int,
     fill: bool,
     drawn: bool,
+    form: Form,
 ) -> None:
     """Show the candles of a market, as a table or drawn."""
     with target.connect() as connection:
@@ -76,7 +80,7 @@ def candles(
         # below it, the prompt needs a line
         out.print(draw(found, out.width, max(10, min(30, out.height - 2))))
     else:
-        print_whole(_table(title, found))
+        show(form, _CANDLES, found, lambda: print_whole(_table(title, found)))
 
 
 def _end(connection: psycopg.Connection[Any], symbol: str, exchange: str) -> datetime:

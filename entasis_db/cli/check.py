@@ -13,13 +13,23 @@ from entasis_db.candles import CandleDifference, check_candles, rebuild_candles,
 from entasis_db.cli import arguments
 from entasis_db.cli.exit_codes import ExitCode
 from entasis_db.cli.output import fail, note, step, when
+from entasis_db.cli.output.rows import Form, Shape, prints, rows_of, show
 from entasis_db.cli.target import Target, Use
 from entasis_db.cursors import Cursor
-from entasis_db.exchange_candles import check_exchange_candles
+from entasis_db.exchange_candles import ExchangeDifference, check_exchange_candles
 from entasis_db.ids import IdProblem, check_ids
 from entasis_db.quality import note_candle_differences
 
 _DAY = timedelta(days=1)
+_FOUND = Shape(
+    "entasis_db.candles.CandleDifference and entasis_db.ids.IdProblem",
+    (
+        *("problem", "exchange", "symbol", "relation", "bucket", "missing_trades"),
+        *("first_id", "last_id", "first_time", "last_time", "remedy"),
+    ),
+    as_table=False,
+)
+_OF_EXCHANGE = rows_of(ExchangeDifference, "--against exchange", as_table=False)
 
 
 @click.command()
@@ -30,9 +40,14 @@ _DAY = timedelta(days=1)
     type=click.Choice(["exchange"]),
     help="Compare the candles with those that exchanges publish instead (entasis load candles).",
 )
+@prints(_FOUND, _OF_EXCHANGE)
 @click.pass_obj
 def check(
-    target: Target, from_time: datetime | None, to_time: datetime | None, against: str | None
+    target: Target,
+    from_time: datetime | None,
+    to_time: datetime | None,
+    against: str | None,
+    form: Form,
 ) -> None:
     """Compare the stored candles with their trades, and trades' ids with one another.
 
@@ -42,17 +57,14 @@ def check(
     """
     arguments.check_range(from_time, to_time)
     if against is not None:
-        _check_exchange(target, from_time, to_time)
+        _check_exchange(target, from_time, to_time, form)
         return
     with target.connect() as connection:
         found = _differences(connection, from_time, to_time)
         ids = check_ids(connection, from_time, to_time)
         floor = _floor(connection)
-    for one in found:
-        problem = f"{one.missing_trades} {one.problem}" if one.missing_trades else one.problem
-        step(f"{one.relation} {one.exchange} {one.symbol} {when(one.bucket)}: {problem}")
-    for other in ids:
-        step(_id_problem(other))
+    rows = [{name: getattr(one, name, None) for name in _FOUND.names} for one in (*found, *ids)]
+    show(form, _FOUND, rows, lambda: _tell(found, ids))
     missing = _missing(found)
     wrong = [one for one in found if not one.missing_trades]
     said = []
@@ -64,24 +76,40 @@ def check(
         said.append(f"{len(ids)} ids cannot be right: docs/trades.md says what to do")
     if said:
         fail(". ".join(said), ExitCode.TRADES_MISSING if missing else ExitCode.CANDLES_DIFFER)
-    step("every candle is what its trades say, and every id of an exchange is stored once")
+    if form.for_people:
+        step("every candle is what its trades say, and every id of an exchange is stored once")
 
 
-def _check_exchange(target: Target, from_time: datetime | None, to_time: datetime | None) -> None:
+def _tell(found: list[CandleDifference], ids: list[IdProblem]) -> None:
+    for one in found:
+        problem = f"{one.missing_trades} {one.problem}" if one.missing_trades else one.problem
+        step(f"{one.relation} {one.exchange} {one.symbol} {when(one.bucket)}: {problem}")
+    for other in ids:
+        step(_id_problem(other))
+
+
+def _check_exchange(
+    target: Target, from_time: datetime | None, to_time: datetime | None, form: Form
+) -> None:
     with target.connect() as connection:
         found = check_exchange_candles(connection, from_time, to_time)
         if found and _refreshed(connection, from_time, to_time):
             found = check_exchange_candles(connection, from_time, to_time)
         note_candle_differences(connection, from_time, to_time)
-    for one in found:
-        step(f"{one.exchange} {one.symbol} {one.interval} {when(one.bucket)}: {one.problem}")
+
+    def people() -> None:
+        for one in found:
+            step(f"{one.exchange} {one.symbol} {one.interval} {when(one.bucket)}: {one.problem}")
+
+    show(form, _OF_EXCHANGE, found, people)
     if found:
         fail(
             f"{len(found)} candles differ from those of their exchange: either trades were not "
             "loaded, or the exchange does not count what it published as trades",
             ExitCode.CANDLES_DIFFER,
         )
-    step("every candle that an exchange published and can be compared is what ours say")
+    if form.for_people:
+        step("every candle that an exchange published and can be compared is what ours say")
 
 
 @click.command()

@@ -1,8 +1,6 @@
 """The command that says what is wrong, in the words and exit codes of monitoring plugins."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from decimal import Decimal
 from enum import IntEnum
 from typing import Any
@@ -11,11 +9,15 @@ import click
 import psycopg
 
 from entasis_db.cli.output import complain, note, step, when
+from entasis_db.cli.output.rows import Form, prints, rows_of, show
 from entasis_db.cli.root import explained
 from entasis_db.cli.target import Target
 from entasis_db.errors import EntasisError
 from entasis_db.health import Check, Severity, health
 from entasis_db.settings import Setting, settings
+
+_CHECKS = rows_of(Check, as_table=False)
+_SETTINGS = rows_of(Setting, "--settings", as_table=False)
 
 
 class State(IntEnum):
@@ -70,7 +72,7 @@ class _Plugin(click.Command):
     epilog="Exit codes are those of monitoring plugins: 0 ok, 1 warning, 2 critical, 3 unknown, "
     "which is also when it was called wrongly or finds no server.",
 )
-@click.option("--json", "as_json", is_flag=True, help="As JSON: a list of objects.")
+@prints(_CHECKS, _SETTINGS)
 @click.option("--check", "only", metavar="NAME", multiple=True, help="Only this check, or these.")
 @click.option(
     "--settings",
@@ -80,7 +82,7 @@ class _Plugin(click.Command):
     "differs is no warning.",
 )
 @click.pass_obj
-def doctor(target: Target, as_json: bool, only: tuple[str, ...], compare: bool) -> None:
+def doctor(target: Target, only: tuple[str, ...], compare: bool, form: Form) -> None:
     """Say what is wrong with the database, since when, and what to do.
 
     Needs the role entasis_monitor, and what that has of pg_monitor; what the login may not see is
@@ -97,13 +99,10 @@ def doctor(target: Target, as_json: bool, only: tuple[str, ...], compare: bool) 
         raise click.UsageError(f"there is no check {', '.join(missing)}")
     found = [one for one in found if not only or one.check in only]
     worst = next(severity for severity in _STATES if severity in {one.severity for one in found})
-    if as_json:
-        shown = map(asdict, compared) if compare else map(_object, found)
-        click.echo(json.dumps(list(shown), ensure_ascii=False))
-    elif compare:
-        _tell_settings(compared)
+    if compare:
+        show(form, _SETTINGS, compared, lambda: _tell_settings(compared))
     else:
-        _tell(found)
+        show(form, _CHECKS, found, lambda: _tell(found))
     raise click.exceptions.Exit(_STATES[worst])
 
 
@@ -144,25 +143,3 @@ def _tell_one(one: Check) -> None:
 
 def _number(value: Decimal) -> str:
     return f"{value.normalize():,f}"
-
-
-def _object(one: Check) -> dict[str, Any]:
-    return {
-        "check": one.check,
-        "severity": one.severity,
-        "value": _json_number(one.value),
-        "threshold": _json_number(one.threshold),
-        "unit": one.unit,
-        "since": None if one.since is None else one.since.isoformat(),
-        "subject": one.subject,
-        "subjects": one.subjects,
-        "measures": one.measures,
-        "advice": one.advice,
-        "page": one.page,
-    }
-
-
-def _json_number(value: Decimal | None) -> int | float | None:
-    if value is None:
-        return None
-    return int(value) if value == value.to_integral_value() else float(value)

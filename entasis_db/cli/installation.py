@@ -10,7 +10,8 @@ from rich.table import Table
 
 from entasis_db import migrate as migration
 from entasis_db.cli import arguments
-from entasis_db.cli.output import fail, print_whole, step, when
+from entasis_db.cli.output import fail, note, print_whole, step, when
+from entasis_db.cli.output.rows import Form, prints, rows_of, show
 from entasis_db.cli.target import Target, Use
 from entasis_db.errors import DraftError
 
@@ -39,9 +40,13 @@ def migrate(target: Target, engine: str | None, session_pooler: bool) -> None:
         )
 
 
+_MIGRATIONS = rows_of(migration.Migration, as_table=False)
+
+
 @click.command()
+@prints(_MIGRATIONS)
 @click.pass_obj
-def status(target: Target) -> None:
+def status(target: Target, form: Form) -> None:
     """Show the engine, the release, and which migrations the database has."""
     with target.connect() as connection:
         found = migration.status(connection)
@@ -49,29 +54,35 @@ def status(target: Target) -> None:
         fail("entasis.installation has no row, and migrations are on record. Ask: entasis migrate")
     if found.engine is None:
         fail("Entasis DB is not installed in this database. Install it with: entasis migrate")
+    # beside the rows, for those who do not read them by a program
+    tell = step if form.for_people else note
     applied = "pending" if found.applied_at is None else when(found.applied_at)
-    step(f"engine {found.engine}, release {found.release}, applied {applied}")
+    tell(f"engine {found.engine}, release {found.release}, applied {applied}")
     if target.home is not None:
-        step(f"embedded server in {target.home}")
-    table = Table("migration", "applied")
-    for item in found.migrations:
-        another = ", with another text" if item.differs else ""
-        applied = "pending" if item.applied_at is None else when(item.applied_at)
-        table.add_row(item.id, applied + another)
-    print_whole(table)
+        tell(f"embedded server in {target.home}")
+    show(form, _MIGRATIONS, found.migrations, lambda: print_whole(_table(found.migrations)))
     for warning in found.warnings:
-        step(f"warning: {warning}")
+        tell(f"warning: {warning}")
     if found.refusal:
         fail(_advice(target, found.refusal))
     if found.pending:
         fail(f"{len(found.pending)} migrations are pending. Apply them with: entasis migrate")
     for change in found.drift:
-        step(f"changed by hand: {change}")
+        tell(f"changed by hand: {change}")
     if found.drift:
         fail(
             f"{len(found.drift)} things are not as a migration leaves them. "
             "Each line says what mends it"
         )
+
+
+def _table(migrations: tuple[migration.Migration, ...]) -> Table:
+    table = Table("migration", "applied")
+    for item in migrations:
+        another = ", with another text" if item.differs else ""
+        applied = "pending" if item.applied_at is None else when(item.applied_at)
+        table.add_row(item.id, applied + another)
+    return table
 
 
 def _advice(target: Target, refusal: str) -> str:

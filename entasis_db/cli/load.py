@@ -12,7 +12,8 @@ import psycopg
 
 from entasis_db.cli.arguments import check_range, moment, zone_of
 from entasis_db.cli.exit_codes import ExitCode
-from entasis_db.cli.output import complain, fail, note, print_json, step
+from entasis_db.cli.output import complain, fail, note, step
+from entasis_db.cli.output.rows import Form, Shape, prints, rows_of, show_one
 from entasis_db.cli.progress import Told, loading
 from entasis_db.cli.root import Group, explained
 from entasis_db.cli.target import Target, Use
@@ -20,6 +21,7 @@ from entasis_db.errors import EntasisError
 from entasis_db.exchange_candles import CandleReport, load_exchange_candles
 from entasis_db.ingest import (
     MAX_REFUSED,
+    IngestReport,
     Loaded,
     Replaced,
     load_options,
@@ -30,7 +32,20 @@ from entasis_db.ingest import (
 from entasis_db.readers.files import size_of
 
 _SHOWN_REASONS = 5
-_as_json = click.option("--json", "as_json", is_flag=True, help="One line of JSON for each file.")
+_LOADED = Shape(
+    "entasis_db.ingest.Loaded and entasis_db.ingest.IngestReport",
+    (
+        *(name for name in rows_of(Loaded).names if name != "report"),
+        *rows_of(IngestReport).names,
+    ),
+    as_table=False,
+)
+_REPLACED = rows_of(Replaced, "--replace", as_table=False)
+_CANDLES = Shape(
+    "entasis_db.exchange_candles.CandleReport",
+    ("source", *rows_of(CandleReport).names),
+    as_table=False,
+)
 
 _max_refused = click.option(
     "--max-refused",
@@ -80,7 +95,7 @@ def load() -> None:
 @click.option("--from", "from_time", callback=moment, help="With --replace and --to: replace ...")
 @click.option("--to", "to_time", callback=moment, help="... all trades in this range, UTC.")
 @_max_refused
-@_as_json
+@prints(_LOADED, _REPLACED, by_line=True)
 @click.pass_obj
 def trades(
     target: Target,
@@ -91,7 +106,7 @@ def trades(
     from_time: datetime | None,
     to_time: datetime | None,
     max_refused: int,
-    as_json: bool,
+    form: Form,
     **how: Any,
 ) -> None:
     """Load files of trades: Binance's, Bybit's, OKX's and others' CSV, Parquet, raw streams.
@@ -118,7 +133,7 @@ def trades(
             lambda connection, file, progress: replace_trades(
                 connection, file, from_time=from_time, to_time=to_time, progress=progress, **how
             ),
-            lambda _, replaced: _tell_replaced(replaced, as_json),
+            lambda _, replaced: _tell_replaced(replaced, form),
         )
         return
     _load_files(
@@ -128,7 +143,7 @@ def trades(
         lambda connection, file, progress: load_trades(
             connection, file, progress=progress, max_refused=max_refused, **how
         ),
-        as_json,
+        form,
     )
 
 
@@ -140,14 +155,14 @@ def trades(
 )
 @click.option("--decimals", type=int, help="Decimals that floats were written with; for Parquet.")
 @_max_refused
-@_as_json
+@prints(_LOADED, by_line=True)
 @click.pass_obj
 def options(
     target: Target,
     /,
     files: tuple[str, ...],
     *,
-    as_json: bool,
+    form: Form,
     **how: Any,
 ) -> None:
     """Load files of option quotes: CSV, Parquet, Deribit tickers, quotes of options_backtester."""
@@ -156,7 +171,7 @@ def options(
         files,
         "option_data",
         lambda connection, file, progress: load_options(connection, file, progress=progress, **how),
-        as_json,
+        form,
     )
 
 
@@ -168,8 +183,9 @@ def options(
 @click.option("--layout", help="The layout, when it is not to be recognised.")
 @click.option("--replace", is_flag=True, help="Put them in the place of others of their buckets.")
 @_max_refused
+@prints(_CANDLES, by_line=True)
 @click.pass_obj
-def candles(target: Target, /, files: tuple[str, ...], **how: Any) -> None:
+def candles(target: Target, /, files: tuple[str, ...], form: Form, **how: Any) -> None:
     """Load files of candles that an exchange publishes: Binance's klines, or our own layout.
 
     They are kept beside our own candles, and nothing reads them unless it is asked to.
@@ -179,12 +195,15 @@ def candles(target: Target, /, files: tuple[str, ...], **how: Any) -> None:
     def tell(_: Connection, loaded: tuple[str, CandleReport]) -> None:
         nonlocal left_over
         file, report = loaded
+        left_over += report.quarantined
+        if not form.for_people:
+            show_one(form, _CANDLES, {"source": Path(file).name} | asdict(report))
+            return
         step(
             f"{Path(file).name}: {report.inserted} candles stored, {report.already_there} "
             f"were there already, {report.superseded} took the place of others, "
             f"{report.quarantined} in quarantine"
         )
-        left_over += report.quarantined
 
     _each(
         target,
@@ -201,18 +220,18 @@ def candles(target: Target, /, files: tuple[str, ...], **how: Any) -> None:
 
 
 def _load_files(
-    target: Target, files: tuple[str, ...], relation: str, loader: Loader, as_json: bool
+    target: Target, files: tuple[str, ...], relation: str, loader: Loader, form: Form
 ) -> None:
     left_over = 0
 
     def tell(connection: Connection, loaded: Loaded) -> None:
         nonlocal left_over
         left_over += loaded.report.quarantined + loaded.report.past_retention
-        if as_json:
-            counts = asdict(loaded)
-            print_json(counts | counts.pop("report"))
-        else:
+        if form.for_people:
             _summarise(connection, relation, loaded)
+        else:
+            counts = asdict(loaded)
+            show_one(form, _LOADED, counts | counts.pop("report"))
 
     _each(target, files, loader, tell)
     if left_over:
@@ -276,9 +295,9 @@ class _SoFar:
         )
 
 
-def _tell_replaced(replaced: Replaced, as_json: bool) -> None:
-    if as_json:
-        print_json(asdict(replaced))
+def _tell_replaced(replaced: Replaced, form: Form) -> None:
+    if not form.for_people:
+        show_one(form, _REPLACED, replaced)
         return
     step(
         f"{replaced.source} ({replaced.layout}): {replaced.added} rows added, "

@@ -1,42 +1,41 @@
 """The commands that list markets, and record what is traded."""
 
-import json
-
 import click
 from rich.table import Table
 
 from entasis_db import instruments, queries
 from entasis_db.cli.exit_codes import ExitCode
-from entasis_db.cli.output import fail, minute, note, plain, print_whole, step
+from entasis_db.cli.output import fail, minute, note, print_whole, step
+from entasis_db.cli.output.rows import Form, prints, rows_of, show
 from entasis_db.cli.root import Group
 from entasis_db.cli.target import Target, Use
 
 _SHOWN_FAULTS = 5
 
 _exchange = click.option("--exchange", help="Only the markets of this venue.")
-_as_json = click.option("--json", "as_json", is_flag=True, help="As JSON, numbers as text.")
+_MARKETS = rows_of(queries.Market)
 
 
 @click.group(cls=Group, invoke_without_command=True)
 @_exchange
-@_as_json
+@prints(_MARKETS)
 @click.pass_context
-def markets(ctx: click.Context, exchange: str | None, as_json: bool) -> None:
+def markets(ctx: click.Context, exchange: str | None, form: Form) -> None:
     """List markets with what is stored of them, or record what is known of them."""
     if ctx.invoked_subcommand is None:
-        _list(ctx.obj, exchange, as_json)
+        _list(ctx.obj, exchange, form)
 
 
 @markets.command("list")
 @_exchange
-@_as_json
+@prints(_MARKETS)
 @click.pass_obj
-def list_markets(target: Target, exchange: str | None, as_json: bool) -> None:
+def list_markets(target: Target, exchange: str | None, form: Form) -> None:
     """List markets, with the first and the last trade and how many there are.
 
     These are taken from daily candles, which are kept longer than trades.
     """
-    _list(target, exchange, as_json)
+    _list(target, exchange, form)
 
 
 @markets.command("set")
@@ -84,15 +83,11 @@ def import_list(target: Target, file: str, exchange: str | None) -> None:
         raise SystemExit(ExitCode.LEFT_OVER)
 
 
-def _list(target: Target, exchange: str | None, as_json: bool) -> None:
+def _list(target: Target, exchange: str | None, form: Form) -> None:
     with target.connect() as connection:
         found = queries.markets(exchange).fetch(connection)
-    if as_json:
-        click.echo(json.dumps([plain(one._asdict()) for one in found], indent=1))
-    elif found:
-        print_whole(_table(found))
-    else:
-        note("no market is on record" + (f" of {exchange}" if exchange else ""))
+    nothing = "no market is on record" + (f" of {exchange}" if exchange else "")
+    show(form, _MARKETS, found, lambda: print_whole(_table(found)), nothing)
 
 
 def _table(found: list[queries.Market]) -> Table:

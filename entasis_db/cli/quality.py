@@ -1,6 +1,5 @@
 """The commands that tell what is missing, and what cannot be right."""
 
-import json
 import sys
 from datetime import datetime, timedelta
 from typing import Any, get_args
@@ -11,14 +10,17 @@ from rich.table import Table
 from entasis_db import quality
 from entasis_db.cli import arguments
 from entasis_db.cli.exit_codes import ExitCode
-from entasis_db.cli.output import fail, note, plain, print_whole, step
+from entasis_db.cli.output import fail, note, print_whole, step
+from entasis_db.cli.output.rows import Form, as_text, as_values, prints, rows_of, show
 from entasis_db.cli.root import Group
 from entasis_db.cli.target import Target, Use
 
 _exchange = click.option("--exchange", help="Only the markets of this venue.")
 _from_time = click.option("--from", "from_time", callback=arguments.moment, help="UTC, included.")
 _to_time = click.option("--to", "to_time", callback=arguments.moment, help="UTC, not included.")
-_as_json = click.option("--json", "as_json", is_flag=True, help="As JSON, a list of objects.")
+_GAPS = rows_of(quality.Gap, as_table=False)
+_COVERAGE = rows_of(quality.Coverage, "--coverage")
+_ANOMALIES = rows_of(quality.Anomaly)
 
 
 @click.command()
@@ -27,7 +29,7 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="As JSON, a list
 @_from_time
 @_to_time
 @click.option("--coverage", is_flag=True, help="How much of each market is stored instead.")
-@_as_json
+@prints(_GAPS, _COVERAGE)
 @click.pass_obj
 def gaps(
     target: Target,
@@ -36,7 +38,7 @@ def gaps(
     from_time: datetime | None,
     to_time: datetime | None,
     coverage: bool,
-    as_json: bool,
+    form: Form,
 ) -> None:
     """List which trades are missing: by their ids, or where a market was unusually silent.
 
@@ -56,17 +58,10 @@ def gaps(
             if symbol or exchange
             else "no market is on record: nothing was loaded yet"
         )
-    if as_json:
-        click.echo(
-            json.dumps([plain(one._asdict()) for one in found], indent=1, ensure_ascii=False)
-        )
-    elif coverage:
-        print_whole(table_of(found))
+    if coverage:
+        show(form, _COVERAGE, found, lambda: print_whole(table_of(found)))
     else:
-        for one in found:
-            step(_gap(one))
-        if not found:
-            step(f"nothing is missing, by what can be told of {len(covered)} markets")
+        show(form, _GAPS, found, lambda: _tell_gaps(found, len(covered)))
     if lacking := sum(one.gaps for one in covered):
         trades = sum(one.missing or 0 for one in covered)
         note(f"{lacking} gaps, {trades:,} ids missing in those that ids tell")
@@ -74,11 +69,12 @@ def gaps(
 
 
 @click.group(cls=Group, invoke_without_command=True)
+@prints(_ANOMALIES)
 @click.pass_context
-def anomalies(ctx: click.Context) -> None:
+def anomalies(ctx: click.Context, form: Form) -> None:
     """List what stands out in what is stored, look for more, and decide about it."""
     if ctx.invoked_subcommand is None:
-        ctx.invoke(list_anomalies)
+        ctx.invoke(list_anomalies, form=form)
 
 
 @anomalies.command("list")
@@ -93,7 +89,7 @@ def anomalies(ctx: click.Context) -> None:
     default="new",
     show_default=True,
 )
-@_as_json
+@prints(_ANOMALIES)
 @click.pass_obj
 def list_anomalies(
     target: Target,
@@ -103,7 +99,8 @@ def list_anomalies(
     to_time: datetime | None = None,
     kind: quality.AnomalyKind | None = None,
     state: str = "new",
-    as_json: bool = False,
+    *,
+    form: Form,
 ) -> None:
     """List what was found, and rows that were refused.
 
@@ -114,14 +111,8 @@ def list_anomalies(
     statement = quality.anomalies(wanted, kind, symbol, exchange, from_time, to_time)
     with target.connect() as connection:
         found = statement.fetch(connection)
-    if as_json:
-        click.echo(
-            json.dumps([plain(one._asdict()) for one in found], indent=1, ensure_ascii=False)
-        )
-    elif found:
-        print_whole(_anomalies(found))
-    else:
-        step("nothing is listed" + (" that nobody has looked at" if state == "new" else ""))
+    nothing = "nothing is listed" + (" that nobody has looked at" if state == "new" else "")
+    show(form, _ANOMALIES, found, lambda: print_whole(_anomalies(found)), nothing)
     if any(one.state == "new" for one in found):
         sys.exit(ExitCode.FOUND)
 
@@ -232,18 +223,18 @@ def _anomalies(found: list[quality.Anomaly]) -> Table:
     return table
 
 
-def _print_rows(rows: list[Any]) -> None:
-    values = [plain(row._asdict()) for row in rows]
-    click.echo(json.dumps(values, indent=1, ensure_ascii=False))
+def _tell_gaps(found: list[quality.Gap], markets: int) -> None:
+    for one in found:
+        step(_gap(one))
+    if not found:
+        step(f"nothing is missing, by what can be told of {markets} markets")
 
 
 def table_of(rows: list[Any]) -> Table:
     """Make a table of rows, with their fields as headings."""
     table = Table(*rows[0]._fields)
     for row in rows:
-        table.add_row(
-            *("" if value is None else str(value) for value in plain(row._asdict()).values())
-        )
+        table.add_row(*map(as_text, as_values(row, rows[0]._fields).values()))
     return table
 
 

@@ -1,8 +1,7 @@
 """The command that a scheduler calls daily, and the one that lists what ran."""
 
-import json
 import sys
-from typing import Any, get_args
+from typing import get_args
 
 import click
 from rich.table import Table
@@ -11,23 +10,31 @@ from entasis_db import maintenance
 from entasis_db import runs as log
 from entasis_db.cli import arguments
 from entasis_db.cli.exit_codes import ExitCode
-from entasis_db.cli.output import minute, note, print_whole, step
+from entasis_db.cli.output import fail, minute, note, print_whole, step
+from entasis_db.cli.output.rows import Form, prints, rows_of, show
 from entasis_db.cli.target import Target, Use
+
+_PLANNED = rows_of(maintenance.PlannedDrop, "--dry-run", as_table=False)
+_RUNS = rows_of(log.Run)
 
 
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Say what would be dropped and why; change nothing.")
+@prints(_PLANNED)
 @arguments.session_pooler
 @click.pass_obj
-def maintain(target: Target, dry_run: bool, session_pooler: bool) -> None:
+def maintain(target: Target, dry_run: bool, session_pooler: bool, form: Form) -> None:
     """Do what has to happen daily: partitions ahead, drops past the keep period, statistics.
 
     Nothing is dropped without a verified archive (entasis archive), unless archived is false for
     its relation in entasis.keep_periods.
     """
+    if not dry_run and not form.for_people:
+        fail("--json and --csv go with --dry-run", ExitCode.USAGE)
     with target.connect(Use.READS if dry_run else Use.WRITES) as connection:
         if dry_run:
-            _show(maintenance.maintenance_plan(connection))
+            planned = maintenance.maintenance_plan(connection)
+            show(form, _PLANNED, planned, lambda: _tell(planned))
             return
         maintenance.maintain(connection, progress=step, session_pooler=session_pooler)
         waiting = maintenance.left_over(connection)
@@ -40,7 +47,7 @@ def maintain(target: Target, dry_run: bool, session_pooler: bool) -> None:
         sys.exit(ExitCode.LEFT_OVER)
 
 
-def _show(planned: list[maintenance.PlannedDrop]) -> None:
+def _tell(planned: list[maintenance.PlannedDrop]) -> None:
     for one in planned:
         since = "the beginning" if one.from_time is None else minute(one.from_time)
         step(
@@ -57,18 +64,16 @@ def _show(planned: list[maintenance.PlannedDrop]) -> None:
 @click.command()
 @click.option("--action", type=click.Choice(get_args(log.Action)), help="Only runs of this kind.")
 @click.option("--limit", default=20, show_default=True, help="How many, the newest first.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON, a list of objects.")
+@prints(_RUNS)
 @click.pass_obj
-def runs(target: Target, action: log.Action | None, limit: int, as_json: bool) -> None:
+def runs(target: Target, action: log.Action | None, limit: int, form: Form) -> None:
     """List the last runs of what has to happen regularly, and how they ended."""
     with target.connect() as connection:
         found = log.runs(connection, action, limit)
-    if as_json:
-        click.echo(json.dumps([_object(run) for run in found], ensure_ascii=False))
-        return
-    if not found:
-        step("nothing has run yet")
-        return
+    show(form, _RUNS, found, lambda: print_whole(_table(found)), "nothing has run yet")
+
+
+def _table(found: list[log.Run]) -> Table:
     table = Table("id", "action", "started (UTC)", "took", "outcome", "detail")
     for run in found:
         table.add_row(
@@ -83,15 +88,4 @@ def runs(target: Target, action: log.Action | None, limit: int, as_json: bool) -
                 if not isinstance(value, dict | list)  # --json has them
             ),
         )
-    print_whole(table)
-
-
-def _object(run: log.Run) -> dict[str, Any]:
-    return {
-        "id": run.id,
-        "action": run.action,
-        "started_at": run.started_at.isoformat(),
-        "ended_at": None if run.ended_at is None else run.ended_at.isoformat(),
-        "outcome": run.outcome,
-        "detail": run.detail,
-    }
+    return table

@@ -325,7 +325,7 @@ def test_the_command_line(
     assert "market_data from" in said
     assert "7 ranges archived" in said
     assert run("maintain")[0] == 0
-    code, said = run("archive", "list")
+    code, said = run("archive", "list", "--table")
     assert (code, said.count("dropped")) == (0, 7)
     ranges = filled.execute(
         "SELECT from_time, to_time, row_count FROM entasis.archives"

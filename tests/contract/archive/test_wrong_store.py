@@ -68,7 +68,9 @@ def test_the_list_shows_where_and_what_is_not_verified(
     store = open_store((tmp_path / "store").as_uri())
     with pytest.raises(StoreError):
         archive(filled, Faulty(store, "get", "refuse", at=2))
-    said = CliRunner().invoke(main, ["--database", database.dsn, "archive", "list"]).output
+    said = (
+        CliRunner().invoke(main, ["--database", database.dsn, "archive", "list", "--table"]).output
+    )
     assert said.count(store.location) == 2
     assert said.count("not verified; the next run begins it anew") == 1
     assert "1 not verified: a run was cut short" in said

@@ -47,7 +47,8 @@ def test_rollback_is_refused(market: Database) -> None:
 
 
 def test_candles_as_a_table(market: Database) -> None:
-    said = succeeds(market, "candles", "BTC", "--exchange", "x", "--interval", "1m", "--last", "3")
+    asked = ("candles", "BTC", "--exchange", "x", "--interval", "1m", "--last", "3", "--table")
+    said = succeeds(market, *asked)
     rows = [re.split(r"\s*│\s*", line)[1:-1] for line in said.splitlines() if "2024" in line]
     # three trades of 0.25 a minute, at prices that go from 100.5 to 106.5 and begin anew
     assert rows[-1] == [
@@ -69,6 +70,7 @@ def test_candles_of_a_range_with_gaps_filled(database: Database, tmp_path: Path)
     path.write_text(HEADER + lines(3, step=timedelta(minutes=2)))
     succeeds(database, "load", "trades", str(path))
     asked = ("candles", "BTC", "--exchange", "x", "--interval", "1m", "--from", "2024-08-08T12:00")
+    asked += ("--table",)
     plain = succeeds(database, *asked, "--to", "2024-08-08T12:04")
     filled = succeeds(database, *asked, "--to", "2024-08-08T12:04", "--fill")
     assert re.findall(r"12:0\d", plain) == ["12:00", "12:02"]
@@ -103,7 +105,7 @@ def test_candles_drawn(market: Database) -> None:
             "no trade",
             1,
         ),
-        (["candles", "BTC", "--exchange", "x", "--from", "yesterday"], "'yesterday' is no time", 2),
+        (["candles", "BTC", "--exchange", "x", "--from", "tomorrow"], "'tomorrow' is no time", 2),
         (
             ["candles", "BTC", "--exchange", "x", "--from", "2024-09-01", "--to", "2024-08-01"],
             "--to 2024-08-01 00:00:00 UTC is not after --from 2024-09-01",

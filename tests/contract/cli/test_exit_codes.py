@@ -168,7 +168,7 @@ def test_other_commands(database: Database) -> None:
         assert entasis(database, command).exit_code == ExitCode.DONE
     assert "not rolled back" in fails(database, "rollback")
     assert "no trade of" in fails(database, "candles", "BTC", "--exchange", "x")
-    assert "nothing is archived" in succeeds(database, "archive", "list")
+    assert "nothing is archived" in succeeds(database, "archive", "list", "--table")
     assert "where is the archive?" in fails(database, "archive", code=ExitCode.USAGE)
     assert "where is the archive?" in fails(
         database, "restore", "market_data", *RANGE, code=ExitCode.USAGE

@@ -21,8 +21,8 @@ def test_markets_are_imported_set_and_listed(market: Database, tmp_path: Path) -
         market, "markets", "set", "BTC", "x", "kind=spot", "tick_size=0.5", "usual_gap=5 minutes"
     )
     assert said == "x BTC: kind, tick_size, usual_gap set\n"
-    shown = succeeds(market, "markets")
-    assert shown == succeeds(market, "markets", "list")
+    shown = succeeds(market, "markets", "--table")
+    assert shown == succeeds(market, "markets", "list", "--table")
     btc = next(line for line in shown.splitlines() if " BTC " in line)
     assert "2024-08-08 12:00" in btc
     assert "2024-08-08 13:59" in btc

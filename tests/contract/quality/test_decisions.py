@@ -162,7 +162,10 @@ def test_what_differs_from_the_exchange_is_in_the_list(
 
 
 def test_the_commands(database: Database, connection: Connection) -> None:
-    assert succeeds(database, "anomalies") == "nothing is listed that nobody has looked at\n"
+    assert (
+        succeeds(database, "anomalies", "--table")
+        == "nothing is listed that nobody has looked at\n"
+    )
     rows, spike = spiked(connection)
     insert_trades(connection, *made(walk(5), symbol="ETH", volume=D(3)))
     oracle.refresh(connection)

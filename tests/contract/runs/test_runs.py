@@ -206,8 +206,8 @@ def test_the_command(database: Database, connection: Connection) -> None:
     assert set(listed[0]) == {"id", "action", "started_at", "ended_at", "outcome", "detail"}
     assert datetime.fromisoformat(listed[0]["ended_at"]) <= datetime.now(UTC)
     connection.execute("SELECT entasis.begin_run('archive')")
-    shown = succeeds(database, "runs")
+    shown = succeeds(database, "runs", "--table")
     assert "maintain" in shown
     assert "not ended" in shown
     connection.execute("DELETE FROM entasis.runs")
-    assert succeeds(database, "runs").strip() == "nothing has run yet"
+    assert succeeds(database, "runs", "--table").strip() == "nothing has run yet"

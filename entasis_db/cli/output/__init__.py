@@ -1,13 +1,9 @@
 """What commands print: results on standard output, progress and errors on standard error."""
 
-import json
 import sys
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
-from typing import Any, NoReturn
+from datetime import UTC, datetime
+from typing import NoReturn
 
-import click
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
@@ -21,27 +17,6 @@ err = Console(stderr=True, highlight=False)
 def step(message: str) -> None:
     """Print a line of the result."""
     out.print(message, markup=False, soft_wrap=True)
-
-
-def print_json(values: dict[str, object]) -> None:
-    """Print a line of JSON."""
-    click.echo(json.dumps(values))
-
-
-def plain(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Make JSON of a row: decimals and times as text, spans in seconds."""
-    values: dict[str, Any] = {}
-    for name, value in row.items():
-        match value:
-            case Decimal():
-                values[name] = f"{value:f}"
-            case datetime():
-                values[name] = value.isoformat()
-            case timedelta():
-                values[name] = value.total_seconds()
-            case _:
-                values[name] = value
-    return values
 
 
 def note(message: str) -> None:
