@@ -20,7 +20,7 @@ $(error DATABASE=$(DATABASE) is unknown: it is docker, or leave it out and set D
 endif
 
 .PHONY: help migrate status psql url start stop up down test test-all lint lint-sql lint-style lint-format lint-types hooks \
-  format bench mutants soak recovery-drill maintain clean
+  format bench erd mutants soak recovery-drill maintain clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -96,6 +96,9 @@ format: $(DEV) ## Put the code into its form
 bench: $(DEV) ## Measure: ratios side by side in one run (LINES=ingest,refresh SIZES=200000 PROFILE=ingest ARGS=--list)
 	@$(BIN)/python -m bench $(if $(LINES),--lines $(LINES)) $(if $(PROFILE),--profile $(PROFILE)) $(if $(SIZES),--sizes $(SIZES)) $(ARGS)
 
+erd: $(DEV) ## Write the diagrams in docs/erd from the catalog of a new database
+	@$(BIN)/python -m tests.erd
+
 mutants: $(DEV) ## Plant small changes into the SQL of a subject, and see its tests fail (SUBJECT=floors ARGS=--most=20)
 	@$(BIN)/python -m tests.mutants $(SUBJECT) $(ARGS)
 
@@ -106,7 +109,7 @@ recovery-drill: $(DEV) ## Break a server and recover it by the pages of docs/rec
 	@$(BIN)/python -m drills $(SCENARIO) $(ARGS)
 
 clean: ## Delete the virtual environment and what tools left behind; never data
-	rm -rf $(VENV) tests/wasm/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) tests/wasm/node_modules tests/erd/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 
 $(BIN)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
