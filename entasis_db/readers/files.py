@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from io import BufferedReader
+from itertools import chain
 from pathlib import Path
 from typing import Literal, NamedTuple, cast
 
@@ -24,6 +25,7 @@ from entasis_db.readers.containers import (
     refuse_other_contents,
     unpacked,
 )
+from entasis_db.readers.json_lines import is_json, lines_of
 
 LONGEST_LINE = 1 << 20
 """Bytes. A longer line is no line of market data: the file is something else."""
@@ -113,11 +115,14 @@ class Source:
             raw = stack.enter_context(self._open())
             with self._faults("rows up to there were read", lambda: number - 1):
                 raw, packed = self._verify(stack, raw)
-                seekable = raw.seekable()
-                for chunk in _chunks(raw, self):
-                    if not self.bytes_read:
-                        refuse_other_contents(self.name, chunk)
-                    self.bytes_read = raw.tell() if seekable else self.bytes_read + len(chunk)
+                chunks = self._counted(raw)
+                begin = next(chunks, b"")
+                if is_json(begin):
+                    for lines in lines_of(self.name, chain([begin], chunks)):
+                        yield Block(number, lines, odd=True)
+                        number += len(lines)
+                    begin = b""
+                for chunk in chain([begin], chunks):
                     end = chunk.rfind(b"\n")
                     if end < 0:
                         rest += chunk
@@ -135,6 +140,15 @@ class Source:
             self.bytes_read = self.total_bytes
         if rest:
             yield _block(number, rest)._replace(ended=packed)
+
+    def _counted(self, raw: BufferedReader) -> Iterator[bytes]:
+        """Read on, and keep count of how far that is."""
+        seekable = raw.seekable()
+        for chunk in _chunks(raw, self):
+            if not self.bytes_read:
+                refuse_other_contents(self.name, chunk)
+            self.bytes_read = raw.tell() if seekable else self.bytes_read + len(chunk)
+            yield chunk
 
     def _verify(self, stack: ExitStack, raw: BufferedReader) -> tuple[BufferedReader, bool]:
         """Return what is to be read, and whether it is packed in something with a checksum."""

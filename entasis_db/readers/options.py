@@ -1,4 +1,4 @@
-"""Files of option quotes: our own layout, Deribit's tickers, SPY as of options_backtester."""
+"""Files of option quotes: our own layout, Deribit's tickers in three of them, and SPY's chains."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from entasis_db.model import OptionQuote, OptionType
+from entasis_db.readers.json_lines import DERIBIT_TICKERS
 from entasis_db.readers.rows import (
     Layout,
     OptionRow,
@@ -54,6 +55,16 @@ LAYOUTS = (
         tuple(range(2, 14)),
     ),
     Layout(
+        "tardis-options",
+        (
+            "exchange,symbol,timestamp,local_timestamp,type,strike_price,expiration,open_interest,"
+            "last_price,bid_price,bid_amount,bid_iv,ask_price,ask_amount,ask_iv,mark_price,mark_iv,"
+            "underlying_index,underlying_price,delta,gamma,vega,theta,rho",
+        ),
+        (2, *range(5, 17), *range(18, 24)),
+    ),
+    Layout("deribit-json", (DERIBIT_TICKERS,), tuple(range(1, 15))),
+    Layout(
         "options-backtester",
         (
             "underlying,underlying_last,optionroot,type,expiration,quotedate,strike,last,bid,ask,"
@@ -62,6 +73,9 @@ LAYOUTS = (
         (1, 4, 5, 6, 8, 9, 11, 12, 13, 14, 15, 16),
     ),
 )
+
+_OF_TARDIS = (16, 11, 14, 15, 18, 7, 21, 22, 23, 20, 19, 9, 12)
+"""Where its files have what Deribit's tickers have, in the order of these."""
 
 _EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 """The default context would round a shifted number to 28 digits."""
@@ -119,6 +133,10 @@ class OptionReader(Reader[OptionRow]):
 
     def _parser(self, _: Ordinals) -> Parse[OptionRow]:
         if self.layout == "deribit-tickers":
+            return lambda line, fields: self._deribit(line, fields[1:])
+        if self.layout == "tardis-options":
+            return self._tardis
+        if self.layout == "deribit-json":
             return self._deribit
         if self.layout == "options-backtester":
             return self._backtester
@@ -148,12 +166,12 @@ class OptionReader(Reader[OptionRow]):
         return parse
 
     def _deribit(self, line: int, fields: list[str]) -> OptionRow:
-        _, name, stamp, *numbers = fields
+        name, stamp, *numbers = fields
         contract = deribit_contract(name)
         timestamp = self._by_digits(stamp)
         iv, bid_iv, ask_iv = map(_fraction_or_none, numbers[:3])
-        mark, underlying, interest, vega, theta, rho, gamma, delta = map(
-            _number_or_none, numbers[3:]
+        mark, underlying, interest, vega, theta, rho, gamma, delta, bid, ask = map(
+            _number_or_none, (*numbers[3:], "", "")[:10]
         )
         quote = OptionQuote(
             *contract,
@@ -163,6 +181,8 @@ class OptionReader(Reader[OptionRow]):
             gamma=gamma,
             theta=theta,
             vega=vega,
+            bid_price=bid,
+            ask_price=ask,
             mark_price=mark,
             bid_iv=bid_iv,
             ask_iv=ask_iv,
@@ -171,6 +191,19 @@ class OptionReader(Reader[OptionRow]):
             rho=rho,
         )
         return OptionRow(line, quote)
+
+    def _tardis(self, line: int, fields: list[str]) -> OptionRow:
+        exchange, name, stamp, _, kind, strike, expiration = fields[:7]
+        if exchange != "deribit":
+            # others name their underlyings alike, and a quote has no exchange
+            raise RowError(
+                "instrument", f"of Tardis' options, Deribit's are read, not {exchange}'s"
+            )
+        contract = deribit_contract(name)
+        if contract[1:] != (decimal_of(strike), self._by_digits(expiration), _type(kind)):
+            raise RowError("instrument", f"{name!r} is not a {kind} at {strike} until {expiration}")
+        # as Deribit's tickers have them
+        return self._deribit(line, [name, stamp, *(fields[n] for n in _OF_TARDIS)])
 
     def _backtester(self, line: int, fields: list[str]) -> OptionRow:
         underlying, option_type, expiration, quotedate, strike = (

@@ -2,15 +2,22 @@
 
 One entry a layout: its header, where what stands in it, and what is particular to it. They are
 those of Bybit's and OKX's public archives, of Coinbase's interface, of Kraken's published history,
-and of Tardis' datasets.
+of the datasets of Tardis, Kaiko (docs.kaiko.com, "All trades"), Databento (databento.com/docs,
+"Trades") and Polygon (polygon.io, flat files of crypto), and of what json_lines makes of JSON.
 """
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from entasis_db.errors import LoadError
 from entasis_db.readers.columns import Columns, FileUnit, Translate, translation
+from entasis_db.readers.json_lines import (
+    BITFINEX_TRADES,
+    BITSTAMP_TRADES,
+    CCXT_TRADES,
+    DERIBIT_TRADES,
+)
 from entasis_db.readers.rows import Layout, RowError, decimal_of
 
 _ENDING = r"(?i:(?:\.(?:csv|txt|gz|zip))*)"
@@ -32,6 +39,12 @@ class Venue(Layout):
     """Gives exchange and symbol as they are stored, of the names in a row."""
     suffix: str = ""
     """Behind the symbol, as it is stored."""
+    unified: bool = False
+    """Whether its symbols are a library's, which may be given as the exchange's own."""
+    means: Mapping[str, Callable[[str], str]] = field(default_factory=dict)
+    """Of what a column is, how its text is understood; RowError for what has no meaning."""
+    only: Mapping[str, str | None] = field(default_factory=dict)
+    """Columns in which each row has to have this, or (None) what the file's first row has."""
     headless: bool = False
     """Whether its files begin with a row."""
 
@@ -81,6 +94,33 @@ _BYBIT = (
 _BYBIT_SPOT = "id,timestamp,price,volume,side"
 _OKX = "instrument_name,trade_id,side,price,size,created_time"
 _OKX_OLD = "trade_id,side,size,price,created_time"
+_DATABENTO = (
+    "ts_recv,ts_event,rtype,publisher_id,instrument_id,action,side,depth,price,size,flags,"
+    "ts_in_delta,sequence"
+)
+_NO_PRICE = str(2**63 - 1)
+
+
+def _nanos(price: str) -> str:
+    """Read a price of Databento's: an integer counts 1e-9, what has decimals is meant as it is."""
+    if "." in price:
+        return price
+    if price == _NO_PRICE or not price.removeprefix("-").isdecimal():
+        raise RowError("number", f"{price!r} is no price")
+    return f"{price}e-9"
+
+
+def _words(**meaning: str) -> Callable[[str], str]:
+    """Make a function that reads some words, and raises RowError for all others."""
+
+    def read(word: str) -> str:
+        found = meaning.get(word)
+        if found is None:
+            raise RowError("event", f"{word!r} is none of {', '.join(map(repr, meaning))}")
+        return found
+
+    return read
+
 
 VENUES: tuple[Venue, ...] = (
     Venue(
@@ -141,6 +181,87 @@ VENUES: tuple[Venue, ...] = (
         ),
         unit="us",
         market_of=_tardis_market,
+    ),
+    Venue(
+        "kaiko",
+        ("id,exchange,symbol,date,price,amount,sell",),
+        (3, 4, 5),
+        # "sell" says whether the taker sold; exchange and symbol are Kaiko's own codes
+        columns=Columns("date", "price", "amount", id="id", buyer_maker="sell"),
+        unit="ms",
+        only={"exchange": None, "symbol": None},
+    ),
+    Venue(
+        "databento",
+        (f"{_DATABENTO},symbol", f"{_DATABENTO}"),
+        (8, 9),
+        # a message of the venue may tell several trades: its sequence numbers none of them
+        columns=Columns("ts_event", "price", "size", side="side", symbol="symbol"),
+        unit="ns",
+        means={"price": _nanos, "side": _words(A="sell", B="buy", N="")},
+        only={"action": "T"},
+    ),
+    Venue(
+        "polygon",
+        ("ticker,conditions,exchange,id,participant_timestamp,price,size",),
+        (4, 5, 6),
+        columns=Columns(
+            *("participant_timestamp", "price", "size"),
+            id="id",
+            side="conditions",
+            exchange="exchange",
+            symbol="ticker",
+        ),
+        unit="ns",
+        means={
+            "side": _words(
+                **{"": "", "0": "", "1": "sell", "2": "buy", "[1]": "sell", "[2]": "buy"}
+            ),
+            "symbol": lambda ticker: ticker.removeprefix("X:"),
+            "exchange": _words(
+                **{"1": "coinbase", "2": "bitfinex", "6": "bitstamp", "23": "kraken"}
+            ),
+        },
+    ),
+    Venue(
+        "bitstamp-json",
+        (BITSTAMP_TRADES,),
+        (1, 2, 3),
+        columns=Columns("date", "price", "amount", id="tid", side="type"),
+        unit="s",
+        exchange="bitstamp",
+        means={"side": _words(**{"0": "buy", "1": "sell"})},
+    ),
+    Venue(
+        "bitfinex-json",
+        (BITFINEX_TRADES,),
+        (0, 1, 2, 3),
+        # below zero it is sold
+        columns=Columns("MTS", "PRICE", "AMOUNT", id="ID"),
+        unit="ms",
+        exchange="bitfinex",
+    ),
+    Venue(
+        "deribit-json",
+        (DERIBIT_TRADES,),
+        (2, 3, 4),
+        columns=Columns(
+            *("timestamp", "price", "amount"),
+            id="trade_id",
+            side="direction",
+            symbol="instrument_name",
+            excluded="excluded",
+        ),
+        unit="ms",
+        exchange="deribit",
+    ),
+    Venue(
+        "ccxt-json",
+        (CCXT_TRADES,),
+        (1, 4, 5),
+        columns=Columns("timestamp", "price", "amount", id="id", side="side", symbol="symbol"),
+        unit="ms",
+        unified=True,
     ),
     Venue(
         "kraken",
@@ -215,7 +336,8 @@ def translate_of(
     """
     source = names[0]
     for name, value in (("exchange", exchange), ("symbol", symbol)):
-        if name in places and value is not None:
+        overrules = venue.unified and name == "symbol"
+        if name in places and value is not None and not overrules:
             raise LoadError(
                 f"{source}: a column of the file names each trade's {name}; leave out --{name}"
             )
@@ -229,7 +351,9 @@ def translate_of(
         raise LoadError(f"{source}: nothing names its exchange; pass --exchange")
     if symbol is None and "symbol" not in places:
         symbol = symbol_by_name(venue.of_name, venue.name, names) + venue.suffix
-    translate = translation(places, venue.unit, exchange or str, symbol or str)
+    translate = _understood(
+        venue, places, translation(places, venue.unit, exchange or str, symbol or str)
+    )
     market_of = venue.market_of
     if market_of is None:
         return translate
@@ -240,6 +364,30 @@ def translate_of(
         return row
 
     return renamed
+
+
+def _understood(venue: Venue, places: Mapping[str, int], translate: Translate) -> Translate:
+    """Let a layout's own words be understood before its lines are translated."""
+    if not venue.means and not venue.only:
+        return translate
+    means = [(places[name], read) for name, read in venue.means.items()]
+    header = venue.headers[0].split(",")
+    only = {header.index(name): word for name, word in venue.only.items()}
+
+    def understood(fields: list[str]) -> list[str]:
+        for place, word in only.items():
+            if word is None:
+                only[place] = fields[place]
+            elif fields[place] != word:
+                raise RowError(
+                    "event", f"its {header[place]} is {fields[place]!r}, and {word!r} is read here"
+                )
+        fields = list(fields)
+        for place, read in means:
+            fields[place] = read(fields[place])
+        return translate(fields)
+
+    return understood
 
 
 def symbol_by_name(

@@ -17,6 +17,78 @@ from tests.make import D, trade
 pytestmark = [pytest.mark.newest_server]
 
 BASE = datetime(2025, 6, 1, tzinfo=UTC)
+AT = 1748736000123
+KAIKO = "id,exchange,symbol,date,price,amount,sell\n"
+DATABENTO = (
+    "ts_recv,ts_event,rtype,publisher_id,instrument_id,action,side,depth,price,size,flags,"
+    "ts_in_delta,sequence,symbol\n"
+)
+POLYGON = "ticker,conditions,exchange,id,participant_timestamp,price,size\n"
+DERIBIT = (
+    '{"jsonrpc":"2.0","result":{"trades":[{"trade_id":"7","timestamp":%d,"price":104000.5,'
+    '"instrument_name":"BTC-PERPETUAL","direction":"sell","amount":100.0%s}]}}'
+)
+CCXT = (
+    '[{"id":"7","timestamp":%d,"datetime":"","symbol":"BTC/USD","side":"buy","price":1e-8,'
+    '"amount":0.3}]'
+)
+# what is in the file, how it is loaded, and what is stored of it
+VENDORS: list[tuple[str, dict[str, Any], tuple[Any, ...]]] = [
+    (
+        f"{KAIKO}7,bw,btcusd_perp,{AT},104000.5,402,true\n",
+        {"exchange": "binance-cm", "symbol": "BTCUSD_PERP"},
+        ("BTCUSD_PERP", "binance-cm", 123_000, 7, D("104000.5"), D(402), "sell", None),
+    ),
+    (
+        f"{DATABENTO}1,{AT}456789,0,1,14160,T,B,0,6505250000000,2,0,13730,245991,ESU5\n"
+        "1,2025-06-01T00:00:00.123456999Z,0,1,14160,T,A,0,6505.250000000,3,0,1,245991,ESU5\n",
+        {"exchange": "cme"},
+        ("ESU5", "cme", 123_456, 0, D("6505.25"), D(2), "buy", None),
+    ),
+    (
+        f"{POLYGON}X:BTC-USD,2,23,7,{AT}000000,104000.5,0.1\n",
+        {},
+        ("BTC-USD", "kraken", 123_000, 7, D("104000.5"), D("0.1"), "buy", None),
+    ),
+    (
+        DERIBIT % (AT, ',"block_trade_id":"BLOCK-1"'),
+        {},
+        ("BTC-PERPETUAL", "deribit", 123_000, 7, D("104000.5"), D(100), "sell", "block"),
+    ),
+    (
+        '[{"date":"1748736000","tid":7,"price":"104000","amount":"0.5","type":"1"}]',
+        {"symbol": "btcusd"},
+        ("btcusd", "bitstamp", 0, 7, D(104000), D("0.5"), "sell", None),
+    ),
+    (
+        f'[17,"hb"]\n[17,"te",[7,{AT},-0.005,7245.3]]\n',
+        {"symbol": "tBTCUSD"},
+        ("tBTCUSD", "bitfinex", 123_000, 7, D("7245.3"), D("0.005"), "sell", None),
+    ),
+    (
+        CCXT % AT,
+        {"exchange": "coinbase"},
+        ("BTC/USD", "coinbase", 123_000, 7, D("1e-8"), D("0.3"), "buy", None),
+    ),
+]
+
+
+def test_what_vendors_send_is_stored_once(connection: Connection, tmp_path: Path) -> None:
+    wanted = []
+    for nth, (text, options, stored) in enumerate(VENDORS):
+        path = tmp_path / str(nth)
+        path.write_text(text)
+        count = text.count("ESU5") or 1
+        assert load_trades(connection, path, **options).report == IngestReport(count)
+        assert load_trades(connection, path, **options).report == IngestReport(0, count)
+        wanted.append((*stored[:2], BASE + timedelta(microseconds=stored[2]), *stored[3:]))
+    found = connection.execute(
+        "SELECT symbol, exchange, timestamp, id, price, volume, side, excluded"
+        " FROM entasis.market_data WHERE id IN (0, 7)"
+    ).fetchall()
+    assert sorted(found) == sorted(wanted)
+
+
 KRAKEN = "1748736000,104000.1,0.0025\n1748736000,104000.1,0.0025\n1748736003,104001.0,0.1\n"
 
 
