@@ -16,7 +16,7 @@ from psycopg.conninfo import make_conninfo
 
 from drills.rig import programs as rig_programs
 from entasis_db.resources import engines
-from tests import caches, oracle, poolers
+from tests import browser, caches, oracle, poolers
 from tests.caches import RedisServer, redis_server
 from tests.db import wipe
 from tests.engines import CAPABILITIES, SAMPLES, Database, Prepare, Server, Source
@@ -133,6 +133,7 @@ def _extras() -> set[str]:
         "pgbackrest": rig_programs(),
         "prometheus": monitoring_rig.programs(),
         "cryptofeed": find_spec("cryptofeed"),
+        "chromium": browser.program(),
     }
     return {name for name, found in there.items() if found}
 
@@ -280,6 +281,14 @@ def needs_prometheus() -> None:
     if monitoring_rig.programs() is None:
         pytest.skip("prometheus, promtool or postgres_exporter is not installed")
     _ran.add("prometheus")
+
+
+@pytest.fixture(scope="session")
+def needs_chromium() -> None:
+    """A Chromium that a test can start."""
+    if browser.program() is None:
+        pytest.skip("chromium is not installed")
+    _ran.add("chromium")
 
 
 @pytest.fixture(scope="module")

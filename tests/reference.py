@@ -38,6 +38,7 @@ MODULES = (
     "entasis_db.ids",
     "entasis_db.instruments",
     "entasis_db.quality",
+    "entasis_db.charts",
     "entasis_db.manifest",
     "entasis_db.backups",
     "entasis_db.backups.base",

@@ -13,6 +13,8 @@ main.deferred |= {
         "load": ("load",),
         "markets": ("markets",),
         "candles": ("candles",),
+        "pictures.smile": ("smile",),
+        "pictures.chart": ("chart",),
         "check": ("check", "rebuild"),
         "doctor": ("doctor",),
         "upkeep": ("maintain", "runs"),

@@ -1,6 +1,7 @@
 """The command that shows candles, as a table or drawn."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import click
@@ -8,11 +9,13 @@ import psycopg
 from rich.table import Table
 
 from entasis_db import queries
+from entasis_db.charts import of_candles
 from entasis_db.cli import arguments
 from entasis_db.cli.chart import draw
 from entasis_db.cli.exit_codes import ExitCode
 from entasis_db.cli.output import fail, minute, out, print_whole, step, when
 from entasis_db.cli.output.rows import Form, prints, rows_of, show
+from entasis_db.cli.pictures import files
 from entasis_db.cli.target import Target
 
 _CANDLES = rows_of(queries.Candle, more=["vwap"])
@@ -45,9 +48,11 @@ _FIRST_MOMENT = datetime(2009, 1, 1, tzinfo=UTC)
 @click.option("--fill", is_flag=True, help="Show a flat candle where nothing was traded.")
 @click.option("--draw", "drawn", is_flag=True, help="Draw them instead of a table.")
 @prints(_CANDLES)
+@files.options
 @click.pass_obj
 def candles(
     target: Target,
+    /,
     symbol: str,
     exchange: str,
     interval: queries.Interval,
@@ -57,6 +62,7 @@ def candles(
     fill: bool,
     drawn: bool,
     form: Form,
+    **paths: Path | None,
 ) -> None:
     """Show the candles of a market, as a table or drawn."""
     with target.connect() as connection:
@@ -75,7 +81,9 @@ def candles(
     if from_time is None:
         found = found[-last:]  # months differ in length
     title = f"{exchange} {symbol} {interval}"
-    if drawn:
+    if any(paths.values()):
+        files.save_all(of_candles(title, found, interval), paths)
+    elif drawn:
         step(title)
         # below it, the prompt needs a line
         out.print(draw(found, out.width, max(10, min(30, out.height - 2))))

@@ -36,6 +36,10 @@ ASKED = {
     "cache": "import entasis_db.cache",
     "replicas": "import entasis_db.replicas",
     "archive": "import entasis_db.archive",
+    "image": (
+        "from entasis_db.charts import Chart;"
+        " from entasis_db.charts.image import image; image(Chart('c'), 'png')"
+    ),
     "s3": "from entasis_db.store import open_store; open_store('s3://bucket')",
 }
 
@@ -55,6 +59,7 @@ ASKED = {
         ("psycopg_pool", "replicas", "replicas"),
         ("pyarrow", "archive", "archive"),
         ("boto3", "s3", "archive"),
+        ("matplotlib", "image", "charts"),
     ],
 )
 def test_what_is_missing_is_named(missing: str, asked: str, extra: str) -> None:

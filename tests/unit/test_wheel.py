@@ -28,5 +28,9 @@ def test_the_wheel_carries_the_sql(tmp_path: Path) -> None:
         "entasis_db/queries/candles.sql",
         "entasis_db/cache/lookup.lua",
         "entasis_db/cache/store.lua",
+        "entasis_db/pages/assets/chart.js",
+        "entasis_db/pages/assets/page.css",
+        "entasis_db/pages/assets/lightweight-charts.js",
+        "entasis_db/pages/assets/lightweight-charts.LICENSE",
     } <= carried
     assert not [name for name in carried if name.startswith(("tests", "bench"))]

@@ -47,9 +47,9 @@ CALLS = {
     "runs": [[]],
     "status": [[]],
 }
-"""How each is asked, for rows. Backups and catalogs have tests of their own."""
+"""How each is asked, for rows. Backups, catalogs and smiles have tests of their own."""
 
-ELSEWHERE = {"archive publish", "backup check", "backup list"}
+ELSEWHERE = {"archive publish", "backup check", "backup list", "smile"}
 EMPTY = {"archive list", "check", "history quotes", "anomalies", "anomalies list"}
 
 

@@ -206,6 +206,7 @@ def test_every_public_function_is_described_and_typed() -> None:
         "ledger",
         "libpq",
         "own_session",
+        "pages",
         "resources",
         "wire",
         "readers",

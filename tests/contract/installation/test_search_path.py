@@ -50,13 +50,20 @@ DAY, NEXT = "2024-08-08", "2024-08-09"
 # commands that ask nothing of a database
 WITHOUT = {"rollback", "url", "env", "psql", "start", "stop", "restore-backup"}
 # commands that take a folder's path, and not its URL
-ON_DISK = ("load", "dump", "restore-dump")
+ON_DISK = ("load", "chart", "report", "dump", "restore-dump")
 COMMANDS = {
     "migrate": [[]],
     "status": [[]],
     "load": [["trades", "{folder}/t.csv"], ["candles", "{folder}/c.csv"]],
     "markets": [["list"], ["set", "BTC", "x", "kind=spot"]],
     "candles": [["BTC", "--exchange", "x", "--interval", "1m"]],
+    "smile": [["BTC", "2024-08-30", "--at", DAY]],
+    "chart": [
+        [
+            *("--query", "tick_bars", "symbol=BTC", "exchange=x", "size=1"),
+            *(f"from_time={DAY}", f"to_time={NEXT}", "--html", "{folder}/chart.html"),
+        ]
+    ],
     "gaps": [[], ["BTC", "--coverage"]],
     "anomalies": [["detect"], ["detect", "BTC"], ["list"], ["acknowledge", "1"]],
     "check": [[]],
@@ -231,6 +238,7 @@ def test_no_command_is_hijacked(server: Server, tmp_path: Path) -> None:
                 # not refused before it has asked anything, and no error of a query
                 # (the doctor finds the settings of a server that tests made to be quick)
                 # (and there is no anomaly to acknowledge)
-                codes = (0, 1, 2) if name in ("doctor", "anomalies") else (0, 3, 6)
+                # (and no option that was quoted)
+                codes = (0, 1, 2) if name in ("doctor", "anomalies", "smile") else (0, 3, 6)
                 codes += (7,)
                 assert result.exit_code in codes, (name, result.output)
