@@ -56,7 +56,7 @@ def import_instruments(
     ``v5/market/instruments-info``, Deribit's ``public/get_instruments`` and OKX's
     ``public/instruments``, plain or gzipped. ``exchange`` is the name under which trades of the
     venue are stored, where that is not binance-spot, binance-usdm, binance-cm,
-    binance-european-options, bybit-spot, bybit, deribit or okx. A list replaces what an earlier one
+    binance-european-options, bybit, deribit, kraken or okx. A list replaces what an earlier one
     said; what it leaves out stays, and so does what a person has set. ``connection`` belongs to a
     member of entasis_writer.
 

@@ -18,13 +18,7 @@ from entasis_db.model import MarketKind, VolumeUnit
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EXACT = Context(prec=100)
 _ENTRIES = ("symbols", "optionSymbols", "result", "data")
-_BYBIT = {
-    "spot": "bybit-spot",
-    "linear": "bybit",
-    "inverse": "bybit",
-    "option": "bybit",
-}
-"""Venue by category: spot's names are those of perpetual contracts too."""
+_BYBIT = frozenset({"spot", "linear", "inverse", "option"})
 _NEVER = datetime(2100, 1, 1, tzinfo=UTC)
 """Perpetual contracts are listed with an expiry in or after this year."""
 
@@ -75,10 +69,10 @@ def read_instruments(path: str | Path, *, exchange: str | None = None) -> Instru
     """Read a list of instruments, plain or gzipped.
 
     Known are Binance's ``exchangeInfo`` of spot, USD-M and COIN-M futures and options, Bybit's
-    ``v5/market/instruments-info``, Deribit's ``public/get_instruments`` and OKX's
-    ``public/instruments``. ``exchange`` is the name under which the venue is stored, where that is
-    not binance-spot, binance-usdm, binance-cm, binance-european-options, bybit-spot, bybit, deribit
-    or okx. Raises LoadError for a file that cannot be read or is none of these.
+    ``v5/market/instruments-info``, Deribit's ``public/get_instruments``, Kraken's ``AssetPairs``
+    and OKX's ``public/instruments``. ``exchange`` is the name under which the venue is stored,
+    where that is not binance-spot, binance-usdm, binance-cm, binance-european-options, bybit,
+    deribit, kraken or okx. Raises LoadError for a file that cannot be read or is none of these.
     """
     path = Path(path)
     document = _json(path)
@@ -125,7 +119,13 @@ def _recognised(document: Any, source: str) -> tuple[list[Any], str, Callable[[A
         category, listed = entries["category"], entries.get("list")
         read = {"spot": _bybit_spot, "option": _bybit_option}.get(category, _bybit_contract)
         if category in _BYBIT and isinstance(listed, list) and listed:
-            return listed, _BYBIT[category], read
+            return listed, "bybit", read
+    if isinstance(entries, dict) and all(isinstance(e, dict) for e in entries.values()):
+        pairs = [pair for pair in entries.values() if "altname" in pair and "pair_decimals" in pair]
+        if pairs:
+            # files name a pair one way, feeds another: "XBTUSD" and "XBT/USD"
+            told = [{**p, "name": n} for p in pairs for n in (p["altname"], p.get("wsname")) if n]
+            return told, "kraken", _kraken
     if isinstance(entries, list) and entries and isinstance(entries[0], dict):
         first = entries[0]
         if "instrument_name" in first:
@@ -143,7 +143,7 @@ def _recognised(document: Any, source: str) -> tuple[list[Any], str, Callable[[A
     raise LoadError(
         f"{source}: no list of instruments is recognised; expected is the JSON of Binance's "
         "exchangeInfo (spot, USD-M, COIN-M or options), of Bybit's v5 market/instruments-info, of "
-        "Deribit's public/get_instruments or of OKX's public/instruments"
+        "Deribit's public/get_instruments, of Kraken's AssetPairs or of OKX's public/instruments"
     )
 
 
@@ -286,7 +286,8 @@ def _bybit(entry: Mapping[str, Any]) -> Instrument:
 
 def _bybit_spot(entry: Mapping[str, Any]) -> Instrument:
     lot = _step(_of(entry, "lotSizeFilter", "basePrecision"))
-    return replace(_bybit(entry), kind="spot", lot_size=lot)
+    # as its trades are stored: a perpetual contract has the same name
+    return replace(_bybit(entry), symbol=f"{entry['symbol']}-SPOT", kind="spot", lot_size=lot)
 
 
 def _bybit_option(entry: Mapping[str, Any]) -> Instrument:
@@ -326,6 +327,21 @@ def _bybit_delivery(entry: Mapping[str, Any]) -> datetime | None:
 
 def _of(entry: Mapping[str, Any], group: str, name: str) -> object:
     return (entry.get(group) or {}).get(name) or None
+
+
+def _kraken(entry: Mapping[str, Any]) -> Instrument:
+    base, _, quote = str(entry.get("wsname") or "").partition("/")
+    decimals = entry.get("lot_decimals")
+    return Instrument(
+        entry["name"],
+        kind="spot",
+        base=base or entry.get("base"),
+        quote=quote or entry.get("quote"),
+        tick_size=_step(entry.get("tick_size") or Decimal(1).scaleb(-entry["pair_decimals"])),
+        lot_size=None if decimals is None else Decimal(1).scaleb(-decimals),
+        volume_unit="base",
+        is_active=_is("online", entry.get("status")),
+    )
 
 
 def _okx(entry: Mapping[str, Any]) -> Instrument:

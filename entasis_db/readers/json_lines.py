@@ -45,8 +45,9 @@ _TICKER = (
 )
 _KINDS = (
     _Kind(
-        frozenset({"instrument_name", "trade_id", "direction", "amount", "price"}),
-        ("instrument_name", "trade_id", "timestamp", "price", "amount", "direction"),
+        frozenset({"instrument_name", "trade_seq", "direction", "amount", "price"}),
+        # as live: what it calls trade_id is text of some currencies
+        ("instrument_name", "trade_seq", "timestamp", "price", "amount", "direction"),
         {"block": ("block_trade_id",)},
     ),
     _Kind(frozenset({"instrument_name", "greeks", "mark_iv"}), _TICKER),

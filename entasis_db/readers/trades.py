@@ -108,7 +108,7 @@ class TradeReader(Reader[TradeRow]):
 
     ``id_spaces`` tells, for each (exchange, symbol) met so far, what numbers its trades:
 
-    - ``trade``: the exchange's own trade id;
+    - ``trade``: the exchange's own trade id; ``trade_seq``: Deribit's number of it in its market;
     - ``digest``: the exchange's id is text (a UUID, more than 64 bits): the trade's id is a digest
       of it, and its source_id the text. A market's first trade in the file says so, or
       ``digests``: the (exchange, symbol) of markets that are known for it;
@@ -160,6 +160,7 @@ class TradeReader(Reader[TradeRow]):
         self.time_units: dict[tuple[str, str], TimeUnit] = {}
         self._exchange = exchange
         self._symbol = symbol
+        self._numbered = self._layout.numbered if isinstance(self._layout, Venue) else "trade"
         if self._translate is not None:
             return
         if self.layout in {"entasis", "binance-stream"}:
@@ -255,7 +256,7 @@ class TradeReader(Reader[TradeRow]):
         return parse_translated
 
     def _entasis(self, ordinals: Ordinals) -> Parse[TradeRow]:
-        id_spaces = self.id_spaces
+        id_spaces, numbered = self.id_spaces, self._numbered
         sequences: dict[tuple[str, str], int] = {}
         market = ("", "")
 
@@ -277,14 +278,14 @@ class TradeReader(Reader[TradeRow]):
             if id_space is None:
                 id_space = id_spaces[market] = self._id_space(market, trade_id, sequence)
                 self.time_units[market] = "us"
-            if bool(trade_id) != (id_space == "trade" or id_space == "digest"):
+            if bool(trade_id) != (id_space == numbered or id_space == "digest"):
                 raise RowError(
                     "id",
                     f"{'an' if trade_id else 'no'} id, but the market's first trade in this file "
                     f"has {'none' if trade_id else 'one'}",
                 )
             source_id = None
-            if id_space == "trade":
+            if id_space == numbered:
                 number = integer_id(trade_id)
             elif id_space == "digest":
                 number, source_id = text_id(trade_id)
@@ -311,7 +312,8 @@ class TradeReader(Reader[TradeRow]):
     def _id_space(self, market: tuple[str, str], trade_id: str, sequence: str) -> str:
         """Tell what numbers a market, by its first row."""
         if trade_id:
-            return id_space_of(market, trade_id, self.digests)
+            found = id_space_of(market, trade_id, self.digests)
+            return self._numbered if found == "trade" else found
         if sequence and not self._sequences.is_position(market, sequence):
             return "sequence"
         return "ordinal"

@@ -39,6 +39,8 @@ class Venue(Layout):
     """Gives exchange and symbol as they are stored, of the names in a row."""
     suffix: str = ""
     """Behind the symbol, as it is stored."""
+    numbered: str = "trade"
+    """The id space of integers."""
     unified: bool = False
     """Whether its symbols are a library's, which may be given as the exchange's own."""
     means: Mapping[str, Callable[[str], str]] = field(default_factory=dict)
@@ -247,13 +249,14 @@ VENUES: tuple[Venue, ...] = (
         (2, 3, 4),
         columns=Columns(
             *("timestamp", "price", "amount"),
-            id="trade_id",
+            id="trade_seq",
             side="direction",
             symbol="instrument_name",
             excluded="excluded",
         ),
         unit="ms",
         exchange="deribit",
+        numbered="trade_seq",
     ),
     Venue(
         "ccxt-json",

@@ -430,7 +430,7 @@ LINEAR = replace(INVERSE, quote="USDT", settlement="USDT", volume_unit="base")
             "spot",
             {**IN_USDT, "lotSizeFilter": {"basePrecision": "0.000001", "minOrderQty": "0.01"}},
             Instrument(
-                "BTCUSD",
+                "BTCUSD-SPOT",
                 kind="spot",
                 base="BTC",
                 quote="USDT",
@@ -447,8 +447,42 @@ def test_bybit(
 ) -> None:
     result = {"category": category, "list": [{**BYBIT, **changes}], "nextPageCursor": ""}
     found = read(tmp_path, {"retCode": 0, "retMsg": "OK", "result": result})
-    assert found.exchange == ("bybit-spot" if category == "spot" else "bybit")
+    assert found.exchange == "bybit"
     assert only(found) == expected
+
+
+def test_kraken(tmp_path: Path) -> None:
+    pair = {
+        "altname": "XBTUSD",
+        "wsname": "XBT/USD",
+        "base": "XXBT",
+        "quote": "ZUSD",
+        "pair_decimals": 1,
+        "lot_decimals": 8,
+        "tick_size": "0.1",
+        "ordermin": "0.0001",
+        "status": "online",
+    }
+    bare = {"altname": "XBTEUR.d", "pair_decimals": 2, "base": "XXBT", "quote": "ZEUR"}
+    listed = {"XXBTZUSD": pair, "XXBTZEUR.d": {**bare, "status": "cancel_only"}}
+    found = read(tmp_path, {"error": [], "result": listed})
+    named = Instrument(
+        "XBTUSD",
+        kind="spot",
+        base="XBT",
+        quote="USD",
+        tick_size=D("0.1"),
+        lot_size=D("1E-8"),
+        volume_unit="base",
+        is_active=True,
+    )
+    dark = replace(
+        named, symbol="XBTEUR.d", base="XXBT", quote="ZEUR", tick_size=D("0.01"), lot_size=None
+    )
+    assert (found.exchange, found.faults) == ("kraken", [])
+    assert found.instruments == [
+        *(named, replace(named, symbol="XBT/USD"), replace(dark, is_active=False)),
+    ]
 
 
 def test_binance_options(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ FILES: list[tuple[str, dict[str, str], list[tuple[Any, ...]]]] = [
     (
         "layout/deribit_trades.json",
         {},
-        [("BTC-PERPETUAL", "deribit", us(JUNE, 123_000), 48079573, "104000.5", "100", "buy")],
+        [("BTC-PERPETUAL", "deribit", us(JUNE, 123_000), 30289730, "104000.5", "100", "buy")],
     ),
     (
         "units/BTCUSD_PERP-trades-2021-05-01.csv",

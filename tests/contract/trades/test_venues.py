@@ -25,7 +25,7 @@ DATABENTO = (
 )
 POLYGON = "ticker,conditions,exchange,id,participant_timestamp,price,size\n"
 DERIBIT = (
-    '{"jsonrpc":"2.0","result":{"trades":[{"trade_id":"7","timestamp":%d,"price":104000.5,'
+    '{"jsonrpc":"2.0","result":{"trades":[{"trade_id":"ETH-1","trade_seq":7,"timestamp":%d,"price":104000.5,'
     '"instrument_name":"BTC-PERPETUAL","direction":"sell","amount":100.0%s}]}}'
 )
 CCXT = (
@@ -82,6 +82,19 @@ def test_what_vendors_send_is_stored_once(connection: Connection, tmp_path: Path
         assert load_trades(connection, path, **options).report == IngestReport(count)
         assert load_trades(connection, path, **options).report == IngestReport(0, count)
         wanted.append((*stored[:2], BASE + timedelta(microseconds=stored[2]), *stored[3:]))
+    # as a collector is told the same trade
+    symbol, exchange, _, number, price, volume, side, excluded = VENDORS[3][2]
+    live = trade(
+        number,
+        symbol=symbol,
+        exchange=exchange,
+        timestamp=BASE + timedelta(milliseconds=123),
+        price=price,
+        volume=volume,
+        side=side,
+        excluded=excluded,
+    )
+    assert ingest(connection, live, id_space="trade_seq", time_unit="ms") == IngestReport(0, 1)
     found = connection.execute(
         "SELECT symbol, exchange, timestamp, id, price, volume, side, excluded"
         " FROM entasis.market_data WHERE id IN (0, 7)"

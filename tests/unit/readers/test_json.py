@@ -18,7 +18,7 @@ from entasis_db.readers.json_lines import lines_of
 BASE = datetime(2025, 6, 1, tzinfo=UTC)
 MS = 1748736000123
 TRADE = (
-    '{"trade_seq":1,"trade_id":"48079573","timestamp":1748736000123,"price":104000.5,'
+    '{"trade_seq":48079573,"trade_id":"ETH-7","timestamp":1748736000123,"price":104000.5,'
     '"mark_price":104000.1,"instrument_name":"BTC-PERPETUAL","direction":"buy","amount":100.0}'
 )
 OTHER = TRADE.replace("48079573", "48079574").replace('"buy"', '"sell"')
@@ -64,7 +64,7 @@ def test_trades_of_deribit(tmp_path: Path, text: str | bytes) -> None:
         *(Decimal("104000.5"), Decimal("100.0"), "buy"),
     )
     assert [row.trade for row in rows] == [first, first._replace(id=48079574, side="sell")]
-    assert [(row.line, row.id_space) for row in rows] == [(2, "trade"), (3, "trade")]
+    assert [(row.line, row.id_space) for row in rows] == [(2, "trade_seq"), (3, "trade_seq")]
 
 
 def test_a_number_is_what_its_text_says(tmp_path: Path) -> None:
@@ -80,9 +80,10 @@ def test_a_block_trade_is_marked_and_a_liquidation_is_none(tmp_path: Path) -> No
     assert [row.trade.excluded for row in rows] == ["block", None]
 
 
-def test_text_ids_are_digests(tmp_path: Path) -> None:
-    (row,) = told(tmp_path / "a", f"[{TRADE.replace('48079573', 'ETH-48079573')}]")
-    assert (row.id_space, row.trade.source_id) == ("digest", "ETH-48079573")
+def test_its_number_in_the_market_is_the_id_as_it_is_live(tmp_path: Path) -> None:
+    rows = told(tmp_path / "a", f"[{TRADE},{TRADE.replace('48079573', 'null')}]")
+    assert rows[0].trade.id == 48079573
+    assert rows[1].code == "id"
 
 
 def test_trades_of_ccxt(tmp_path: Path) -> None:
