@@ -355,5 +355,9 @@ def _no_layout(name: str, layouts: Sequence[Layout]) -> NoReturn:
 
 
 def _expected(layouts: Sequence[Layout]) -> str:
-    known = "; ".join(f"{layout.name} ({layout.headers[0]})" for layout in layouts)
+    # nobody writes the columns that JSON is made into
+    known = "; ".join(
+        layout.name if layout.name.endswith("-json") else f"{layout.name} ({layout.headers[0]})"
+        for layout in layouts
+    )
     return f"expected one of these layouts: {known}"
