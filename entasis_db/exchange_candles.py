@@ -14,6 +14,7 @@ from psycopg import sql
 from entasis_db.cursors import AsyncCursor, Cursor
 from entasis_db.direct import is_direct, is_direct_async
 from entasis_db.errors import LoadError
+from entasis_db.ingest.origins import Origins, refuse_near
 from entasis_db.ingest.parts import MAX_REFUSED
 from entasis_db.ingest.quarantine import Refusal, quarantine, quarantined, refuse_more
 from entasis_db.ingest.retry import retrying
@@ -146,22 +147,29 @@ def load_exchange_candles(
     replace: bool = False,
     progress: Callable[[CandleReport], None] = lambda _: None,
     max_refused: int | None = MAX_REFUSED,
+    new_exchange: bool = False,
 ) -> CandleReport:
     """Load one file of candles; ``connection`` is in autocommit mode.
 
     ``exchange``, ``symbol`` and ``interval`` are for files that do not name them. Each batch of
     10,000 rows is a transaction; a load that was stopped is started again, and what is stored
     changes nothing. Lines that cannot be read go to quarantine under the file's base name; at most
-    ``max_refused`` of them, for with more the file is wrong as a whole (None: any number).
+    ``max_refused`` of them, for with more the file is wrong as a whole (None: any number). An
+    exchange that is not known, with a name that is nearly that of one that is, is taken only with
+    ``new_exchange``.
 
     Raises LoadError when the file cannot be recognised, or read to its end, or more is refused.
     """
     if not connection.autocommit:
         raise ValueError("load over a connection in autocommit mode: each batch is a transaction")
+    refuse_near(connection, Path(path).name, exchange, new_exchange=new_exchange)
     reader = read_candles(path, exchange=exchange, symbol=symbol, interval=interval, layout=layout)
+    origins = Origins(reader.names, symbol=symbol, exchange=exchange, new_exchange=new_exchange)
     report = CandleReport()
     rows = iter(reader)
     while batch := list(islice(rows, _BATCH_ROWS)):
+        told = [row.candle for row in batch if isinstance(row, CandleRow)]
+        origins.check(connection, {(one.symbol, one.exchange) for one in told})
         step = partial(_write, connection, batch, reader.source, replace, report, max_refused)
         report += retrying(step)
         report += CandleReport(bytes_read=reader.bytes_read)

@@ -1,6 +1,6 @@
 """A table of Arrow as a batch: a clean one becomes COPY's text without becoming Python objects."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property, reduce
@@ -101,6 +101,10 @@ class ArrowBatch(Batch):
         falls = pc.less_equal(after.column("id"), before.column("id"))
         fallen = after.filter(reduce(pc.and_, same, falls)).select(["symbol", "exchange"])
         return {(m["symbol"], m["exchange"]) for m in fallen.to_pylist()}
+
+    def market_names(self) -> Collection[Market]:
+        """Return the markets of the rows."""
+        return self._first_lines.keys()
 
     def line_of(self, market: Market) -> int:
         """Return the line of the first row of a market."""

@@ -1,7 +1,7 @@
 """Batches: what one transaction writes, as the text that COPY reads."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import InvalidOperation
 from functools import cached_property
@@ -50,6 +50,10 @@ class Batch(ABC):
     @abstractmethod
     def markets(self) -> Mapping[Market, MarketBatch]:
         """Return the markets of the rows, which are trades, and what each has."""
+
+    def market_names(self) -> Collection[Market]:
+        """Return the markets of the rows, which are trades."""
+        return self.markets()
 
     def unnumbered(self) -> Mapping[str, tuple[datetime, datetime]] | None:
         """Return first and last time of the rows without an id, which are quotes, by underlying.
@@ -127,6 +131,10 @@ class RowBatch(Batch, Generic[Row]):
             market: UNKNOWN if market in scattered else _market_batch(trades)
             for market, trades in found.items()
         }
+
+    def market_names(self) -> Collection[Market]:
+        """Return the markets of the rows."""
+        return set(map(_market_of, self._rows))
 
     def unnumbered(self) -> Mapping[str, tuple[datetime, datetime]] | None:
         """Return first and last time of the quotes without an id, by underlying.

@@ -14,6 +14,7 @@ import psycopg
 
 from entasis_db.errors import LoadError
 from entasis_db.ingest.moments import refuse_cut_moments
+from entasis_db.ingest.origins import Origins, check_origins, refuse_near
 from entasis_db.ingest.parts import (
     BATCH_ROWS,
     MAX_REFUSED,
@@ -70,6 +71,7 @@ def load_trades(
     decimals: int | None = None,
     columns: str | None = None,
     max_refused: int | None = MAX_REFUSED,
+    new_exchange: bool = False,
 ) -> Loaded:
     """Load one file of trades; ``connection`` is in autocommit mode.
 
@@ -81,9 +83,10 @@ def load_trades(
     there is no other, or the row's position: by default, it is that if it counts the rows.
     ``columns`` says which column of a CSV of no known layout is what, as in
     ``timestamp=ts,price=px,volume=qty,id=tid``, and ``time_unit`` (there ns too) then is the unit
-    of its times; times may be ISO 8601 text with a zone. Rows
-    that cannot be read or stored go to quarantine under the file's base name and their line; at
-    most ``max_refused`` of them, for with more the file is wrong as a whole (None: any number).
+    of its times; times may be ISO 8601 text with a zone. An exchange that is not known, with a name
+    that is nearly that of one that is, is taken only with ``new_exchange``. Rows that cannot be
+    read or stored go to quarantine under the file's base name and their line; at most
+    ``max_refused`` of them, for with more the file is wrong as a whole (None: any number).
 
     Raises LoadError for a compressed file that is cut or damaged, before anything is stored; when
     the file cannot be read to its end, after everything before the fault was; and when more rows
@@ -91,6 +94,7 @@ def load_trades(
     how many rows are stored. Raises IdSpaceError when a market is on record with another kind of
     trade ids.
     """
+    refuse_near(connection, Path(path).name, exchange, new_exchange=new_exchange)
     reader, parts = open_trades(
         path,
         exchange=exchange,
@@ -103,7 +107,8 @@ def load_trades(
         decimals=decimals,
         columns=columns,
     )
-    return _load(connection, reader, parts, batch_rows, progress, max_refused)
+    origins = Origins(reader.names, symbol=symbol, exchange=exchange, new_exchange=new_exchange)
+    return _load(connection, reader, parts, batch_rows, progress, max_refused, origins)
 
 
 def load_options(
@@ -126,7 +131,8 @@ def load_options(
     reader, parts = open_options(
         path, layout=layout, zone=zone, batch_rows=batch_rows, decimals=decimals
     )
-    return _load(connection, reader, parts, batch_rows, progress, max_refused)
+    origins = Origins(reader.names)
+    return _load(connection, reader, parts, batch_rows, progress, max_refused, origins)
 
 
 def _load(
@@ -136,6 +142,7 @@ def _load(
     batch_rows: int,
     progress: Progress,
     max_refused: int | None,
+    origins: Origins,
 ) -> Loaded:
     if not connection.autocommit:
         raise ValueError("load over a connection in autocommit mode: each batch is a transaction")
@@ -148,6 +155,7 @@ def _load(
     loaded = Loaded(source, reader.layout, total_bytes=reader.total_bytes)
     with ahead(reader, parts) as parts:
         for part in parts:
+            _refuse_others(connection, part, loaded, origins)
             _refuse_edges(connection, part, loaded)
             try:
                 written = retrying(partial(_write, connection, part, loaded, max_refused))
@@ -196,6 +204,19 @@ def _safe(loaded: Loaded) -> str:
         f"{report.inserted} rows of it are stored now, {report.already_there} were before, "
         f"{report.quarantined} are in quarantine"
     )
+
+
+def _refuse_others(
+    connection: psycopg.Connection[Any], part: Part, loaded: Loaded, origins: Origins
+) -> None:
+    """Raise LoadError if the trades or quotes of a batch are not what the file's name says."""
+    try:
+        check_origins(connection, part, origins)
+    except LoadError as error:
+        done = loaded.report.inserted + loaded.report.already_there
+        if not done:
+            raise
+        raise LoadError(f"{error} ({_safe(loaded)})") from None
 
 
 def _refuse_edges(connection: psycopg.Connection[Any], part: Part, loaded: Loaded) -> None:

@@ -21,6 +21,7 @@ from entasis_db.ingest.id_spaces import (
     record_markets_parameters,
 )
 from entasis_db.ingest.load import Loaded, Progress
+from entasis_db.ingest.origins import Origins, check_origins, refuse_near
 from entasis_db.ingest.parts import (
     BATCH_ROWS,
     Part,
@@ -87,6 +88,7 @@ def replace_trades(
     sequence: Literal["exchange", "position"] | None = None,
     decimals: int | None = None,
     columns: str | None = None,
+    new_exchange: bool = False,
 ) -> Replaced:
     """Store a file's trades in the place of others, all in one transaction.
 
@@ -103,6 +105,7 @@ def replace_trades(
     without a bound or zone, or that is empty or reversed.
     """
     _check(connection, batch_rows, from_time, to_time)
+    refuse_near(connection, Path(path).name, exchange, new_exchange=new_exchange)
     reader, parts = open_trades(
         path,
         exchange=exchange,
@@ -116,8 +119,8 @@ def replace_trades(
         columns=columns,
     )
     tell_reader(connection, reader)
-    source = source_name(reader)
-    staging = _Staging(source)
+    origins = Origins(reader.names, symbol=symbol, exchange=exchange, new_exchange=new_exchange)
+    staging = _Staging(source_name(reader), origins)
     with connection.transaction(), Cursor(connection) as cursor:
         # what is repeated after a conflict with another session must see what that one has done
         cursor.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
@@ -128,7 +131,7 @@ def replace_trades(
         if not is_direct(connection):
             cursor.execute(TRADES.unstage)
             cursor.execute("DROP TABLE pg_temp.entasis_replaced_trades")
-    return Replaced(source, reader.layout, *counts, reader.truncated_nanoseconds)
+    return Replaced(staging.source, reader.layout, *counts, reader.truncated_nanoseconds)
 
 
 def _check(
@@ -155,8 +158,9 @@ def _check(
 class _Staging:
     """The trades of a file in the staging table."""
 
-    def __init__(self, source: str) -> None:
-        self._source = source
+    def __init__(self, source: str, origins: Origins) -> None:
+        self.source = source
+        self._origins = origins
         self._lines: dict[Market, int] = {}
         self._id_spaces: dict[Market, str] = {}
         self._time_units: dict[Market, TimeUnit] = {}
@@ -172,6 +176,7 @@ class _Staging:
         for part in parts:
             self._refuse(part.batch.refusals)
             if len(part.batch):
+                check_origins(cursor.connection, part, self._origins)
                 refusals: list[Refusal] = []
                 with cursor.copy(TRADES.copy_staged) as copy:
                     for piece in part.batch.staged_text(refusals):
@@ -182,7 +187,7 @@ class _Staging:
                 raise LoadError(f"{part.fault}; nothing was replaced") from part.fault
             progress(
                 Loaded(
-                    self._source,
+                    self.source,
                     reader.layout,
                     bytes_read=part.bytes_read,
                     total_bytes=reader.total_bytes,
@@ -192,7 +197,7 @@ class _Staging:
     def _refuse(self, refusals: Iterable[Refusal]) -> None:
         for refusal in refusals:
             raise LoadError(
-                f"{self._source}, line {refusal.line}: {refusal.code}: {refusal.reason}. Nothing "
+                f"{self.source}, line {refusal.line}: {refusal.code}: {refusal.reason}. Nothing "
                 "was replaced. Correct the file: a replacement takes all of its lines or none"
             )
 
@@ -217,13 +222,13 @@ class _Staging:
     ) -> _Counts:
         """Put what is staged in the place of what is stored, and answer the counts of Replaced."""
         parameters = record_markets_parameters(
-            dict.fromkeys(self._lines, UNKNOWN), self._id_spaces, self._source, self._time_units
+            dict.fromkeys(self._lines, UNKNOWN), self._id_spaces, self.source, self._time_units
         )
 
         def put() -> _Counts:
             with connection.transaction():  # a savepoint: what is staged stays
                 recorded = cursor.execute(RECORD_MARKETS, parameters).fetchall()
-                check_id_spaces(recorded, self._source, self._lines.__getitem__)
+                check_id_spaces(recorded, self.source, self._lines.__getitem__)
                 row = cursor.execute(_REPLACE, [from_time, to_time]).fetchone()
             assert row is not None
             return row[0], row[1], row[2], row[3], row[4]
@@ -232,6 +237,6 @@ class _Staging:
             return retrying(put)
         except (errors.CheckViolation, errors.ObjectNotInPrerequisiteState) as error:
             raise LoadError(
-                f"{self._source}: {error.diag.message_primary}. Nothing was replaced. "
+                f"{self.source}: {error.diag.message_primary}. Nothing was replaced. "
                 f"{error.diag.message_hint or ''}".rstrip(". ")
             ) from error

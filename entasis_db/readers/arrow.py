@@ -21,6 +21,7 @@ from entasis_db.readers.arrow_tables import (
     time_problem,
 )
 from entasis_db.readers.ids import is_damaged
+from entasis_db.readers.names import stored_symbol
 
 with extra("arrow"):
     import pyarrow as pa
@@ -59,6 +60,8 @@ class ArrowReader(ArrowSource):
         decimals: int | None = None,
     ) -> None:
         super().__init__(trades, source)
+        if symbol is not None and exchange is not None:
+            symbol = stored_symbol(exchange, symbol)
         self._constants = {"symbol": symbol, "exchange": exchange}
         self._decimals = decimals
         self.has_text_ids = is_text(self._batches.schema.field("id").type)

@@ -41,6 +41,11 @@ class ArrowSource:
         self._batches = record_batches(data)
         self._ended = False
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The name of the file."""
+        return (self.source,)
+
     def opened(self, path: Path, rows: int | None) -> None:
         """Take note of the file that the data is from."""
         self.total_bytes, self.total_rows = path.stat().st_size, rows

@@ -8,6 +8,8 @@ from typing import TypeVar, cast, get_args
 
 from entasis_db.errors import LoadError
 from entasis_db.model import CandleInterval, ExchangeCandle
+from entasis_db.readers.binance import refuse_other_venue
+from entasis_db.readers.names import stored_symbol
 from entasis_db.readers.rows import (
     CandleRow,
     Layout,
@@ -22,9 +24,11 @@ from entasis_db.readers.rows import (
 _T = TypeVar("_T")
 _BINANCE = "binance-klines"
 _BINANCE_NAME = re.compile(
-    r"(?P<symbol>[^-]+)-(?P<interval>[0-9]+[a-zA-Z]+)-\d{4}-\d{2}(-\d{2})?\b"
+    r"(?P<symbol>[^-]+)-(?P<interval>[0-9]+[a-zA-Z]+)-\d{4}-\d{2}(-\d{2})?(?!\d)"
 )
 _BINANCE_WIDTH = 12
+_MICROSECONDS = 16
+"""Digits of a time; only files of the spot market have these, and these have no header."""
 
 
 class _Klines(Layout):
@@ -79,6 +83,10 @@ def read_candles(
         if interval not in get_args(CandleInterval):
             known = ", ".join(get_args(CandleInterval))
             raise LoadError(f"{reader.source}: the interval {interval!r} is none of {known}")
+        assert exchange is not None
+        assert symbol is not None
+        symbol = stored_symbol(exchange, symbol)
+        refuse_other_venue(reader.source, exchange, symbol, spot=reader.is_of_spot)
     reader.market = (symbol or "", exchange or "", cast("CandleInterval", interval))
     return reader
 
@@ -89,22 +97,32 @@ class CandleReader(Reader[CandleRow]):
     market: tuple[str, str, CandleInterval]
     """Symbol, exchange and interval, where the file does not state them in each row."""
 
+    @property
+    def is_of_spot(self) -> bool | None:
+        """Whether klines are of Binance's spot market; None: nothing tells."""
+        first = self._first_fields[0]
+        if first == self._layout.headers[0].split(",")[0]:
+            return False
+        return True if len(first) == _MICROSECONDS else None
+
     def named(self, symbol: str | None, interval: str | None) -> tuple[str | None, str | None]:
         """Take what is not given from the name of a Binance archive, and of the file in it.
 
         LoadError where the two contradict each other.
         """
-        names = [self.source, self._source.member or self.source]
+        names = self.names
         found = [match for match in map(_BINANCE_NAME.match, names) if match is not None]
         for group, given in (("symbol", symbol), ("interval", interval)):
             told = [match[group] for match in found]
+            if group == "symbol":
+                told = [name.upper() for name in told]
             if len(set(told)) > 1 and given is None:
                 raise LoadError(
                     f"{self.source}: by its name it is of {told[0]}, and the file in it, "
                     f"{names[1]}, is of {told[1]}; pass --{group} if you know which it is"
                 )
         if found:
-            symbol = symbol or found[0]["symbol"]
+            symbol = symbol or found[0]["symbol"].upper()
             interval = interval or found[0]["interval"].replace("1M", "1mo")
         return symbol, interval
 

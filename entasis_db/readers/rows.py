@@ -198,6 +198,11 @@ class Reader(ABC, Generic[Row]):
         return self._source.rereadable
 
     @property
+    def names(self) -> tuple[str, str]:
+        """The names of the file, and of the file in it."""
+        return self.source, self._source.member or self.source
+
+    @property
     def bytes_read(self) -> int:
         """Position in the file as it is stored (compressed); for a pipe, bytes of text so far."""
         return self._source.bytes_read

@@ -14,12 +14,14 @@ from entasis_db.model import Side, TimeUnit, Trade
 from entasis_db.readers.binance import (
     check_base_quantity,
     futures_exchange,
+    refuse_other_columns,
     refuse_other_venue,
 )
 from entasis_db.readers.columns import FileUnit, Translate, stated_unit, taker_of
 from entasis_db.readers.edges import Edge, edge_records
 from entasis_db.readers.files import Source
 from entasis_db.readers.ids import id_space_of, integer_id, text_id
+from entasis_db.readers.names import COPY_NAME, stored_symbol
 from entasis_db.readers.rows import (
     EPOCH,
     Layout,
@@ -67,9 +69,9 @@ LAYOUTS: tuple[Layout, ...] = (
 # in the order book.
 _UNMATCHED = {"INSURANCE_FUND": "insurance_fund", "ADL": "adl"}
 
-# a browser or a file manager numbers copies
-COPY_NAME = r"(?: ?\(\d+\)| copy(?: \d+)?| - Copy)*"
-_ARCHIVE_NAME = re.compile(rf"(.+)-(?:trades|aggTrades)-\d{{4}}-\d\d(?:-\d\d)?{COPY_NAME}(?:\..*)?")
+_ARCHIVE_NAME = re.compile(
+    rf"(.+)-(?:trades|aggTrades)-\d{{4}}-\d\d(?:-\d\d)?{COPY_NAME}(?:\..*)?", re.IGNORECASE
+)
 
 
 def read_trades(
@@ -153,7 +155,7 @@ class TradeReader(Reader[TradeRow]):
         self._translate: Translate | None = None
         if isinstance(self._layout, Venue):
             self._layout, places = placed(self._layout, self.source, self._first_fields)
-            self._translate = translate_of(self._layout, places, self._names, exchange, symbol)
+            self._translate = translate_of(self._layout, places, self.names, exchange, symbol)
         self._sequences = Sequences(self._source, (0, 1, 3), sequence, self._translate)
         self._signs = Signs(self._source, (0, 1, 6), self._translate)
         self.id_spaces: dict[tuple[str, str], str] = {}
@@ -170,31 +172,28 @@ class TradeReader(Reader[TradeRow]):
                     f"{self.source}: the layout {self.layout} names its markets itself; leave out "
                     f"{'--symbol' if symbol is not None else '--exchange'}"
                 )
+            if exchange is not None:
+                is_spot = ",".join(self._first_fields) == _STREAM + _SPOT
+                refuse_other_columns(self.source, exchange, is_spot)
             return
         if exchange is None:
             raise LoadError(
                 f"{self.source}: the layout {self.layout} does not name its exchange; pass "
                 "--exchange binance-spot, binance-usdm or binance-cm"
             )
-        self._symbol = symbol = symbol or symbol_by_name(
+        self._symbol = stored_symbol(exchange, symbol or "") or symbol_by_name(
             _ARCHIVE_NAME,
             self.layout,
-            self._names,
+            self.names,
             " (as BTCUSDT-trades-2024-08-08.zip would)",
         )
+        states, spot = None, len(self._first_fields) == 8  # with is_best_match
         if self.layout == "binance-trades":
-            stated = self._first_fields[3]
+            stated, spot = self._first_fields[3], len(self._first_fields) == 7
             states = stated if stated in {"base_qty", "quote_qty"} else None
-            refuse_other_venue(self.source, exchange, symbol, states)
             if states == "base_qty" or exchange == "binance-cm":
-                self.contracts_of = (exchange, symbol)
-        else:
-            refuse_other_venue(self.source, exchange, symbol, None)
-
-    @property
-    def _names(self) -> tuple[str, str]:
-        """The names of the file, and of the file in it."""
-        return self.source, self._source.member or self.source
+                self.contracts_of = (exchange, self._symbol)
+        refuse_other_venue(self.source, exchange, self._symbol, states, spot=spot)
 
     def edges(self, bounds: tuple[datetime, datetime]) -> list[Edge]:
         """Read beforehand what lies at the edges of the markets whose ids are ordinals.

@@ -18,6 +18,7 @@ from entasis_db.readers.json_lines import (
     CCXT_TRADES,
     DERIBIT_TRADES,
 )
+from entasis_db.readers.names import UPPER_CASE, stored_symbol
 from entasis_db.readers.rows import Layout, RowError, decimal_of
 
 _ENDING = r"(?i:(?:\.(?:csv|txt|gz|zip))*)"
@@ -85,8 +86,9 @@ _TARDIS: Mapping[str, str] = {
 
 def _tardis_market(exchange: str, symbol: str) -> tuple[str, str]:
     if exchange == "bybit-spot":
-        return "bybit", f"{symbol}-SPOT"
-    return _TARDIS.get(exchange, exchange), symbol
+        return "bybit", f"{symbol.upper()}-SPOT"
+    exchange = _TARDIS.get(exchange, exchange)
+    return exchange, stored_symbol(exchange, symbol)
 
 
 _BYBIT = (
@@ -143,7 +145,7 @@ VENUES: tuple[Venue, ...] = (
         columns=Columns("timestamp", "price", "volume", row="id", side="side"),
         unit="ms",
         exchange="bybit",
-        of_name=re.compile(rf"([A-Z0-9]+)_{_DAY}(?:_spot)?{_ENDING}"),
+        of_name=re.compile(rf"(?i:([A-Z0-9]+)[_-]{_DAY}(?:_spot)?){_ENDING}"),
         suffix="-SPOT",
     ),
     Venue(
@@ -163,7 +165,7 @@ VENUES: tuple[Venue, ...] = (
         columns=Columns("created_time", "price", "size", id="trade_id", side="side"),
         unit="ms",
         exchange="okx",
-        of_name=re.compile(rf"([A-Z0-9-]+?)-(?:trades|aggtrades)-{_DAY}{_ENDING}"),
+        of_name=re.compile(rf"(?i:([A-Z0-9-]+?)-(?:trades|aggtrades)-{_DAY}){_ENDING}"),
     ),
     Venue(
         "coinbase",
@@ -273,7 +275,7 @@ VENUES: tuple[Venue, ...] = (
         columns=Columns("1", "2", "3"),
         unit="s",
         exchange="kraken",
-        of_name=re.compile(rf"([A-Z0-9]+){_ENDING}"),
+        of_name=re.compile(rf"(?i:([A-Z0-9]+)){_ENDING}"),
         headless=True,
     ),
 )
@@ -354,8 +356,12 @@ def translate_of(
         raise LoadError(f"{source}: nothing names its exchange; pass --exchange")
     if symbol is None and "symbol" not in places:
         symbol = symbol_by_name(venue.of_name, venue.name, names) + venue.suffix
+    upper = exchange in UPPER_CASE
+    if symbol is not None and upper:
+        symbol = symbol.upper()
+    symbol_of = str.upper if upper else str
     translate = _understood(
-        venue, places, translation(places, venue.unit, exchange or str, symbol or str)
+        venue, places, translation(places, venue.unit, exchange or str, symbol or symbol_of)
     )
     market_of = venue.market_of
     if market_of is None:
@@ -402,7 +408,8 @@ def symbol_by_name(
     """
     source, inside = names
     matches = [of_name.fullmatch(name) for name in names] if of_name is not None else []
-    symbols = [match[1] for match in matches if match is not None]
+    # some program has written the name in lower case: it is the same market
+    symbols = [match[1].upper() for match in matches if match is not None]
     if not symbols:
         raise LoadError(
             f"{source}: the layout {layout} does not name its symbol, nor does the file's name"

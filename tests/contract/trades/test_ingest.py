@@ -258,6 +258,7 @@ def test_trades_and_aggregated_trades_of_one_market(
     load_trades(connection, trades_file, exchange="binance-spot")
     with pytest.raises(IdSpaceError, match=r"BTCUSDT-aggTrades-2024-08-08\.csv, line 1: "):
         load_trades(connection, aggregated, exchange="binance-spot")
+    aggregated.write_text("700,61804.5,0.25,1,1,1723118400000,true\n")
     load_trades(connection, aggregated, exchange="binance-usdm")
     assert oracle.stored_trades(connection).keys() == {
         ("BTCUSDT", "binance-spot", NOON, 1),

@@ -16,6 +16,7 @@ import psycopg
 import pytest
 
 from entasis_db import queries
+from entasis_db.exchange_candles import check_exchange_candles, write_exchange_candles
 from entasis_db.ingest import (
     IngestReport,
     Loaded,
@@ -24,6 +25,7 @@ from entasis_db.ingest import (
     load_trades,
     retrying,
 )
+from entasis_db.model import ExchangeCandle
 from entasis_db.readers import TradeRow, read_trades
 from tests import oracle
 from tests.engines import Database, Server
@@ -303,6 +305,47 @@ def test_candles_equal_those_of_phemex(
     ours = our_candles(sampled_connection, theirs)
     for candle in theirs:
         assert ohlcv(ours[candle.exchange, candle.symbol, candle.bucket]) == candle.ohlcv
+
+
+# --- both, as check --against exchange has it ----------------------------------------------------
+
+
+def published(theirs: TheirCandle) -> ExchangeCandle:
+    return ExchangeCandle(
+        theirs.symbol, theirs.exchange, "1m", theirs.bucket, *theirs.ohlcv, None, theirs.trades
+    )
+
+
+def test_check_against_the_exchanges_finds_what_is_planted_and_nothing_else(
+    samples: Path, sampled_connection: psycopg.Connection[Any]
+) -> None:
+    theirs = [
+        published(candle)
+        for name in ("candles_binance_2024-08-08.csv", "candles_phemex_2021-07-03.csv")
+        for candle in their_candles(samples / name)
+    ]
+    # also the minutes without a trade, of which ours have none
+    assert sum(candle.volume > 0 for candle in theirs) == 10 + 2_121 < len(theirs)
+    kept = "SELECT entasis.ensure_partitions('exchange_candles', %s, %s)"
+    with sampled_connection.transaction(force_rollback=True):
+        buckets = [candle.bucket for candle in theirs]
+        sampled_connection.execute(kept, [min(buckets), max(buckets) + timedelta(1)])
+        write_exchange_candles(sampled_connection, theirs, source="published")
+        assert check_exchange_candles(sampled_connection) == []
+        planted, expected = [], {}
+        for number, candle in enumerate(c for c in theirs if c.volume > 0):
+            fields = ("volume", "high", "low", "trades")[: 4 if candle.trades else 3]
+            name = fields[number % len(fields)]
+            step = -1 if name == "low" else 1
+            planted.append(candle._replace(**{name: getattr(candle, name) + step}))
+            expected[candle.exchange, candle.symbol, candle.bucket] = f"{name} differ"
+        # and where the exchange counts none, and we do not
+        flat = next(candle for candle in theirs if candle.volume == 0)
+        planted.append(flat._replace(volume=Decimal(1)))
+        expected[flat.exchange, flat.symbol, flat.bucket] = "missing"
+        write_exchange_candles(sampled_connection, planted, source="planted", replace=True)
+        found = check_exchange_candles(sampled_connection)
+        assert {(d.exchange, d.symbol, d.bucket): d.problem for d in found} == expected
 
 
 # --- options ---------------------------------------------------------------------------------

@@ -275,7 +275,7 @@ BINANCE = "1,60000,1,60000,1723161257679,true\n"
 @pytest.mark.parametrize("copy", [" (1)", "(2)", " copy", " copy 3", " - Copy", " - Copy (2)"])
 def test_copies_of_an_archive_are_of_the_same_market(write: Write, copy: str) -> None:
     path = write(BINANCE, f"BTCUSDT-trades-2024-08-08{copy}.csv")
-    (row,) = read_trades(path, exchange="binance-spot")
+    (row,) = read_trades(path, exchange="binance-usdm")
     assert isinstance(row, TradeRow)
     assert row.trade.symbol == "BTCUSDT"
 
@@ -291,7 +291,7 @@ def test_a_member_of_another_market(write: Write) -> None:
     data = member_of("ETHUSDT-trades-2024-08-08.csv", BINANCE)
     path = write(data, "BTCUSDT-trades-2024-08-08 (1).zip")
     with pytest.raises(LoadError, match=r"is of BTCUSDT, and the file in it, .*, is of ETHUSDT"):
-        read_trades(path, exchange="binance-spot")
+        read_trades(path, exchange="binance-usdm")
 
 
 KLINE = "1741000500000,10.5,11,9,10,3.5,1741000559999,36.125,4,1,10,0\n"

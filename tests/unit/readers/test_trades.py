@@ -393,15 +393,17 @@ def test_binance_archives(
     write: Write, name: str, content: str, layout: str, id_space: str
 ) -> None:
     path = write(content, name)
+    # the columns of spot have one more
+    venue = "binance-spot" if "True,True" in content else "binance-usdm"
     for forced in (None, layout):
-        reader = read_trades(path, exchange="binance-spot", layout=forced)
+        reader = read_trades(path, exchange=venue, layout=forced)
         first, second = reader
         assert isinstance(first, TradeRow)
         assert isinstance(second, TradeRow)
         price, volume = Decimal("61804.80"), Decimal("0.1")
         assert first.trade == Trade(
             symbol="BTCUSDT",
-            exchange="binance-spot",
+            exchange=venue,
             timestamp=AT_MS,
             id=5,
             price=price,
@@ -410,7 +412,7 @@ def test_binance_archives(
         )
         assert second.trade == Trade(
             symbol="BTCUSDT",
-            exchange="binance-spot",
+            exchange=venue,
             timestamp=AT_US,
             id=6,
             price=price,
@@ -420,7 +422,7 @@ def test_binance_archives(
         assert first.line == (2 if "price" in content else 1)
         assert first.id_space == id_space
         assert reader.layout == layout
-        assert reader.id_spaces == {("binance-spot", "BTCUSDT"): id_space}
+        assert reader.id_spaces == {(venue, "BTCUSDT"): id_space}
 
 
 def test_the_symbol_given_overrules_the_file_name(write: Write) -> None:
