@@ -11,6 +11,7 @@ import psycopg
 
 from entasis_db.cursors import Cursor
 from entasis_db.errors import InstrumentError
+from entasis_db.ingest.origins import refuse_near
 from entasis_db.model import MarketKind, VolumeUnit
 from entasis_db.readers.instruments import Instrument, read_instruments
 
@@ -48,7 +49,11 @@ class ImportedInstruments:
 
 
 def import_instruments(
-    connection: psycopg.Connection[Any], path: Path | str, *, exchange: str | None = None
+    connection: psycopg.Connection[Any],
+    path: Path | str,
+    *,
+    exchange: str | None = None,
+    new_exchange: bool = False,
 ) -> ImportedInstruments:
     """Record what an exchange's own list, given as a file of JSON, says of its instruments.
 
@@ -60,8 +65,10 @@ def import_instruments(
     said; what it leaves out stays, and so does what a person has set. ``connection`` belongs to a
     member of entasis_writer.
 
-    Raises LoadError for a file that cannot be read or is none of these lists.
+    Raises LoadError for a file that cannot be read or is none of these lists, and for an exchange
+    that is not known, with a name nearly that of one that is, without ``new_exchange``.
     """
+    refuse_near(connection, Path(path).name, exchange, new_exchange=new_exchange)
     found = read_instruments(path, exchange=exchange)
     rows = [
         {"exchange": found.exchange} | {name: _said(value) for name, value in asdict(one).items()}

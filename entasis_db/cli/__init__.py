@@ -11,6 +11,7 @@ main.deferred |= {
         "environment": ("url", "env", "psql", "start", "stop"),
         "quality": ("gaps", "anomalies"),
         "load": ("load",),
+        "files.backfill": ("backfill",),
         "markets": ("markets",),
         "candles": ("candles",),
         "pictures.smile": ("smile",),

@@ -84,3 +84,8 @@ session_pooler = click.option(
     help="The connection goes through a pooler that keeps a session for each client.",
 )
 optional_to_time = click.argument("to_time", cls=_Moment, required=False, callback=moment)
+new_exchange = click.option(
+    "--new-exchange",
+    is_flag=True,
+    help="Take an exchange whose name is nearly that of one that is known.",
+)

@@ -22,7 +22,8 @@ class ExitCode(IntEnum):
     BACKUPS_FAULTY = 6
     """backup check: a backup is missing, too old or damaged, or WAL is not archived."""
     FOUND = 7
-    """gaps: trades are missing. anomalies: something is new that nobody has looked at."""
+    """gaps, backfill: trades, or files of them, are missing. anomalies: something is new that
+    nobody has looked at."""
 
 
 EXPLAINED = "Exit codes: " + ", ".join(
@@ -35,6 +36,6 @@ EXPLAINED = "Exit codes: " + ", ".join(
         (ExitCode.CANDLES_DIFFER, "check: candles are wrong"),
         (ExitCode.TRADES_MISSING, "check: trades are missing"),
         (ExitCode.BACKUPS_FAULTY, "backup check: backups are not as they should be"),
-        (ExitCode.FOUND, "gaps: trades are missing, anomalies: some are new"),
+        (ExitCode.FOUND, "gaps, backfill: trades are missing, anomalies: some are new"),
     )
 )

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 import psycopg
 
+from entasis_db.cli import arguments
 from entasis_db.cli.arguments import check_range, moment, zone_of
 from entasis_db.cli.exit_codes import ExitCode
 from entasis_db.cli.output import complain, fail, note, step
@@ -55,12 +56,6 @@ _max_refused = click.option(
     help="Rows that may go to quarantine before a file is taken for wrong as a whole.",
 )
 
-_new_exchange = click.option(
-    "--new-exchange",
-    is_flag=True,
-    help="Take an exchange whose name is nearly that of one that is known.",
-)
-
 T = TypeVar("T")
 
 Connection = psycopg.Connection[Any]
@@ -100,7 +95,7 @@ def load() -> None:
 )
 @click.option("--from", "from_time", callback=moment, help="With --replace and --to: replace ...")
 @click.option("--to", "to_time", callback=moment, help="... all trades in this range, UTC.")
-@_new_exchange
+@arguments.new_exchange
 @_max_refused
 @prints(_LOADED, _REPLACED, by_line=True)
 @click.pass_obj
@@ -189,7 +184,7 @@ def options(
 @click.option("--interval", help="How long the candles are, for files that do not name it.")
 @click.option("--layout", help="The layout, when it is not to be recognised.")
 @click.option("--replace", is_flag=True, help="Put them in the place of others of their buckets.")
-@_new_exchange
+@arguments.new_exchange
 @_max_refused
 @prints(_CANDLES, by_line=True)
 @click.pass_obj

@@ -4,6 +4,7 @@ import click
 from rich.table import Table
 
 from entasis_db import instruments, queries
+from entasis_db.cli import arguments
 from entasis_db.cli.exit_codes import ExitCode
 from entasis_db.cli.output import fail, minute, note, print_whole, step
 from entasis_db.cli.output.rows import Form, prints, rows_of, show
@@ -63,15 +64,18 @@ def set_market(target: Target, symbol: str, exchange: str, settings: tuple[str, 
 @markets.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
 @click.option("--exchange", help="The name under which its trades are stored.")
+@arguments.new_exchange
 @click.pass_obj
-def import_list(target: Target, file: str, exchange: str | None) -> None:
+def import_list(target: Target, file: str, exchange: str | None, new_exchange: bool) -> None:
     """Record an exchange's own list of instruments.
 
     FILE is the JSON of Binance's exchangeInfo (spot, USD-M, COIN-M), of Deribit's
     public/get_instruments or of OKX's public/instruments.
     """
     with target.connect(Use.WRITES) as connection:
-        done = instruments.import_instruments(connection, file, exchange=exchange)
+        done = instruments.import_instruments(
+            connection, file, exchange=exchange, new_exchange=new_exchange
+        )
     step(
         f"{done.source}: {done.listed} instruments of {done.exchange}, {done.recorded} of them new "
         "or changed"

@@ -49,7 +49,7 @@ CALLS = {
 }
 """How each is asked, for rows. Backups, catalogs and smiles have tests of their own."""
 
-ELSEWHERE = {"archive publish", "backup check", "backup list", "smile"}
+ELSEWHERE = {"archive publish", "backfill", "backup check", "backup list", "smile"}
 EMPTY = {"archive list", "check", "history quotes", "anomalies", "anomalies list"}
 
 

@@ -50,11 +50,12 @@ DAY, NEXT = "2024-08-08", "2024-08-09"
 # commands that ask nothing of a database
 WITHOUT = {"rollback", "url", "env", "psql", "start", "stop", "restore-backup"}
 # commands that take a folder's path, and not its URL
-ON_DISK = ("load", "chart", "report", "dump", "restore-dump")
+ON_DISK = ("load", "backfill", "chart", "report", "dump", "restore-dump")
 COMMANDS = {
     "migrate": [[]],
     "status": [[]],
     "load": [["trades", "{folder}/t.csv"], ["candles", "{folder}/c.csv"]],
+    "backfill": [["--from-gaps", "--folder", "{folder}", "--dry-run"]],
     "markets": [["list"], ["set", "BTC", "x", "kind=spot"]],
     "candles": [["BTC", "--exchange", "x", "--interval", "1m"]],
     "smile": [["BTC", "2024-08-30", "--at", DAY]],

@@ -118,6 +118,15 @@ def test_an_exchange_that_is_nearly_a_known_one(
     assert "write --exchange kraken, or pass --new-exchange" in said
 
 
+def test_lists_of_instruments_make_no_such_markets_either(
+    emptied: Database, tmp_path: Path
+) -> None:
+    path = tmp_path / "exchangeInfo.json"
+    path.write_text('{"symbols": []}')
+    said = fails(emptied, "markets", "import", str(path), "--exchange", "binance_cm")
+    assert "nearly binance-cm; write --exchange binance-cm" in said
+
+
 def test_whoever_insists_is_asked_once(emptied: Database, tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text(ENTASIS + ours("krakem"))

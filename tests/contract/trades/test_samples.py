@@ -328,8 +328,8 @@ def test_check_against_the_exchanges_finds_what_is_planted_and_nothing_else(
     assert sum(candle.volume > 0 for candle in theirs) == 10 + 2_121 < len(theirs)
     kept = "SELECT entasis.ensure_partitions('exchange_candles', %s, %s)"
     with sampled_connection.transaction(force_rollback=True):
-        buckets = [candle.bucket for candle in theirs]
-        sampled_connection.execute(kept, [min(buckets), max(buckets) + timedelta(1)])
+        for day in {candle.bucket.replace(hour=0, minute=0) for candle in theirs}:
+            sampled_connection.execute(kept, [day, day + timedelta(1)])
         write_exchange_candles(sampled_connection, theirs, source="published")
         assert check_exchange_candles(sampled_connection) == []
         planted, expected = [], {}

@@ -1,0 +1,1 @@
+"""Commands about files of markets that somebody else publishes."""
