@@ -23,7 +23,8 @@ HOW = (
     "Rows a second of each layout over those of Binance's archive of the same trades, of one"
     " market: by read_trades() alone, and by load_trades() in batches of 50,000, which reads ahead"
     " while the server writes. Below 1 is slower. Parquet is not read row by row, so only loaded."
-    " OKX stands for the layouts of venues, and Bybit for those with ids that are text."
+    " OKX stands for the layouts of venues, Bybit for those with ids that are text, and what CCXT"
+    " returns for JSON."
 )
 SUBJECT = Subject.LOADING
 SIZES = Sizes.ONCE
@@ -37,6 +38,7 @@ _HEADERS = {
     "Bybit": "timestamp,symbol,side,size,price,tickDirection,trdMatchID,grossValue,homeNotional,"
     "foreignNotional\n",
     "--columns": "tid,ts,px,qty,aggressor\n",
+    "JSON": "",
 }
 _OPTIONS: Mapping[str, dict[str, Any]] = {
     _FAST: {"exchange": "binance-spot"},
@@ -46,6 +48,7 @@ _OPTIONS: Mapping[str, dict[str, Any]] = {
         "exchange": "bench",
         "symbol": "BTCUSDT",
     },
+    "JSON": {"exchange": "bench"},
     "Parquet": {"id_space": data.ID_SPACE},
 }
 
@@ -86,6 +89,7 @@ def _write(folder: Path, trades: list[Trade]) -> dict[str, Path]:
         "OKX": "okx.csv",
         "Bybit": "bybit.csv",
         "--columns": "columns.csv",
+        "JSON": "ccxt.json",
     }
     files = {layout: folder / name for layout, name in names.items()}
     for layout, path in files.items():
@@ -110,6 +114,11 @@ def _line(layout: str, trade: Trade) -> str:
             return f"{seconds},BTCUSDT,{side},{volume},{price},PlusTick,{uuid},1,1,1\n"
         case "--columns":
             return f"{trade.id},{us},{price},{volume},{side}\n"
+        case "JSON":
+            return (
+                f'{{"id": "{trade.id}", "timestamp": {us // 1000}, "datetime": "", '
+                f'"symbol": "BTC/USDT", "side": "{side}", "price": {price}, "amount": {volume}}}\n'
+            )
     maker = "True" if side == "sell" else "False"
     return f"{trade.id},{price},{volume},{price * volume},{us},{maker},True\n"
 
