@@ -14,6 +14,10 @@ _RELATIVE = re.compile(r"(now|today|yesterday)?(?:-(\d{1,9})([smhdw]))?")
 _BARE = re.compile(r"-\d+[a-z]+")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _NOW = "entasis_db.now"
+TIMES = (
+    "2024-08-08, 2024-08-08T23:55 (UTC), now, today, yesterday, -24h or today-7d (s, m, h, d, w)"
+)
+"""What a time may be."""
 
 
 def moment(ctx: click.Context, _param: click.Parameter, text: str | None) -> datetime | None:
@@ -21,27 +25,33 @@ def moment(ctx: click.Context, _param: click.Parameter, text: str | None) -> dat
     if text is None:
         return None
     try:
-        found = _ago(ctx, text) or datetime.fromisoformat(text)
-        # in UTC, for which the years 1 and 9999 may be too narrow
-        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+        return read_moment(text, ctx)
     except (ValueError, OverflowError):
-        fail(
-            f"{text!r} is no time; write 2024-08-08, 2024-08-08T23:55 (UTC), now, today, yesterday,"
-            " -24h or today-7d (s, m, h, d, w)",
-            ExitCode.USAGE,
-        )
+        fail(f"{text!r} is no time; write {TIMES}", ExitCode.USAGE)
 
 
-def _ago(ctx: click.Context, text: str) -> datetime | None:
+def read_moment(text: str, ctx: click.Context | None = None) -> datetime:
+    """Read a time that a command was told.
+
+    Raises ValueError or OverflowError for what is no time.
+    """
+    ctx = ctx or click.get_current_context(silent=True)
+    # one for all of a command's times: from -24h to now is a day
+    now = datetime.now(UTC)
+    found = _ago(text, now if ctx is None else ctx.meta.setdefault(_NOW, now))
+    found = found or datetime.fromisoformat(text)
+    # in UTC, for which the years 1 and 9999 may be too narrow
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _ago(text: str, now: datetime) -> datetime | None:
     """Read a moment before now; None if it is written otherwise."""
     found = _RELATIVE.fullmatch(text)
     if not text or found is None:
         return None
-    # one for all of a command's times: from -24h to now is a day
-    now = ctx.meta.setdefault(_NOW, datetime.now(UTC))
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
     days = {"today": today, "yesterday": today - timedelta(days=1)}
-    base: datetime = days.get(found[1] or "", now)
+    base = days.get(found[1] or "", now)
     return base - timedelta(**{_UNITS[found[3] or "s"]: int(found[2] or 0)})
 
 

@@ -3,7 +3,7 @@
 import inspect
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import date, datetime, time, timedelta, tzinfo
 from decimal import Decimal, InvalidOperation
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -12,8 +12,10 @@ from zoneinfo import ZoneInfo
 
 from entasis_db import analysis, queries
 from entasis_db.charts import ChartError
+from entasis_db.cli import arguments
 from entasis_db.queries import Statement
 
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
 _UNITS = {
     "ms": "milliseconds",
@@ -93,8 +95,10 @@ def _read(text: str, wanted: Any) -> Any:
 
 
 def _moment(text: str) -> datetime:
-    found = datetime.fromisoformat(text)
-    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    try:
+        return arguments.read_moment(text)
+    except ValueError:
+        raise ValueError(f"a time is written {arguments.TIMES}") from None
 
 
 def _span(text: str) -> timedelta:
@@ -104,7 +108,7 @@ def _span(text: str) -> timedelta:
 
 
 def _day(text: str) -> date:
-    return date.fromisoformat(text) if len(text) == len("2024-08-30") else _moment(text)
+    return date.fromisoformat(text) if _DATE.fullmatch(text) else _moment(text)
 
 
 def _number(text: str) -> Decimal:

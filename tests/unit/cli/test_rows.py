@@ -14,8 +14,10 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from entasis_db.charts import ChartError
 from entasis_db.cli import arguments, main
 from entasis_db.cli.output.rows import Form, as_text, as_value, printed_by, rows_of, show
+from entasis_db.cli.pictures.asking import ask
 from tests.engines import REPOSITORY
 from tests.unit.cli import rows
 
@@ -174,6 +176,19 @@ def test_every_time_of_a_command_is_read_so() -> None:
                     assert isinstance(parameter, arguments._Moment), name
                 found += 1
     assert found > 20
+
+
+def test_arguments_of_a_query_are_read_so() -> None:
+    asks = ["symbol=B", "exchange=x", "interval=1h"]
+    with click.Context(main) as context:
+        context.meta[arguments._NOW] = datetime(2026, 3, 1, 10, 30, tzinfo=UTC)
+        asked = ask("candles", [*asks, "from_time=-24h", "to_time=today"]).params
+        assert (asked["from_time"], asked["to_time"]) == (
+            datetime(2026, 2, 28, 10, 30, tzinfo=UTC),
+            datetime(2026, 3, 1, tzinfo=UTC),
+        )
+        with pytest.raises(ChartError, match=r"'to_time=soon' cannot be read: a time is written"):
+            ask("candles", [*asks, "from_time=-24h", "to_time=soon"])
 
 
 def test_a_time_may_begin_like_an_option() -> None:
