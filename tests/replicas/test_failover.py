@@ -122,7 +122,8 @@ def test_a_synchronous_set_up_loses_nothing(trio: Servers, monkeypatch: pytest.M
     with trio.connect(trio.primary) as connection:
         taken = account.take(connection, clients.ledger)
     assert account.faults(taken, account.NOTHING, datetime.now(UTC), 0) == []
-    assert taken.acknowledged > 200
+    # a hundred before the promotion, and a hundred after it
+    assert taken.acknowledged >= 200
 
 
 def test_an_asynchronous_one_loses_what_had_not_arrived_and_nothing_older_is_read(
