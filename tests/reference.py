@@ -40,6 +40,7 @@ MODULES = (
     "entasis_db.quality",
     "entasis_db.charts",
     "entasis_db.backfill",
+    "entasis_db.report",
     "entasis_db.manifest",
     "entasis_db.backups",
     "entasis_db.backups.base",

@@ -171,6 +171,10 @@ def _ranges(seconds: Sequence[int]) -> list[list[int]]:
 
 
 def _places(numbers: Iterable[Decimal]) -> int:
-    """Return how many decimals the axis needs to show these."""
-    exponents = (int(number.normalize().as_tuple().exponent) for number in numbers)
-    return min(_MOST_PLACES, max(0, -min(exponents, default=0)))
+    """Return how many decimals an axis needs: what tells a thousandth of them."""
+    found = list(numbers)
+    if not found:
+        return 0
+    stated = max(0, -min(int(number.normalize().as_tuple().exponent) for number in found))
+    span = max(found) - min(found)
+    return min(_MOST_PLACES, stated, max(0, 3 - span.adjusted()) if span else stated)

@@ -16,6 +16,7 @@ main.deferred |= {
         "candles": ("candles",),
         "pictures.smile": ("smile",),
         "pictures.chart": ("chart",),
+        "pictures.report": ("report",),
         "check": ("check", "rebuild"),
         "doctor": ("doctor",),
         "upkeep": ("maintain", "runs"),

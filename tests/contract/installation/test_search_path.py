@@ -59,6 +59,7 @@ COMMANDS = {
     "markets": [["list"], ["set", "BTC", "x", "kind=spot"]],
     "candles": [["BTC", "--exchange", "x", "--interval", "1m"]],
     "smile": [["BTC", "2024-08-30", "--at", DAY]],
+    "report": [["--html", "{folder}/report.html"]],
     "chart": [
         [
             *("--query", "tick_bars", "symbol=BTC", "exchange=x", "size=1"),

@@ -46,7 +46,7 @@ def test_numbers_keep_their_digits() -> None:
     drawn = specification(with_gap())
     assert drawn["candles"][0][1] == "100.123456789012345678"
     assert drawn["candles"][0][6] == "100.123456789012345678"
-    assert drawn["places"] == 12
+    assert drawn["places"] == 2
 
 
 def test_what_comes_from_outside_is_text() -> None:
