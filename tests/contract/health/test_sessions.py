@@ -120,6 +120,9 @@ def test_dead_rows(connection: Connection) -> None:
         CREATE TABLE public.t (id int) WITH (autovacuum_enabled = false);
         INSERT INTO public.t SELECT generate_series(1, 10000);
         DELETE FROM public.t WHERE id <= 4000;
+        -- as loaders have
+        CREATE TEMPORARY TABLE staged AS SELECT generate_series(1, 10000) AS id;
+        DELETE FROM pg_temp.staged;
     """)
     connection.execute("SELECT pg_stat_force_next_flush()")
     found = over(connection)["dead_rows"]

@@ -15,7 +15,10 @@ BEGIN
         round(100.0 * s.n_dead_tup / (s.n_live_tup + s.n_dead_tup), 1),
         greatest(s.last_vacuum, s.last_autovacuum)
     FROM pg_stat_user_tables AS s
-    WHERE s.n_live_tup + s.n_dead_tup >= 10000
+    WHERE
+        s.n_live_tup + s.n_dead_tup >= 10000
+        -- nobody but its session can vacuum a temporary table, which ends with it
+        AND s.schemaname NOT LIKE 'pg\_temp\_%'
     UNION ALL
     SELECT 'autovacuum_off', c.oid::regclass::text, 1, NULL
     FROM pg_class AS c
