@@ -19,7 +19,7 @@ else ifneq ($(DATABASE),)
 $(error DATABASE=$(DATABASE) is unknown: it is docker, or leave it out and set DATABASE_URL)
 endif
 
-.PHONY: help migrate status psql url start stop up down test test-all lint lint-sql lint-style lint-format lint-types hooks \
+.PHONY: help migrate demo picture status psql url start stop up down test test-all lint lint-sql lint-style lint-format lint-types hooks \
   format bench erd mutants soak recovery-drill maintain clean
 
 help: ## Show this help
@@ -27,6 +27,9 @@ help: ## Show this help
 
 migrate: $(STAMP) ## Bring the database to this release ($DATABASE_URL, else an embedded server)
 	@$(BIN)/entasis migrate $(if $(ENGINE),--engine $(ENGINE))
+
+demo: $(STAMP) ## Load real trades into a scratch database, and show them on a page
+	@$(BIN)/entasis demo
 
 status: $(STAMP) ## Show the engine, the release and the migrations of the database
 	@$(BIN)/entasis status
@@ -98,6 +101,9 @@ bench: $(DEV) ## Measure: ratios side by side in one run (LINES=ingest,refresh S
 
 erd: $(DEV) ## Write the diagrams in docs/erd from the catalog of a new database
 	@$(BIN)/python -m tests.erd
+
+picture: $(DEV) ## Make docs/charts/report.png anew: the page of make demo, in Chromium
+	@$(BIN)/python -m tests.picture
 
 mutants: $(DEV) ## Plant small changes into the SQL of a subject, and see its tests fail (SUBJECT=floors ARGS=--most=20)
 	@$(BIN)/python -m tests.mutants $(SUBJECT) $(ARGS)

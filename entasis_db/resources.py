@@ -21,6 +21,20 @@ def sql_root() -> Path:
     )
 
 
+def sample(name: str) -> Path:
+    """Return a file of real market data: in a wheel beside the package, in a checkout the tests'.
+
+    ``README.md`` beside it names its source and licence.
+    """
+    package = Path(__file__).resolve().parent
+    for folder in (package / "samples", package.parent / "tests" / "data"):
+        if (folder / name).is_file():
+            return folder / name
+    raise FileNotFoundError(
+        f"{name} is missing from this installation of entasis-db; install it again"
+    )
+
+
 def engines() -> list[str]:
     """Return the names of the engines that this release can install."""
     schema = sql_root() / "schema"

@@ -106,17 +106,18 @@ class Page:
         self._call("Input.dispatchMouseEvent", type="mouseWheel", x=x, y=y, deltaX=0, deltaY=by)
         self.settle()
 
-    def screenshot(self, path: Path) -> None:
-        """Take a picture of the whole page."""
-        width, height = self.ask("[innerWidth, document.documentElement.scrollHeight]")
-        self._call(
-            "Emulation.setDeviceMetricsOverride",
-            width=width,
-            height=height,
-            deviceScaleFactor=1,
-            mobile=False,
-        )
-        self.settle()
+    def screenshot(self, path: Path, *, whole: bool = True) -> None:
+        """Take a picture, of the whole page or of what the window shows."""
+        if whole:
+            width, height = self.ask("[innerWidth, document.documentElement.scrollHeight]")
+            self._call(
+                "Emulation.setDeviceMetricsOverride",
+                width=width,
+                height=height,
+                deviceScaleFactor=1,
+                mobile=False,
+            )
+            self.settle()
         answer = self._call("Page.captureScreenshot")
         path.write_bytes(base64.b64decode(answer["data"]))
 

@@ -17,6 +17,7 @@ main.deferred |= {
         "pictures.smile": ("smile",),
         "pictures.chart": ("chart",),
         "pictures.report": ("report",),
+        "pictures.demo": ("demo",),
         "check": ("check", "rebuild"),
         "doctor": ("doctor",),
         "upkeep": ("maintain", "runs"),

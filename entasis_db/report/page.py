@@ -11,9 +11,9 @@ from entasis_db.report.rows import Report, Unread
 
 _SECTIONS: tuple[tuple[str, str, Callable[[Report], Sequence[Element]]], ...] = (
     ("markets", "Markets", sections.markets),
+    ("candles", "Candles of the busiest", sections.candles),
     ("gaps", "Gaps", sections.gaps),
     ("lags", "Lags", sections.lags),
-    ("candles", "Candles of the busiest", sections.candles),
     ("storage", "Storage by month", sections.storage),
     ("retention", "Retention and archive", sections.retention),
     ("quarantine", "Quarantine", sections.quarantine),

@@ -111,22 +111,15 @@ def read(
         )
         part = _Parts(connection)
         installed = part.read(lambda: execute(connection, _INSTALLATION))
-        rows = [] if isinstance(installed, Unread) else installed
-        engine, release = next(iter(rows), ("", ""))
-        span = timedelta(days=days)
-        known = part.read(lambda: _busiest(connection))
-        looked = (
-            known
-            if isinstance(known, Unread)
-            else part.read(lambda: _looked_at(connection, known, at, span, markets))
-        )
+        engine, release = next(iter([] if isinstance(installed, Unread) else installed), ("", ""))
+        known, looked = _markets(part, at, timedelta(days=days), markets)
         return Report(
             database=name,
             server=server,
             engine=engine,
             release=release,
             at=at.astimezone(UTC),
-            days=span,
+            days=timedelta(days=days),
             most_markets=markets,
             most_refused=_MOST_REFUSED,
             markets=looked if isinstance(looked, Unread) else looked[0],
@@ -134,13 +127,8 @@ def read(
             lags=part.read(lambda: _lags(connection)),
             drawn=known
             if isinstance(known, Unread)
-            else part.read(lambda: _charts(connection, known, span, charts)),
-            months=part.read(
-                lambda: [
-                    Month(month.astimezone(UTC), *rest)
-                    for month, *rest in execute(connection, _MONTHS)
-                ]
-            ),
+            else part.read(lambda: _charts(connection, known, timedelta(days=days), charts)),
+            months=part.read(lambda: _months(connection)),
             lifecycle=part.read(lambda: _lifecycle(connection)),
             refused=_refused(part),
             runs=part.read(lambda: runs(connection)),
@@ -166,6 +154,15 @@ class _Parts:
             )
         except psycopg.errors.QueryCanceled:
             return Unread("It took longer than a part may: ask for less, or give it more seconds.")
+
+
+def _markets(
+    part: _Parts, at: datetime, span: timedelta, most: int
+) -> tuple[list[Market] | Unread, tuple[list[CheckedMarket], list[Gap]] | Unread]:
+    known = part.read(lambda: _busiest(part.connection))
+    if isinstance(known, Unread):
+        return known, known
+    return known, part.read(lambda: _looked_at(part.connection, known, at, span, most))
 
 
 def _busiest(connection: psycopg.Connection[Any]) -> list[Market]:
@@ -203,6 +200,10 @@ def _looked_at(
         checked.append(CheckedMarket(market, quality.coverage(*asked).one(connection)))
         missing += quality.gaps(*asked).fetch(connection)
     return checked, missing
+
+
+def _months(connection: psycopg.Connection[Any]) -> list[Month]:
+    return [Month(month.astimezone(UTC), *rest) for month, *rest in execute(connection, _MONTHS)]
 
 
 def _lifecycle(connection: psycopg.Connection[Any]) -> list[Lifecycle]:

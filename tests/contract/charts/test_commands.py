@@ -16,7 +16,7 @@ from tests.contract.cli.support import entasis, fails, succeeds
 from tests.db import one
 from tests.engines import Database
 
-pytestmark = [pytest.mark.copy, pytest.mark.newest_server]
+pytestmark = [pytest.mark.copy, pytest.mark.newest_server, pytest.mark.native_speed]
 
 DATA = re.compile(r'<script type="application/json">(.*?)</script>', re.DOTALL)
 RANGE = ("from_time=2024-08-08", "to_time=2024-08-09")

@@ -48,7 +48,7 @@ Act = Callable[..., Connection]
 
 DAY, NEXT = "2024-08-08", "2024-08-09"
 # commands that ask nothing of a database
-WITHOUT = {"rollback", "url", "env", "psql", "start", "stop", "restore-backup"}
+WITHOUT = {"rollback", "url", "env", "psql", "start", "stop", "restore-backup", "demo"}
 # commands that take a folder's path, and not its URL
 ON_DISK = ("load", "backfill", "chart", "report", "dump", "restore-dump")
 COMMANDS = {

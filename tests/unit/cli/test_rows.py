@@ -25,7 +25,7 @@ NO_ROWS = {
     *("migrate", "rollback", "url", "env", "psql", "start", "stop"),
     *("rebuild", "archive", "restore", "reopen"),
     *("backup", "restore-backup", "dump", "restore-dump"),
-    *("chart", "report"),
+    *("chart", "report", "demo"),
     *("markets set", "markets import"),
     *("anomalies detect", "anomalies acknowledge", "anomalies confirm", "anomalies dismiss"),
 }
