@@ -27,6 +27,20 @@ def health(connection: Connection, relation: str) -> dict[str, Any]:
     return row
 
 
+def is_blocked(asking: Connection, waiting: Connection) -> bool:
+    """Say whether a session waits for another; on a cluster, whether any does on some node."""
+    query = "SELECT cardinality(pg_blocking_pids(%s)) > 0"
+    if one(asking, "SELECT to_regclass('pg_catalog.citus_lock_waits') IS NOT NULL"):
+        query += " OR EXISTS (SELECT FROM citus_lock_waits)"
+    return bool(one(asking, query, waiting.info.backend_pid))
+
+
+def fire_no_triggers(connection: Connection) -> None:
+    """Change rows as replication does, to the end of the transaction, on all nodes of a cluster."""
+    connection.execute("SET LOCAL citus.propagate_set_commands = 'local'")
+    connection.execute("SET LOCAL session_replication_role = replica")
+
+
 def later(column: str, length: str) -> str:
     """Write a time of a column plus a length, in UTC, so that a cluster may compute it anywhere."""
     return f"({column} AT TIME ZONE 'UTC' + interval '{length}') AT TIME ZONE 'UTC'"

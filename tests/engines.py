@@ -36,6 +36,9 @@ CAPABILITIES = {
     "move_across_partitions": "an UPDATE that moves a row to another partition",
     "moves_between_symbols": "an UPDATE of a trade's symbol, or of a quote's underlying",
     "no_superuser": "an installation by a login that may create roles and databases",
+    "direct_copies": "clean batches that go by COPY straight into their table",
+    "announced_sql": "caches that hear of what plain SQL writes",
+    "one_server": "plans and counters of one server that tell of all that is read",
     "copy_errors": "errors of triggers in COPY with their SQLSTATE",
     "workers": "a Citus cluster whose shards are on several workers",
 }
@@ -57,6 +60,9 @@ _ENGINES_LACK: dict[str, dict[str, str]] = {
         "user_triggers": "Citus takes a trigger of a distributed table for unsafe",
         "moves_between_symbols": "a shard is a symbol's, and Citus refuses to move rows",
         "no_superuser": "a superuser joins the nodes of a cluster",
+        "direct_copies": "a COPY that fails on a shard does not say why, so all is staged",
+        "announced_sql": "triggers on shards cannot notify",
+        "one_server": "what a shard reads, its own node counts",
         "copy_errors": "what fails in COPY on a shard has SQLSTATE XX000",
     },
     "timescaledb": {

@@ -102,6 +102,8 @@ def move(
             _bring(connection, folder, dumped, name, progress)
     if engine != dumped.engine:
         _forget_stored(connection)
+    if engine == "citus":
+        execute(connection, "SELECT entasis_internal.copy_all_to_shards()")
     for name, last in dumped.content.sequences.items():
         if last is not None:
             execute(connection, _SETVAL, last, name)

@@ -28,6 +28,12 @@ _OPEN = """
     FROM entasis.restores AS r
 """
 
+# the nodes of a cluster hear of SET LOCAL only then
+_TO_NODES = """
+    SELECT pg_catalog.set_config('citus.propagate_set_commands', 'local', true)
+    FROM pg_catalog.pg_extension AS e WHERE e.extname OPERATOR(pg_catalog.=) 'citus'
+"""
+
 
 def refuse_unknown(connection: psycopg.Connection[Any]) -> None:
     """Raise CopyError when a database has what a portable dump would leave behind."""
@@ -83,6 +89,7 @@ def read_rows(
 def without_triggers(connection: psycopg.Connection[Any]) -> Iterator[None]:
     """Run a transaction in which no trigger fires, nor a foreign key is looked at."""
     with connection.transaction():
+        execute(connection, _TO_NODES)
         execute(connection, "SET LOCAL session_replication_role = replica")
         yield
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import psycopg
 from psycopg import errors, sql
 
+from entasis_db.citus import is_citus
 from entasis_db.cursors import Cursor
 from entasis_db.direct import is_direct
 from entasis_db.errors import LoadError
@@ -130,7 +131,8 @@ def replace_trades(
         counts = staging.replace(connection, cursor, from_time, to_time)
         if not is_direct(connection):
             cursor.execute(TRADES.unstage)
-            cursor.execute("DROP TABLE pg_temp.entasis_replaced_trades")
+            if not is_citus(connection):  # there it is not the caller's, and goes by itself
+                cursor.execute("DROP TABLE pg_temp.entasis_replaced_trades")
     return Replaced(staging.source, reader.layout, *counts, reader.truncated_nanoseconds)
 
 

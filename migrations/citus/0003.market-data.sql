@@ -67,8 +67,8 @@ ON entasis.market_data (symbol, exchange, timestamp) WHERE excluded IS NOT NULL;
 -- The transition tables of MERGE are wrong for moved rows: after an INSERT action, the new table of the
 -- UPDATE trigger contains the inserted row instead of the updated one, and a trade that moves to another
 -- partition is in neither table. A row trigger records moves here, and the statement trigger reads them.
--- Unlogged, because rows do not outlive their statement.
-CREATE UNLOGGED TABLE IF NOT EXISTS entasis_internal.moved_trades (
+-- Logged, although rows do not outlive their statement: a shard with an unlogged table cannot move while it is written.
+CREATE TABLE IF NOT EXISTS entasis_internal.moved_trades (
     transaction_id xid8 NOT NULL,
     symbol varchar(64) COLLATE "C" NOT NULL,
     exchange varchar(64) COLLATE "C" NOT NULL,
@@ -77,9 +77,9 @@ CREATE UNLOGGED TABLE IF NOT EXISTS entasis_internal.moved_trades (
 );
 
 -- A setting would do, but any session may set one, in the middle of a statement too. A transaction leaves its row
--- behind, since nothing runs at its end; the next one of its backend removes it. Unlogged, because the row means
--- nothing after its transaction.
-CREATE UNLOGGED TABLE IF NOT EXISTS entasis_internal.recomputing (
+-- behind, since nothing runs at its end; the next one of its backend removes it. Logged, although the row means nothing
+-- after its transaction: a shard with an unlogged table cannot move while it is written.
+CREATE TABLE IF NOT EXISTS entasis_internal.recomputing (
     symbol varchar(64) COLLATE "C" NOT NULL,
     backend integer NOT NULL,
     transaction_id xid8 NOT NULL,

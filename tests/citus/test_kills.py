@@ -69,11 +69,14 @@ def keep_loading(
     accepted: list[Trade] = []
     while going_on():
         trades = batch(next(numbers))
+        until = time.monotonic() + 60
         while True:
             try:
                 with database.connect() as connection:
                     load(connection, trades)
             except psycopg.Error:
+                if time.monotonic() > until:
+                    raise
                 time.sleep(0.2)
             else:
                 accepted += trades
@@ -89,14 +92,16 @@ def test_a_node_is_killed_in_the_middle_of_loads(
     numbers, going_on = count(), True
     with ThreadPoolExecutor(2) as pool:
         loading = [pool.submit(keep_loading, database, numbers, lambda: going_on) for _ in range(2)]
-        for _ in range(1 if short else 3):
-            time.sleep(2)
-            nodes.kill(victim)
-            time.sleep(1)
-            nodes.start(victim)
-        time.sleep(3)
-        going_on = False
-        accepted = [each for one_of in loading for each in one_of.result(60)]
+        try:
+            for _ in range(1 if short else 3):
+                time.sleep(2)
+                nodes.kill(victim)
+                time.sleep(1)
+                nodes.start(victim)
+            time.sleep(3)
+        finally:
+            going_on = False
+        accepted = [each for one_of in loading for each in one_of.result(90)]
     assert len(accepted) >= 2 * _BATCH
     assert_each_is_there_once(database, accepted)
 

@@ -28,8 +28,8 @@ _SETTINGS = {
     "citus.local_hostname": "127.0.0.1",
     "citus.node_conninfo": "sslmode=prefer",
     "citus.enable_statistics_collection": "off",
-    # SET LOCAL is for the nodes, too
-    "citus.propagate_set_commands": "local",
+    # how soon what a coordinator left prepared is ended: a minute, otherwise
+    "citus.recover_2pc_interval": "1s",
     # shards move by logical replication
     "wal_level": "logical",
 }

@@ -56,6 +56,35 @@ $$;
 COMMENT ON FUNCTION entasis_internal.copy_restored_to_shards IS
 'Trigger of restores: writes ranges that are attached again to the copy that is read on shards.';
 
+-- After rows came without triggers, as a portable dump's do.
+CREATE OR REPLACE FUNCTION entasis_internal.copy_all_to_shards() RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    stored record;
+BEGIN
+    DELETE FROM entasis_internal.shard_floors AS s WHERE true;
+    DELETE FROM entasis_internal.shard_reopened AS s WHERE true;
+    DELETE FROM entasis_internal.shard_restored AS s WHERE true;
+    FOR stored IN SELECT f.relation, f.floor FROM entasis.floors AS f LOOP
+        INSERT INTO entasis_internal.shard_floors (relation, floor)
+        VALUES (stored.relation, stored.floor);
+    END LOOP;
+    FOR stored IN SELECT r.* FROM entasis.reopened AS r WHERE r.opened_at IS NOT NULL LOOP
+        INSERT INTO entasis_internal.shard_reopened (relation, symbol, exchange, from_time, to_time)
+        VALUES (stored.relation, stored.symbol, stored.exchange, stored.from_time, stored.to_time);
+    END LOOP;
+    FOR stored IN SELECT r.* FROM entasis.restores AS r WHERE r.attached_at IS NOT NULL LOOP
+        INSERT INTO entasis_internal.shard_restored (relation, from_time, to_time)
+        VALUES (stored.relation, stored.from_time, stored.to_time);
+    END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION entasis_internal.copy_all_to_shards IS
+'Writes the copies of floors, reopened and restores on every node anew.';
+
 CREATE OR REPLACE TRIGGER copy_to_shards AFTER INSERT OR UPDATE ON entasis.floors
 FOR EACH ROW EXECUTE FUNCTION entasis_internal.copy_floor_to_shards();
 

@@ -2,8 +2,14 @@ CREATE OR REPLACE FUNCTION entasis_internal.trades_kept_from() RETURNS timestamp
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    lowest timestamptz;
 BEGIN
-    RETURN (SELECT f.floor FROM entasis_internal.shard_floors AS f WHERE f.relation = 'market_data');
+    EXECUTE format(
+        $sql$SELECT f.floor FROM %s AS f WHERE f.relation = 'market_data'$sql$,
+        entasis_internal.shard_copy('entasis_internal.shard_floors')
+    ) INTO lowest;
+    RETURN lowest;
 END
 $$;
 

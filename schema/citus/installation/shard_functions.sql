@@ -13,7 +13,7 @@ BEGIN
             ('market_data_inserted'), ('market_data_updated'), ('market_data_deleted'),
             ('record_moved_trade'), ('take_moved_trades'), ('refuse_price_sign'), ('refuse_repeated_ids'),
             ('option_data_touched'), ('refuse_truncate'),
-            ('trades_kept_from'), ('shard_copy'), ('candles_known_from'), ('known_again'), ('is_known_below_floor'), ('stored_level'), ('candle_step'),
+            ('trades_kept_from'), ('checked_size'), ('shard_copy'), ('candles_known_from'), ('known_again'), ('is_known_below_floor'), ('stored_level'), ('candle_step'),
             ('refuse_below_floor'), ('check_price_sign'), ('has_signed_prices'),
             ('known_instrument'), ('name_fault'), ('is_exchange_id'), ('is_same_moment'), ('ids_elsewhere'),
             ('previous_trade'), ('next_trade'), ('record_traded_market'), ('record_traded_markets'),

@@ -14,7 +14,7 @@ from tests.db import Connection, ensure
 from tests.engines import Server, pause_jobs
 from tests.plans import Mode, count_reads
 
-pytestmark = pytest.mark.native_speed
+pytestmark = [pytest.mark.native_speed, pytest.mark.one_server]
 
 MARKET, OTHER = ("S001", "kraken"), ("S001", "binance-spot")
 FIRST, LAST = datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 5, 1, tzinfo=UTC)

@@ -18,7 +18,7 @@ from entasis_db.model import Trade
 from entasis_db.queries import INTERVALS, Interval, Statement
 from tests import oracle
 from tests.caches import RedisServer
-from tests.db import Connection
+from tests.db import Connection, fire_no_triggers
 from tests.make import NOON, D, trade
 
 MINUTE = timedelta(minutes=1)
@@ -86,7 +86,7 @@ def heard(*caches: Cache | AsyncCache) -> None:
 def unseen(connection: Connection, number: int) -> None:
     """Change candles as replication does: no trigger sees it."""
     with connection.transaction():
-        connection.execute("SET LOCAL session_replication_role = replica")
+        fire_no_triggers(connection)
         connection.execute(
             f"UPDATE {oracle.candle_table(connection, '1m')} SET trades = {number}".encode()
         )

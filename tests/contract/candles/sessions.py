@@ -6,7 +6,7 @@ from typing import Any
 
 from psycopg import IsolationLevel, errors
 
-from tests.db import Connection
+from tests.db import Connection, is_blocked
 from tests.engines import Database
 
 Parameters = Sequence[Any] | Mapping[str, Any]
@@ -65,10 +65,7 @@ class Session:
 
     def _blocked(self) -> bool:
         # not its wait event, which it puts away only when it gets to run again
-        row = self._observer.execute(
-            "SELECT cardinality(pg_blocking_pids(%s)) > 0", [self.connection.info.backend_pid]
-        ).fetchone()
-        return row == (True,)
+        return is_blocked(self._observer, self.connection)
 
     def finish(self) -> None:
         """Wait for the statement's end; only "try again" may come out of it."""

@@ -364,6 +364,7 @@ def test_truncate_is_refused(trading: Connection) -> None:
 
 
 @pytest.mark.candle_tables
+@pytest.mark.one_server
 def test_the_newest_minute_is_looked_for_once_for_each_market(connection: Connection) -> None:
     """Not again with every minute of a batch."""
     ingest_trades(connection, [trade(NOON)], source="t", id_space="trade")

@@ -175,6 +175,7 @@ LOSING = ("delete-partition", "truncate-partition", "replica")
         ["TRUNCATE entasis.ohlcv_1h"],
         [
             "BEGIN",
+            "SET LOCAL citus.propagate_set_commands = 'local'",
             "SET LOCAL session_replication_role = replica",
             "DELETE FROM entasis.market_data WHERE id % 2 = 0",
             "INSERT INTO entasis.market_data (symbol, exchange, timestamp, price, volume)"

@@ -10,7 +10,7 @@ from psycopg import errors
 from entasis_db.model import Trade
 from tests import oracle
 from tests.contract.candles.support import make_months, trade
-from tests.db import Connection, health, one
+from tests.db import Connection, fire_no_triggers, health, one
 from tests.engines import Database, Prepare
 from tests.make import insert_trades
 
@@ -77,7 +77,7 @@ def refuses_to_rebuild(connection: Connection, days: int = 1) -> None:
 def past_triggers(connection: Connection, statement: str) -> None:
     """Change trades as replication does, or somebody who disables triggers."""
     with connection.transaction():
-        connection.execute("SET LOCAL session_replication_role = replica")
+        fire_no_triggers(connection)
         connection.execute(statement.encode())
 
 

@@ -121,7 +121,7 @@ def test_the_average_in_sql_is_the_quotient(traded: Connection) -> None:
     assert vwap * 11 != QUOTE_VOLUME
 
 
-def test_times_of_filled_candles_may_be_left_out(traded: Connection) -> None:
+def test_times_of_filled_candles_may_be_left_out(traded: Connection, database: Database) -> None:
     """From the market's first trade to now: nothing was before it."""
     day = timedelta(days=1)
     found = traded.execute(
@@ -132,6 +132,8 @@ def test_times_of_filled_candles_may_be_left_out(traded: Connection) -> None:
     assert [row[0] for row in found] == [first + n * day for n in range((now - first) // day + 1)]
     assert [row[1] for row in found] == [candle(traded).trades, *[0] * (len(found) - 1)]
     assert {row[2] for row in found} == {candle(traded).close}
+    if not database.can("one_server"):
+        return
     # not a minute of the years before
     minutes = "SELECT min(bucket) FROM entasis.candles_filled('BTC', 'x', '1m', to_time => %s)"
     end = NOON + timedelta(minutes=1)
@@ -190,7 +192,10 @@ def test_caches_evict_what_was_computed_otherwise(database: Database) -> None:
             ['[{"symbol": "BTC", "exchange": "x", "volume_unit": "quote"}]'],
         )
         assert turnover() == 3
-        connection.execute("DELETE FROM entasis.markets")
+        if database.can("announced_sql"):
+            connection.execute("DELETE FROM entasis.markets")
+        else:
+            set_market(connection, "BTC", "x", kind=None, contract_size=None, volume_unit=None)
         assert turnover() is None
         # what changes no candle of the market evicts none
         asked = cache.metrics().queries

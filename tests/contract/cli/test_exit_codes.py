@@ -11,7 +11,7 @@ from entasis_db.cli.exit_codes import EXPLAINED, ExitCode
 from entasis_db.maintenance import left_over
 from tests import oracle
 from tests.contract.cli.support import HEADER, entasis, fails, leaves, lines, succeeds
-from tests.db import Connection
+from tests.db import Connection, fire_no_triggers
 from tests.engines import REPOSITORY, Database
 from tests.make import INSERT_TRADE, months_ago
 
@@ -37,7 +37,7 @@ def traded(database: Database, tmp_path: Path) -> Database:
 def forget(connection: Connection, condition: str) -> None:
     """Let trades be gone that candles still count: on both engines, candles are made of more."""
     with connection.transaction():
-        connection.execute("SET LOCAL session_replication_role = replica")
+        fire_no_triggers(connection)
         for level in oracle.STORED:
             connection.execute(
                 f"UPDATE {oracle.candle_table(connection, level)} SET trades = trades + 7"
@@ -48,7 +48,7 @@ def forget(connection: Connection, condition: str) -> None:
 def damage(connection: Connection, condition: str) -> None:
     """Make candles wrong."""
     with connection.transaction():
-        connection.execute("SET LOCAL session_replication_role = replica")
+        fire_no_triggers(connection)
         connection.execute(
             f"UPDATE {oracle.candle_table(connection, '1m')} SET low = low - 1"
             f" WHERE {condition}".encode()

@@ -24,7 +24,7 @@ from tests.contract.retention.support import (
     since,
     top,
 )
-from tests.db import Connection, ensure, refused, violates
+from tests.db import Connection, ensure, fire_no_triggers, refused, violates
 from tests.engines import Database, Prepare
 from tests.make import INSERT_QUOTE, INSERT_TRADE, MICROSECOND, month
 
@@ -151,7 +151,7 @@ def test_nothing_is_written_below_the_floor(
         last,
     )
     with floored.transaction():
-        floored.execute("SET LOCAL session_replication_role = replica")
+        fire_no_triggers(floored)
         floored.execute(statement, [60, last, *values])
     refused(floored, relation, f"DELETE FROM entasis.{relation} WHERE id = 60")
     refused(floored, relation, f"UPDATE entasis.{relation} SET id = 61 WHERE id = 60")

@@ -12,7 +12,7 @@ from entasis_db import queries
 from entasis_db.model import Trade
 from tests import oracle
 from tests.contract.retention.support import keep_from, maintain
-from tests.db import Connection, count_within_timestamps, earlier, ensure, one
+from tests.db import Connection, count_within_timestamps, earlier, ensure, fire_no_triggers, one
 from tests.engines import Database
 from tests.make import MICROSECOND, month
 from tests.plans import Mode, count_reads
@@ -195,7 +195,7 @@ def test_a_candle_whose_trades_are_missing_hides_no_older_trade(connection: Conn
     connection.execute(INSERT.encode(), ["ETH", "x", times[0], 1, 1, None])
     for number in (2, 1, 0):
         with connection.transaction():
-            connection.execute("SET LOCAL session_replication_role = replica")
+            fire_no_triggers(connection)
             connection.execute(
                 "DELETE FROM entasis.market_data WHERE symbol = 'BTC' AND id = %s", [number]
             )
@@ -214,7 +214,7 @@ def test_a_floor_inside_a_minute_hides_no_trade_above_it(connection: Connection)
             connection.execute(INSERT.encode(), [symbol, "x", time, number, 1, None])
     connection.execute(INSERT.encode(), ["E", "x", start, 1, 1, None])
     with connection.transaction():
-        connection.execute("SET LOCAL session_replication_role = replica")
+        fire_no_triggers(connection)
         connection.execute(INSERT.encode(), ["E", "x", start + timedelta(days=1), 2, 2, None])
     connection.execute(
         "UPDATE entasis.floors SET floor = %s WHERE relation = 'market_data'",
@@ -224,6 +224,7 @@ def test_a_floor_inside_a_minute_hides_no_trade_above_it(connection: Connection)
 
 
 @pytest.mark.candle_tables
+@pytest.mark.one_server
 def test_a_silent_market_reads_as_little_as_a_busy_one(connection: Connection) -> None:
     """The trades of its symbol on another exchange lie between its last and the end of the key."""
     start = month(2024, 1)

@@ -80,6 +80,8 @@ def test_everything_belongs_to_the_owner_without_login(
 ) -> None:
     # whoever asks for a job's errors has to own it
     others = ["entasis_internal.job_runs()"] if shared.can("hypertables") else []
+    if shared.engine == "citus":  # nodes come to each other as the owner
+        others.append("entasis_owner")
     found = names(
         connection,
         """

@@ -150,6 +150,7 @@ def test_what_its_source_has_numbered_is_there_already(
         assert quarantined(connection) == []
 
 
+@pytest.mark.direct_copies
 def test_only_numbers_at_their_times_send_quotes_the_slow_way(
     connection: Connection, staged: list[str]
 ) -> None:
@@ -188,6 +189,7 @@ def test_a_number_of_its_source_tells_a_quote_from_one_without(connection: Conne
 
 
 @pytest.mark.native_speed
+@pytest.mark.one_server
 def test_again_each_quote_is_read_a_few_times(server: Server) -> None:
     """Not all quotes of a strike for each, as long as no statistics tell the planner better."""
     # those of the other tests' few quotes would stay in a database that is only emptied

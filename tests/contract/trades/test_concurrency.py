@@ -24,6 +24,7 @@ from tests.contract.trades.support import (
     with_months,
     without_months,
 )
+from tests.db import is_blocked
 from tests.engines import Database, Server
 from tests.make import NOON, D, quote, trade
 
@@ -132,10 +133,7 @@ def test_a_conflict_with_what_another_session_has_just_committed(database: Datab
 
 def wait_until_blocked(asking: psycopg.Connection[Any], blocked: psycopg.Connection[Any]) -> None:
     for _ in range(1000):
-        row = asking.execute(
-            "SELECT cardinality(pg_blocking_pids(%s)) > 0", [blocked.info.backend_pid]
-        ).fetchone()
-        if row == (True,):
+        if is_blocked(asking, blocked):
             return
         threading.Event().wait(0.01)
     raise AssertionError("the other session did not come to wait")

@@ -25,7 +25,7 @@ from tests.contract.trades.support import (
     quarantined,
     write,
 )
-from tests.db import Connection, one, wipe
+from tests.db import Connection, is_blocked, one, wipe
 from tests.engines import Database
 from tests.make import NOON, D, trade
 
@@ -358,8 +358,7 @@ def test_another_session_stores_one_of_them_meanwhile(emptied: Database, tmp_pat
         with writer.transaction():
             ingest(writer, trade(1), trade(9))
             replacing = pool.submit(replace_trades, replacer, path)
-            query = "SELECT cardinality(pg_blocking_pids(%s)) > 0"
-            while not one(writer, query, replacer.info.backend_pid):
+            while not is_blocked(writer, replacer):
                 assert not replacing.done(), replacing.result()
                 time.sleep(0.01)
         assert counts(replacing.result(60)) == (1, 2, 0, 0)
