@@ -318,6 +318,23 @@ def test_a_managed_host_without_a_superuser(source: Source) -> None:
         told.clear()
         migrate(dsn, progress=told.append)
         assert not [line for line in told if "pg_monitor" in line]
+        _comments_of_roles_are_their_makers(dsn, cluster.dsn("first"))
+
+
+def _comments_of_roles_are_their_makers(dsn: str, superuser: str) -> None:
+    """Whoever may not comment on the roles, which another login has made, goes on without."""
+    roles = (sql_root() / "schema" / "core" / "bootstrap" / "roles.sql").read_bytes()
+    said = "SELECT shobj_description('entasis_reader'::regrole, 'pg_authid')"
+    with psycopg.connect(superuser, autocommit=True) as connection:
+        ours = connection.execute(said).fetchone()
+        connection.execute("CREATE ROLE other LOGIN PASSWORD 'other'")
+        connection.execute("GRANT entasis_owner TO other")
+        connection.execute("COMMENT ON ROLE entasis_reader IS 'of another'")
+        for user, expected in (("other", ("of another",)), ("desk", ours)):
+            own = make_conninfo(dsn, user=user, password=user)
+            with psycopg.connect(own, autocommit=True) as session:
+                session.execute(roles)
+            assert connection.execute(said).fetchone() == expected
 
 
 def _a_monitor_sees_all_and_changes_nothing(eye: str, superuser: str, *, lacks: bool) -> None:
