@@ -9,7 +9,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 DEV    := $(VENV)/.installed-dev
 
-COMPOSE := docker compose --file docker/compose.yaml
+COMPOSE := docker compose --file docker/compose.yaml $(if $(MONITORING),--file docker/compose.monitoring.yaml)
 # `make migrate DATABASE=docker`, and psql, status, maintain: on the server of `make up`.
 ifeq ($(DATABASE),docker)
 include docker/.env
@@ -49,21 +49,20 @@ start: $(STAMP) ## Start the embedded server, which make migrate has made
 stop: $(STAMP) ## Stop the embedded server; its data stays
 	@$(BIN)/entasis stop
 
-up: docker/.env ## Start TimescaleDB in Docker and wait until it is healthy
+up: docker/.env ## Start TimescaleDB in Docker (MONITORING=yes: and Grafana, Prometheus, its exporter)
 	@$(COMPOSE) up --detach --wait
 	@echo "TimescaleDB is up. make migrate DATABASE=docker; make psql DATABASE=docker"
 	@echo "Elsewhere: DATABASE_URL=postgresql://postgres:PASSWORD@$$($(COMPOSE) port timescaledb 5432)/entasis, PASSWORD from docker/.env"
 
-down: ## Stop TimescaleDB in Docker; its data stays
+down: ## Stop what make up started (MONITORING=yes: all of it); its data stays
 	@$(COMPOSE) down
 	@echo "its data stays; to delete that too: $(COMPOSE) down --volumes"
 
 docker/.env:
-	@(umask 077 && sed "s/^POSTGRES_PASSWORD=$$/&$$($(PYTHON) -c 'import secrets; print(secrets.token_hex(24))')/" \
-	  docker/.env.example > $@)
+	@(umask 077 && $(PYTHON) -c 'import re, secrets, sys; \
+	  sys.stdout.write(re.sub(r"(?m)^(\w*PASSWORD=)$$", lambda m: m[1] + secrets.token_hex(24), sys.stdin.read()))' \
+	  < docker/.env.example > $@)
 
-# One process more than there are cores: what waits (for servers to start, poolers, replicas) leaves its core to another.
-WORKERS = $(shell $(PYTHON) -c 'import os; print(min(4, len(os.sched_getaffinity(0)) + 1))')
 PYTEST = $(if $(EXAMPLES),ENTASIS_TEST_EXAMPLES=$(EXAMPLES)) $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile
 
 # Whoever names tests waits for those alone: `make test ARGS=tests/contract/candles`.

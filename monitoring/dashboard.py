@@ -1,6 +1,7 @@
 """The dashboard for Grafana 11 and later, made with Grafana's own builders."""
 
 from itertools import count
+from typing import Any
 
 from grafana_foundation_sdk.builders.common import (
     ReduceDataOptions,
@@ -43,9 +44,9 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-__all__ = ["dashboard"]
+from monitoring import market
 
-Panel = Stat | StateTimeline | Table | TimeSeries
+__all__ = ["dashboard"]
 
 _SOURCE = DataSourceRef(type_val="prometheus", uid="$datasource")
 _WIDTH = 24
@@ -93,7 +94,7 @@ def dashboard() -> str:
     made = (
         Dashboard("Entasis DB")
         .uid("entasis-db")
-        .description("entasis.health: what is wrong, since when, and what to do")
+        .description("What is wrong, since when, what to do; and the candles of a market")
         .tags(["entasis", "postgresql"])
         .time("now-6h", "now")
         .refresh("1m")
@@ -106,6 +107,8 @@ def dashboard() -> str:
             _variable("check", f"label_values(entasis_health_severity{{{_HERE}}}, check)")
         )
     )
+    for variable in market.variables():
+        made.with_variable(variable)
     numbers = count(1)
     for title, panels in _rows():
         row = Row(title).id(next(numbers))
@@ -120,12 +123,13 @@ def dashboard() -> str:
     return JSONEncoder(sort_keys=True, indent=2).encode(made.build()) + "\n"
 
 
-def _rows() -> list[tuple[str, list[Panel]]]:
+def _rows() -> list[tuple[str, list[Any]]]:
     return [
         (
             "Now",
             [*(_number(*colour) for colour in _COLOURS), _answering(), _not_well(), _history()],
         ),
+        ("A market", market.panels()),
         ("By market, relation, replica", [_subjects(*subject) for subject in _SUBJECTS]),
         ("The database", [_wholes(*whole) for whole in _WHOLES]),
         (_FOLDED, [_one_check()]),

@@ -67,7 +67,8 @@ def test_there_are_workers_for_what_may_run(service: dict[str, Any]) -> None:
 
 
 def test_every_variable_has_its_default_in_the_example() -> None:
-    text = (REPOSITORY / "docker" / "compose.yaml").read_text(encoding="utf-8")
+    files = sorted((REPOSITORY / "docker").glob("compose*.yaml"))
+    text = "".join(path.read_text(encoding="utf-8") for path in files)
     example = (REPOSITORY / "docker" / ".env.example").read_text(encoding="utf-8")
     used = dict(re.findall(r"\$\{(\w+):-([^}]*)\}", text))
     assert used == dict(re.findall(r"^#(\w+)=(.*)$", example, re.MULTILINE))
