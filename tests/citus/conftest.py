@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.engines import Database, Server
-from tests.servers.citus import CitusServer, Nodes
+from tests.servers.citus import CitusServer, Nodes, restart
 
 
 @pytest.fixture
@@ -14,4 +14,4 @@ def nodes(server: Server, database: Database) -> Iterator[Nodes]:
     assert isinstance(server, CitusServer)
     yield Nodes(server, database)
     for node in server.nodes:
-        node.start()
+        restart(node)

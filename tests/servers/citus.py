@@ -5,7 +5,7 @@ import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from entasis_db.embedded import Cluster
+from entasis_db.errors import EmbeddedServerError
 from tests.engines import Database, Server, Source, make_login
 from tests.servers.cluster import bare_cluster
 
@@ -161,12 +162,26 @@ def _start(source: Source, workers: int) -> Server:
         raise
 
 
+_TRUST = "host all all 127.0.0.1/32 trust\n"
+
+
 def _trust(node: Cluster) -> None:
     """Let nodes connect to each other, and to themselves, as any role."""
     rules = node.home / "data" / "pg_hba.conf"
-    rules.write_text("host all all 127.0.0.1/32 trust\n" + rules.read_text())
+    rules.write_text(_TRUST + rules.read_text())
     with psycopg.connect(node.dsn("postgres"), autocommit=True) as connection:
         connection.execute("SELECT pg_reload_conf()")
+
+
+def restart(node: Cluster) -> None:
+    """Start a node unless it runs; a cluster takes no server for its own that asks no password."""
+    with suppress(psycopg.OperationalError, EmbeddedServerError):
+        psycopg.connect(node.dsn("postgres")).close()
+        return
+    rules = node.home / "data" / "pg_hba.conf"
+    rules.write_text(rules.read_text().removeprefix(_TRUST))
+    node.start()
+    _trust(node)
 
 
 class Nodes:
@@ -183,7 +198,7 @@ class Nodes:
 
     def start(self, node: int) -> None:
         """Start a node again, which recovers."""
-        self._server.nodes[node].start()
+        restart(self._server.nodes[node])
 
     def ask(self, node: int, query: str, *values: object) -> list[tuple[Any, ...]]:
         """Ask a node for rows, in its part of the database."""
