@@ -130,10 +130,15 @@ def replace_trades(
             staging.fill(cursor, parts, reader, progress)
         counts = staging.replace(connection, cursor, from_time, to_time)
         if not is_direct(connection):
-            cursor.execute(TRADES.unstage)
-            if not is_citus(connection):  # there it is not the caller's, and goes by itself
-                cursor.execute("DROP TABLE pg_temp.entasis_replaced_trades")
+            _unstage(connection, cursor)
     return Replaced(staging.source, reader.layout, *counts, reader.truncated_nanoseconds)
+
+
+def _unstage(connection: psycopg.Connection[Any], cursor: psycopg.Cursor[Any]) -> None:
+    """Leave no table behind in a session that a pooler hands on."""
+    cursor.execute(TRADES.unstage)
+    if not is_citus(connection):  # there it is not the caller's, and goes by itself
+        cursor.execute("DROP TABLE pg_temp.entasis_replaced_trades")
 
 
 def _check(
