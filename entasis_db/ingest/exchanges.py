@@ -15,13 +15,6 @@ _OURS = frozenset(
         "phemex",
     }
 )
-_OTHERS = frozenset(
-    {
-        *("binance-us", "binance-dex", "binance-jersey", "bitget", "bitmex", "bithumb"),
-        *("coinbene", "coinbase-international", "kraken-futures", "okcoin"),
-    }
-)
-"""Exchanges that there are, whose names are near to others."""
 _ALIASES = {
     "binance": "binance-spot binance-usdm binance-cm",
     **dict.fromkeys(
@@ -49,7 +42,7 @@ def near(name: str, known: Collection[str]) -> list[str]:
     Nearly is: but for capitals and what stands between words; a former name; the first word of
     several; one letter more, less, other or in another place.
     """
-    if name in known or name in _OTHERS:
+    if name in known:
         return []
     bare = _bare(name)
     if bare in _ALIASES:
