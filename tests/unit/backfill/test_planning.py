@@ -142,7 +142,7 @@ def test_a_day_that_is_not_over() -> None:
     assert plan([silence], None, now=NOW - 3 * DAY).files == []
 
 
-@given(first=st.integers(0, 200), length=st.integers(1, 120))
+@given(first=st.integers(0, 100), length=st.integers(1, 120))
 def test_named_files_hold_the_whole_range_and_days_are_preferred(first: int, length: int) -> None:
     begin = datetime(2024, 11, 1, tzinfo=UTC) + first * DAY
     found = planned("binance-spot", "BTCUSDT", begin, begin + length * DAY)
