@@ -38,7 +38,9 @@ BEGIN
         ))) AS piece
         FROM (
             SELECT g.symbol, g.exchange, g.first_time, g.last_time,
-                entasis_internal.is_exchange_id(m.id_space) AS by_id,
+                -- text is found again within a second, where it is told in several units
+                entasis_internal.is_exchange_id(m.id_space)
+                OR (m.id_space = 'digest' AND cardinality(m.time_units) > 1) AS by_id,
                 -- of several units, one is out of order with the other
                 m.ids_rise IS NULL AND cardinality(coalesce(m.time_units, '{}')) < 2 AS has_unknown_order,
                 -- asked here first, in one plan for all markets
@@ -117,4 +119,4 @@ END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.match_staged_trades IS
-'Finds the trades of pg_temp.entasis_staged_trades whose id is stored or staged at another time, in markets whose ids are the exchange''s. A trade of the same moment, price, volume and side gets the time that is stored, so that it is there already; any other goes to quarantine. Returns the ctids of the trades that are stored under their very key, when no key is staged twice; NULL: it is not known which these are.';
+'Finds the trades of pg_temp.entasis_staged_trades whose id is stored or staged at another time, in markets whose ids are the exchange''s, or digests of text in a market that is told in several units of time. A trade of the same moment, price, volume and side gets the time that is stored, so that it is there already; any other goes to quarantine. Returns the ctids of the trades that are stored under their very key, when no key is staged twice; NULL: it is not known which these are.';

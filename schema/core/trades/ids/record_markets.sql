@@ -1,6 +1,7 @@
 -- A batch whose ids rise with its times, with a smaller id stored before it, a larger one after it and
 -- nothing in between, repeats no id, as long as ids rise in its market. In a market that is told in several
--- units of time, the trades within the coarsest are out of order: those with ids of the batch are looked for.
+-- units of time, the trades within the coarsest are out of order: those with ids of the batch are looked for. Of digests,
+-- which never rise, nothing else is asked.
 CREATE OR REPLACE FUNCTION entasis.record_markets(
     source_name text,
     symbols text[],
@@ -38,6 +39,7 @@ BEGIN
             OR coalesce(after.id <= b.last_id, false)
             OR coalesce(nearby.found, false)
         )
+        OR (b.id_space = 'digest' AND coalesce(nearby.found, false))
     FROM batches AS b
     LEFT JOIN entasis.markets AS m ON b.symbol = m.symbol AND b.exchange = m.exchange
     CROSS JOIN LATERAL (
