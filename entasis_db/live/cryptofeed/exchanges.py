@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from entasis_db.live.cryptofeed.numbers import (
     integer,
     iso,
+    microseconds,
     milliseconds,
     nanoseconds,
     number,
@@ -34,6 +35,8 @@ class FedTrade(Protocol):
     price: Decimal
     amount: Decimal
     timestamp: float
+    id: str | None
+    side: str | None
     raw: Any
 
 
@@ -86,6 +89,14 @@ def _side(value: object, buy: object, sell: object) -> Side | None:
     raise RowError("side", f"the side {value!r} is neither {buy!r} nor {sell!r}")
 
 
+def _exchanges_symbol(trade: FedTrade) -> str:
+    """Give the exchange's own name of what its message does not name."""
+    from cryptofeed.symbols import Symbols
+
+    names, _ = Symbols.get(trade.exchange)
+    return text(names[trade.symbol])
+
+
 def _binance(trade: FedTrade, position: int) -> Reading:  # noqa: ARG001
     raw = trade.raw
     if raw["e"] != "aggTrade":
@@ -98,6 +109,34 @@ def _binance(trade: FedTrade, position: int) -> Reading:  # noqa: ARG001
         number(raw["q"]),
         # whether the buyer was the maker
         _side(raw.get("m"), buy=False, sell=True),
+    )
+
+
+def _bitfinex(trade: FedTrade, position: int) -> Reading:  # noqa: ARG001
+    """Its message has no names, and cryptofeed hands on what it has read of it, unchanged."""
+    thousandths = round(trade.timestamp * 1000)
+    if trade.timestamp != thousandths / 1000:
+        raise RowError("timestamp", f"{trade.timestamp!r} is no number of whole milliseconds")
+    return Reading(
+        _exchanges_symbol(trade),
+        milliseconds(thousandths),
+        integer(trade.id),
+        number(trade.price),
+        number(trade.amount),
+        _side(trade.side, buy="buy", sell="sell"),
+    )
+
+
+def _bitstamp(trade: FedTrade, position: int) -> Reading:  # noqa: ARG001
+    channel, raw = text(trade.raw["channel"]), trade.raw["data"]
+    # beside the text, it states some prices and amounts as floats
+    return Reading(
+        channel.removeprefix("live_trades_"),
+        microseconds(raw["microtimestamp"]),
+        integer(raw["id"]),
+        number(raw["price_str"]),
+        number(raw["amount_str"]),
+        _side(raw.get("type"), buy=0, sell=1),
     )
 
 
@@ -155,12 +194,9 @@ def _kraken(trade: FedTrade, position: int) -> Reading:  # noqa: ARG001
             number(raw["qty"]),
             _side(raw.get("side"), buy="buy", sell="sell"),
         )
-    from cryptofeed.symbols import Symbols  # names no symbol in version 1, in cryptofeed 2
-
-    names, _ = Symbols.get(trade.exchange)
     price, volume, moment, side, *_ = raw
     return Reading(
-        names[trade.symbol],
+        _exchanges_symbol(trade),  # version 1, in cryptofeed 2, names none
         seconds(moment),
         tuple(raw),
         number(price),
@@ -210,6 +246,8 @@ EXCHANGES: Mapping[str, Exchange] = {
     "BINANCE": Exchange("binance-spot", "aggtrade", _binance, "ms"),
     "BINANCE_FUTURES": Exchange("binance-usdm", "aggtrade", _binance, "ms"),
     "BINANCE_DELIVERY": Exchange("binance-cm", "aggtrade", _binance, "ms"),
+    "BITFINEX": Exchange("bitfinex", "trade", _bitfinex, "ms"),
+    "BITSTAMP": Exchange("bitstamp", "trade", _bitstamp),
     "BYBIT": Exchange("bybit", "trade", _bybit, "ms"),
     "COINBASE": Exchange("coinbase", "trade", _coinbase),
     "DERIBIT": Exchange("deribit", "trade_seq", _deribit, "ms"),

@@ -77,6 +77,11 @@ def milliseconds(value: object) -> datetime:
     return utc(_count(value) * 1000)
 
 
+def microseconds(value: object) -> datetime:
+    """Return the moment so many microseconds after 1970."""
+    return utc(_count(value))
+
+
 def nanoseconds(value: object) -> datetime:
     """Return the moment so many nanoseconds after 1970; digits below the microsecond are cut."""
     return utc(_count(value) // 1000)
