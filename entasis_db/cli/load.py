@@ -111,7 +111,11 @@ def trades(
     form: Form,
     **how: Any,
 ) -> None:
-    """Load files of trades: Binance's, Bybit's, OKX's and others' CSV, Parquet, raw streams.
+    """Load files of trades: CSV and JSON of exchanges and vendors, Parquet, raw streams.
+
+    Known by their first line are the archives of Binance, Bybit and OKX, Bitfinex', Bitstamp's and
+    Coinbase's trades, the data sets of Tardis, Kaiko, Databento and Polygon, JSON of Deribit and of
+    CCXT's fetch_trades, and, with --exchange kraken, Kraken's history.
 
     A CSV of no known layout is read with --columns: timestamp, price and volume, and of id,
     sequence, side (of who took), maker_side, buyer_maker, exchange, symbol and excluded those that
@@ -167,7 +171,11 @@ def options(
     form: Form,
     **how: Any,
 ) -> None:
-    """Load files of option quotes: CSV, Parquet, Deribit tickers, quotes of options_backtester."""
+    """Load files of option quotes: CSV, Parquet, and what Deribit and vendors of its quotes tell.
+
+    Known by their first line are Deribit's tickers as JSON and as CSV, Tardis' options_chain of
+    Deribit, the quotes of options_backtester, and our own layout, in which any others can be given.
+    """
     _load_files(
         target,
         files,

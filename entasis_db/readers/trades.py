@@ -17,7 +17,17 @@ from entasis_db.readers.binance import (
     refuse_other_columns,
     refuse_other_venue,
 )
-from entasis_db.readers.columns import FileUnit, Translate, stated_unit, taker_of
+from entasis_db.readers.columns import (
+    FileUnit,
+    Translate,
+    Venue,
+    layouts_of,
+    placed,
+    stated_unit,
+    symbol_by_name,
+    taker_of,
+    translate_of,
+)
 from entasis_db.readers.edges import Edge, edge_records
 from entasis_db.readers.files import Source
 from entasis_db.readers.ids import id_space_of, integer_id, text_id
@@ -35,14 +45,7 @@ from entasis_db.readers.rows import (
 )
 from entasis_db.readers.sequences import Kind, Sequences
 from entasis_db.readers.signs import Signs
-from entasis_db.readers.venues import (
-    VENUES,
-    Venue,
-    layouts_of,
-    placed,
-    symbol_by_name,
-    translate_of,
-)
+from entasis_db.readers.venues import VENUES
 
 _ENTASIS = "exchange,symbol,timestamp_ns,sequence,trade_id,price,volume"
 _SIDE, _KIND = ",side", ",excluded"

@@ -4,13 +4,15 @@ import gzip
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from entasis_db.errors import LoadError
+from entasis_db.ids import digest_id
 from entasis_db.ingest import IngestReport, load_trades
 from tests import oracle
-from tests.contract.trades.support import ingest
+from tests.contract.trades.support import by_key, ingest
 from tests.db import Connection
 from tests.make import D, trade
 
@@ -64,6 +66,16 @@ VENDORS: list[tuple[str, dict[str, Any], tuple[Any, ...]]] = [
         f'[17,"hb"]\n[17,"te",[7,{AT},-0.005,7245.3]]\n',
         {"symbol": "tBTCUSD"},
         ("tBTCUSD", "bitfinex", 123_000, 7, D("7245.3"), D("0.005"), "sell", None),
+    ),
+    (
+        f"id,mts,amount,price\n7,{AT},-5e-3,7245.3\n",
+        {"symbol": "tETHUSD"},
+        ("tETHUSD", "bitfinex", 123_000, 7, D("7245.3"), D("0.005"), "sell", None),
+    ),
+    (
+        f"timestamp,trade_id,price,amount,taker_side_sell\n{AT},7,2450.5,0.25,false\n",
+        {"exchange": "bitstamp", "symbol": "ethusd"},
+        ("ethusd", "bitstamp", 123_000, 7, D("2450.5"), D("0.25"), "buy", None),
     ),
     (
         CCXT % AT,
@@ -168,3 +180,69 @@ def test_trades_without_ids_are_all_stored_and_once(
     cut.write_text("".join(lines[: len(lines) - 2]))
     with pytest.raises(LoadError, match="at 2025-06-01T00:00:00 UTC"):
         load_trades(connection, cut, **options)
+
+
+BYBIT = (
+    "timestamp,symbol,side,size,price,tickDirection,trdMatchID,grossValue,homeNotional,"
+    "foreignNotional,RPI\n"
+)
+
+
+# of four trades: the time in a file, the microseconds after the second, and the price
+TOLD = [("1234", 123_400, 4), ("1239", 123_900, 1), ("123", 123_000, 2), ("1241", 124_100, 3)]
+
+
+@pytest.mark.parametrize("live_first", [True, False])
+def test_text_ids_are_known_again_in_another_unit_of_time(
+    connection: Connection, tmp_path: Path, live_first: bool
+) -> None:
+    """Bybit's feed states milliseconds, its files ten-thousandths of a second."""
+    path = tmp_path / "BTCUSDT2025-06-01.csv"
+    lines, finer = [], []
+    for number, (part, after, price) in enumerate(TOLD):
+        text = str(UUID(int=(number + 1) ** 9 + 7))
+        rest = f"PlusTick,{text},1.2e+11,0.012,1248,0"
+        lines.append(f"1748736000.{part},BTCUSDT,Buy,0.012,{price},{rest}\n")
+        finer.append(
+            trade(
+                *(digest_id(text),),
+                symbol="BTCUSDT",
+                exchange="bybit",
+                timestamp=BASE + timedelta(microseconds=after),
+                price=D(price),
+                volume=D("0.012"),
+                side="buy",
+                source_id=text,
+            )
+        )
+    path.write_text(BYBIT + "".join(lines))
+    # the last trade is in the file only
+    live = [
+        t._replace(
+            timestamp=t.timestamp.replace(microsecond=t.timestamp.microsecond // 1000 * 1000)
+        )
+        for t in finer[:3]
+    ]
+
+    def load(new: int) -> None:
+        assert load_trades(connection, path).report == IngestReport(new, 4 - new)
+
+    def tell(new: int) -> None:
+        report = ingest(connection, *live, id_space="digest", time_unit="ms")
+        assert report == IngestReport(new, 3 - new)
+
+    if live_first:
+        tell(3)
+        load(1)
+    else:
+        load(4)
+    tell(0)
+    load(0)
+    # the same text at another moment or with another price is no other trade
+    moved = finer[3]._replace(timestamp=BASE + timedelta(milliseconds=125))
+    other = finer[2]._replace(timestamp=BASE + timedelta(microseconds=123_900), price=D(9))
+    for wrong, unit in ((moved, "ms"), (other, "us")):
+        report = ingest(connection, wrong, id_space="digest", time_unit=unit)
+        assert report == IngestReport(quarantined=1)
+    stored = [*live, finer[3]] if live_first else finer
+    oracle.assert_candles_are_right(connection, by_key(*stored))

@@ -167,6 +167,106 @@ def test_tardis_under_our_names(
         read_trades(path, exchange="okx")
 
 
+BITFINEX = Trade(
+    *(7, "tBTCUSD", "bitfinex", after(milliseconds=123)),
+    *(Decimal(104000), Decimal("1E-8"), "sell"),
+)
+BITSTAMP = Trade(*(7, "btcusd", "bitstamp", BASE, Decimal(104000), Decimal("0.5"), "sell"))
+OKX = Trade(
+    *(7, "BTC-USDT", "okx", after(milliseconds=123), Decimal(104000), Decimal(3), "buy"),
+)
+OF_KAIKO = BITFINEX._replace(symbol="btcusd", exchange="bitstamp", volume=Decimal(2))
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "expected"),
+    [
+        (f"id,mts,amount,price\n7,{SECONDS}123,-1e-8,104000\n", {"symbol": "tBTCUSD"}, BITFINEX),
+        (f"PRICE,ID,MTS,AMOUNT\n104000,7,{SECONDS}123,-1e-8\n", {"symbol": "tBTCUSD"}, BITFINEX),
+        (
+            f"\ufeffdate,tid,price,type,amount\r\n{SECONDS},7,104000,1,0.5\r\n",
+            {"symbol": "btcusd"},
+            BITSTAMP,
+        ),
+        (
+            f'"timestamp","trade_id","price","amount","taker_side_sell"\n'
+            f'"{SECONDS}123","7","104000","2","true"\n',
+            {"symbol": "btcusd", "exchange": "bitstamp"},
+            OF_KAIKO,
+        ),
+        (
+            "created_time,instrument_name,Trade_ID,more,side,price,size\n"
+            f"{SECONDS}123,BTC-USDT,7,1_0,buy,104000,3\n",
+            {},
+            OKX,
+        ),
+    ],
+)
+def test_columns_in_any_order_and_further_ones(
+    write: Write, text: str, options: dict[str, str], expected: Trade
+) -> None:
+    assert all_of(read_trades(write(text.encode()), **options)) == [expected]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        # others' trades, whose side may mean another: somebody has to say it
+        "trade_id,side,size,price,time,symbol",
+        # BitMEX writes all that Bybit does
+        BYBIT + ",trdType",
+        "trade_id,price,price,size,side,time",
+        "instrument_name,trade_id,side,price,size",
+    ],
+)
+def test_what_is_only_like_a_layout_is_refused(write: Write, header: str) -> None:
+    with pytest.raises(LoadError, match=r"not recognised.*--columns timestamp="):
+        read_trades(write(f"{header}\n"), symbol="X")
+
+
+def test_what_is_bad_is_told_by_its_column_wherever_that_is(write: Write) -> None:
+    rows = list(
+        read_trades(
+            write(
+                "created_time,side,instrument_name,price,size,trade_id\n"
+                f"{SECONDS}123,buy,BTC-USDT,1_0,1,7\n{SECONDS}123,buy,BTC_USDT,1,1,7\n"
+            )
+        )
+    )
+    assert [row.code for row in rows if isinstance(row, Rejected)] == ["number"]
+
+
+def test_instruments_that_are_only_numbered_are_no_one_market(write: Write) -> None:
+    row = f"1,{SECONDS}123456789,0,1,{{}},T,B,0,6505250000000,2,0,13730,245991\n"
+    header = (
+        "ts_recv,ts_event,rtype,publisher_id,instrument_id,action,side,depth,price,size,flags,"
+        "ts_in_delta,sequence\n"
+    )
+    path = write(header + row.format(1) + row.format(2))
+    first, second = read_trades(path, exchange="cme", symbol="ESU5")
+    assert isinstance(first, TradeRow)
+    assert first.trade.price == Decimal("6505.25")
+    assert isinstance(second, Rejected)
+    assert second.code == "event"
+
+
+def test_numbers_of_the_first_row_are_no_names(write: Write) -> None:
+    """Positions are meant where a file has no header: its price may be 1."""
+    path = write(f"{SECONDS}.5,1,2\n{SECONDS + 1},3,1e-8\n", "XBTUSD.csv")
+    expected = [(BASE + timedelta(seconds=0.5), 1, 2), (after(seconds=1), 3, Decimal("1E-8"))]
+    for options in (
+        {"exchange": "kraken"},
+        {
+            "exchange": "kraken",
+            "symbol": "XBTUSD",
+            "time_unit": "s",
+            "columns": "timestamp=1,price=2,volume=3",
+        },
+    ):
+        found = all_of(read_trades(path, **options))  # type: ignore[arg-type]
+        assert [(t.timestamp, t.price, t.volume) for t in found] == expected
+
+
 # --- columns that are given ----------------------------------------------------------------------
 
 GIVEN = "timestamp=ts,price=px,volume=qty,id=tid"
