@@ -156,6 +156,8 @@ def _start(source: Source, workers: int) -> Server:
         ]
         for node in nodes:
             _trust(node)
+            # nodes that join get the coordinator's roles, with their passwords
+            (node.home / "password").write_text((nodes[0].home / "password").read_text())
         return CitusServer(source, nodes, stack)
     except BaseException:
         stack.close()
