@@ -19,6 +19,8 @@ from tests import oracle
 from tests.contract.cli.support import entasis, fails, succeeds
 from tests.engines import Database
 
+pytestmark = pytest.mark.newest_server
+
 SAMPLE = Path("tests/data/trades_binance_sample.csv.gz")
 ROWS = 400
 DAY = "2024-08-08"
@@ -154,6 +156,7 @@ def count_before(printed: str) -> int:
     return ROWS - sum(gap["missing"] for gap in json.loads(printed))
 
 
+@pytest.mark.native_speed
 def test_a_file_that_is_wrong_is_said_and_the_others_are_loaded(
     holed: Database, tmp_path: Path
 ) -> None:
@@ -168,6 +171,7 @@ def test_a_file_that_is_wrong_is_said_and_the_others_are_loaded(
     assert {gap["symbol"] for gap in done.of("gap")} == {first}
 
 
+@pytest.mark.native_speed
 def test_from_python(holed: Database, tmp_path: Path) -> None:
     for symbol in symbols():
         publish(tmp_path, symbol)
