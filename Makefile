@@ -63,6 +63,8 @@ docker/.env:
 	  sys.stdout.write(re.sub(r"(?m)^(\w*PASSWORD=)$$", lambda m: m[1] + secrets.token_hex(24), sys.stdin.read()))' \
 	  < docker/.env.example > $@)
 
+# One process more than there are cores: what waits (for servers to start, poolers, replicas) leaves its core to another.
+WORKERS = $(shell $(PYTHON) -c 'import os; print(min(4, len(os.sched_getaffinity(0)) + 1))')
 PYTEST = $(if $(EXAMPLES),ENTASIS_TEST_EXAMPLES=$(EXAMPLES)) $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile
 
 # Whoever names tests waits for those alone: `make test ARGS=tests/contract/candles`.
