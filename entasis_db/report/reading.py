@@ -59,13 +59,14 @@ _LIFECYCLE = """
     SELECT l.relation, l.keep::pg_catalog.text, l.archived, l.past_keep, l.kept_because,
         l.waiting_for_archive, l.verified_up_to, l.stale_archives,
         coalesce(pg_catalog.array_length(l.gone_without_archive, 1), 0),
-        nullif(f.floor, '-infinity'), l.bytes, l.grown_in_30_days
+        CASE WHEN pg_catalog.isfinite(f.floor) THEN f.floor END, l.bytes, l.grown_in_30_days
     FROM entasis.lifecycle AS l
     LEFT OUTER JOIN entasis.floors AS f ON l.relation OPERATOR(pg_catalog.=) f.relation
     ORDER BY l.bytes DESC, l.relation
 """
 _LAST_DAY = """
     SELECT v.subject, v.value::pg_catalog.int8 FROM entasis_internal.health_quarantine() AS v
+    WHERE v.check_name OPERATOR(pg_catalog.=) 'quarantined'
     ORDER BY v.value DESC, v.subject
 """
 _REFUSED = """

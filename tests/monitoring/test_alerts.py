@@ -94,23 +94,38 @@ def test_an_alert_fires_and_clears(watched: Watched) -> None:
     watched.until_only()
     run("SELECT entasis.end_run(entasis.begin_run('archive'), 'failed', '{\"error\": \"no\"}')")
     run("ALTER TABLE entasis.markets DISABLE TRIGGER USER")
-    fired = watched.until_only("EntasisWarning run_failed", "EntasisCritical trigger_disabled")
+    try:
+        _fires(watched)
+    finally:
+        run("ALTER TABLE entasis.markets ENABLE TRIGGER USER")
+        run("SELECT entasis.end_run(entasis.begin_run('archive'), 'done')")
+    watched.until_only()
+
+
+def _fires(watched: Watched) -> None:
+    disabled = "EntasisCritical trigger_disabled"
+
+    def description() -> str:
+        found = watched.over().get(disabled)
+        return "" if found is None else str(found["annotations"]["description"])
+
+    fired = watched.until_only("EntasisWarning run_failed", disabled)
     assert fired["EntasisWarning run_failed"]["labels"]["severity"] == "warning"
-    told = fired["EntasisCritical trigger_disabled"]["annotations"]
+    told = fired[disabled]["annotations"]
     assert told["advice"] == "run entasis migrate, then entasis check"
     assert told["runbook"] == "docs/operations/on-call.md#trigger_disabled"
     assert "tables that are disabled, gone or changed: " in told["description"]
     assert "(threshold 1)" in told["description"]
-    assert "; entasis.markets: " in told["description"]
-    assert "NaN" not in told["description"]  # nothing tells since when
+    # subjects are a query of their own, which may have been asked before the trigger was disabled
+    until(lambda: "; entasis.markets: " in description(), watched.folder)
+    assert "NaN" not in description()  # nothing tells since when
     every_expression_has_an_answer(watched.prometheus)
 
     # a threshold is a row, and the alert follows it
-    run("UPDATE entasis.thresholds SET critical = 1 WHERE check_name = 'run_failed'")
-    watched.until_only("EntasisCritical run_failed", "EntasisCritical trigger_disabled")
-    run("ALTER TABLE entasis.markets ENABLE TRIGGER USER")
-    run("SELECT entasis.end_run(entasis.begin_run('archive'), 'done')")
-    watched.until_only()
+    watched.connection.execute(
+        "UPDATE entasis.thresholds SET critical = 1 WHERE check_name = 'run_failed'"
+    )
+    watched.until_only("EntasisCritical run_failed", disabled)
 
 
 def test_what_may_not_be_seen_is_an_alert(watched: Watched) -> None:

@@ -72,9 +72,9 @@ def _scratch() -> str:
         if there:
             if there[0][0] != _MARK:
                 fail(f"database {DATABASE} is there, and was not made by entasis demo: rename it")
-            execute(connection, f"DROP DATABASE {DATABASE} WITH (FORCE)")
-        execute(connection, f"CREATE DATABASE {DATABASE}")
-        execute(connection, f"COMMENT ON DATABASE {DATABASE} IS '{_MARK}'")
+            execute(connection, "DROP DATABASE entasis_demo WITH (FORCE)")
+        execute(connection, "CREATE DATABASE entasis_demo")
+        execute(connection, f"COMMENT ON DATABASE entasis_demo IS '{_MARK}'")
     return embedded_cluster().dsn(DATABASE)
 
 

@@ -273,7 +273,10 @@ def _varying() -> re.Pattern[str]:
     """Return what is of the run itself: when something was recorded, and how long files are."""
     year = datetime.now(UTC).year
     return re.compile(
-        rf"datetime\({year}, [^)]*\)|\b{year}-[-0-9T:.+]+|[\d,]+ bytes|│ +[\d,]+ │ +\d+ │ verified"
+        rf"datetime\({year}, [^)]*\)|[\d,]+ bytes|│ +[\d,]+ │ +\d+ │ verified"
+        # the line of an archive: its bytes, and when it was made
+        rf"|(?<=\\t)\d+\\t\d+\\t{year}-[-0-9T:.+]+"
+        rf"|(?<![0-9]){year}-[-0-9T:.+]+"
     )
 
 

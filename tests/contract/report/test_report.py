@@ -46,6 +46,11 @@ def plant(connection: Connection) -> None:
         " SELECT 'market_data', 'feed', n, 'price', %s, '{}' FROM generate_series(1, %s) AS n",
         [EVIL, REFUSED],
     )
+    # stands out, and was not refused
+    connection.execute(
+        "INSERT INTO entasis.anomalies (kind, relation, symbol, exchange, begins_at, row_key)"
+        " VALUES ('price_spike', 'market_data', 'BTC', 'venue', now(), '{\"id\": 7}')"
+    )
     oracle.refresh(connection)
 
 
