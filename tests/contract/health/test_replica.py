@@ -12,7 +12,7 @@ from entasis_db.embedded import Cluster
 from entasis_db.health import Check, health
 from entasis_db.migrate import migrate
 from tests.contract.cache.test_replicas import copied
-from tests.db import Connection
+from tests.db import Connection, one
 from tests.engines import Source
 from tests.servers.cluster import bare_cluster
 
@@ -102,6 +102,12 @@ def test_a_slot_that_is_lost(pair: Pair) -> None:
     for _ in range(3):
         pair.primary.execute("SELECT pg_logical_emit_message(false, 'x', 'x')")
         pair.primary.execute("SELECT pg_switch_wal()")
+    # the replica has no slot: what it has not received would be removed under it, too
+    written = one(pair.primary, "SELECT pg_current_wal_lsn()::text")
+    deadline = time.monotonic() + 20
+    while not one(pair.standby, "SELECT pg_last_wal_receive_lsn() >= %s::pg_lsn", written):
+        assert time.monotonic() < deadline, "the replica does not receive"
+        time.sleep(0.05)
     pair.primary.execute("CHECKPOINT")
     until(pair.primary, {"slot_lost"})
     pair.primary.execute("SELECT pg_drop_replication_slot('left')")
