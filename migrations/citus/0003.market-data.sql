@@ -120,63 +120,30 @@ CREATE TABLE IF NOT EXISTS entasis.ohlcv_1d (
 
 -- Once a table is distributed it stays so: there is no IF NOT EXISTS for it.
 DO $distribute$
+DECLARE
+    wanted record;
 BEGIN
-    IF NOT EXISTS (
-        SELECT FROM pg_dist_partition AS p
-        WHERE p.logicalrelid = 'entasis.market_data'::regclass
-    ) THEN
-        PERFORM create_distributed_table('entasis.market_data', 'symbol', colocate_with => 'none');
-    END IF;
+    FOR wanted IN
+        SELECT w.* FROM (
+            VALUES
+            ('entasis.market_data', 'symbol', 'none'),
+            ('entasis.markets', 'symbol', 'entasis.market_data'),
+            ('entasis_internal.moved_trades', 'symbol', 'entasis.market_data'),
+            ('entasis_internal.recomputing', 'symbol', 'entasis.market_data'),
+            ('entasis.ohlcv_1m', 'symbol', 'entasis.market_data'),
+            ('entasis.ohlcv_1h', 'symbol', 'entasis.market_data'),
+            ('entasis.ohlcv_1d', 'symbol', 'entasis.market_data')
+        ) AS w (relation, shard_key, beside)
+    LOOP
+        IF NOT EXISTS (
+            SELECT FROM pg_dist_partition AS p WHERE p.logicalrelid = wanted.relation::regclass
+        ) THEN
+            PERFORM create_distributed_table(wanted.relation, wanted.shard_key, colocate_with => wanted.beside);
+        END IF;
+    END LOOP;
 END
 $distribute$;
 
--- Once a table is distributed it stays so: there is no IF NOT EXISTS for it.
-DO $distribute$
-BEGIN
-    IF NOT EXISTS (
-        SELECT FROM pg_dist_partition AS p
-        WHERE p.logicalrelid = 'entasis.ohlcv_1m'::regclass
-    ) THEN
-        PERFORM create_distributed_table('entasis.ohlcv_1m', 'symbol', colocate_with => 'entasis.market_data');
-    END IF;
-END
-$distribute$;
-
--- Once a table is distributed it stays so: there is no IF NOT EXISTS for it.
-DO $distribute$
-BEGIN
-    IF NOT EXISTS (
-        SELECT FROM pg_dist_partition AS p
-        WHERE p.logicalrelid = 'entasis.ohlcv_1h'::regclass
-    ) THEN
-        PERFORM create_distributed_table('entasis.ohlcv_1h', 'symbol', colocate_with => 'entasis.market_data');
-    END IF;
-END
-$distribute$;
-
--- Once a table is distributed it stays so: there is no IF NOT EXISTS for it.
-DO $distribute$
-BEGIN
-    IF NOT EXISTS (
-        SELECT FROM pg_dist_partition AS p
-        WHERE p.logicalrelid = 'entasis.ohlcv_1d'::regclass
-    ) THEN
-        PERFORM create_distributed_table('entasis.ohlcv_1d', 'symbol', colocate_with => 'entasis.market_data');
-    END IF;
-END
-$distribute$;
-
--- Once a table is distributed it stays so: there is no IF NOT EXISTS for it.
-DO $distribute$
-BEGIN
-    IF NOT EXISTS (
-        SELECT FROM pg_dist_partition AS p
-        WHERE p.logicalrelid = 'entasis.markets'::regclass
-    ) THEN
-        PERFORM create_distributed_table('entasis.markets', 'symbol', colocate_with => 'entasis.market_data');
-    END IF;
-END
-$distribute$;
 -- What is read on shards of entasis.floors, entasis.reopened and entasis.restores, which are the coordinator's: copies on every node,
 -- written by triggers of those tables.
 CREATE TABLE IF NOT EXISTS entasis_internal.shard_floors (
@@ -227,27 +194,3 @@ SELECT
     f.floor
 FROM entasis.floors AS f
 ON CONFLICT (relation) DO NOTHING;
-
--- Once a table is distributed it stays so: there is no IF NOT EXISTS for it.
-DO $distribute$
-BEGIN
-    IF NOT EXISTS (
-        SELECT FROM pg_dist_partition AS p
-        WHERE p.logicalrelid = 'entasis_internal.moved_trades'::regclass
-    ) THEN
-        PERFORM create_distributed_table('entasis_internal.moved_trades', 'symbol', colocate_with => 'entasis.market_data');
-    END IF;
-END
-$distribute$;
-
--- Once a table is distributed it stays so: there is no IF NOT EXISTS for it.
-DO $distribute$
-BEGIN
-    IF NOT EXISTS (
-        SELECT FROM pg_dist_partition AS p
-        WHERE p.logicalrelid = 'entasis_internal.recomputing'::regclass
-    ) THEN
-        PERFORM create_distributed_table('entasis_internal.recomputing', 'symbol', colocate_with => 'entasis.market_data');
-    END IF;
-END
-$distribute$;

@@ -103,12 +103,20 @@ ON entasis.option_data (underlying, timestamp) WHERE id <> 0;
 
 -- Once a table is distributed it stays so: there is no IF NOT EXISTS for it.
 DO $distribute$
+DECLARE
+    wanted record;
 BEGIN
-    IF NOT EXISTS (
-        SELECT FROM pg_dist_partition AS p
-        WHERE p.logicalrelid = 'entasis.option_data'::regclass
-    ) THEN
-        PERFORM create_distributed_table('entasis.option_data', 'underlying', colocate_with => 'entasis.market_data');
-    END IF;
+    FOR wanted IN
+        SELECT w.* FROM (
+            VALUES
+            ('entasis.option_data', 'underlying', 'entasis.market_data')
+        ) AS w (relation, shard_key, beside)
+    LOOP
+        IF NOT EXISTS (
+            SELECT FROM pg_dist_partition AS p WHERE p.logicalrelid = wanted.relation::regclass
+        ) THEN
+            PERFORM create_distributed_table(wanted.relation, wanted.shard_key, colocate_with => wanted.beside);
+        END IF;
+    END LOOP;
 END
 $distribute$;

@@ -7,15 +7,3 @@ CREATE TABLE IF NOT EXISTS entasis_internal.recomputing (
     transaction_id xid8 NOT NULL,
     CONSTRAINT recomputing_pkey PRIMARY KEY (symbol, backend, transaction_id)
 );
-
--- Once a table is distributed it stays so: there is no IF NOT EXISTS for it.
-DO $distribute$
-BEGIN
-    IF NOT EXISTS (
-        SELECT FROM pg_dist_partition AS p
-        WHERE p.logicalrelid = 'entasis_internal.recomputing'::regclass
-    ) THEN
-        PERFORM create_distributed_table('entasis_internal.recomputing', 'symbol', colocate_with => 'entasis.market_data');
-    END IF;
-END
-$distribute$;

@@ -10,15 +10,3 @@ CREATE TABLE IF NOT EXISTS entasis_internal.moved_trades (
     timestamp timestamptz NOT NULL,
     CONSTRAINT moved_trades_pkey PRIMARY KEY (transaction_id, symbol, exchange, timestamp)
 );
-
--- Once a table is distributed it stays so: there is no IF NOT EXISTS for it.
-DO $distribute$
-BEGIN
-    IF NOT EXISTS (
-        SELECT FROM pg_dist_partition AS p
-        WHERE p.logicalrelid = 'entasis_internal.moved_trades'::regclass
-    ) THEN
-        PERFORM create_distributed_table('entasis_internal.moved_trades', 'symbol', colocate_with => 'entasis.market_data');
-    END IF;
-END
-$distribute$;
