@@ -1,17 +1,16 @@
 """Charts of candles, with the buckets in which nothing was traded."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import pairwise
 from typing import Protocol
 
 from entasis_db.charts.model import Chart, ChartError, Stick
+from entasis_db.queries.intervals import LENGTH, Interval
 
 MOST_BUCKETS = 200_000
 """As many as a browser draws without delay."""
-
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 class Traded(Protocol):
@@ -36,7 +35,7 @@ class Traded(Protocol):
 
 
 def of_candles(
-    title: str, candles: Sequence[Traded], interval: str, notes: Sequence[str] = ()
+    title: str, candles: Sequence[Traded], interval: Interval, notes: Sequence[str] = ()
 ) -> Chart:
     """Chart candles of one market and interval, in their order, with volume and VWAP.
 
@@ -56,7 +55,7 @@ def of_candles(
     return Chart(title, sticks, blanks=blanks, notes=said)
 
 
-def _blanks(starts: Sequence[datetime], interval: str) -> list[datetime]:
+def _blanks(starts: Sequence[datetime], interval: Interval) -> list[datetime]:
     found: list[datetime] = []
     for before, after in pairwise(starts):
         at = _next(before, interval)
@@ -71,9 +70,9 @@ def _blanks(starts: Sequence[datetime], interval: str) -> list[datetime]:
     return found
 
 
-def _next(bucket: datetime, interval: str) -> datetime:
+def _next(bucket: datetime, interval: Interval) -> datetime:
     """Return the bucket after one; days, weeks and months are those of UTC."""
     if interval == "1mo":
         at = bucket.astimezone(UTC)
         return at.replace(year=at.year + at.month // 12, month=at.month % 12 + 1)
-    return bucket + timedelta(**{_UNITS[interval[-1]]: int(interval[:-1])})
+    return bucket + LENGTH[interval]

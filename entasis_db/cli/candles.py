@@ -17,6 +17,7 @@ from entasis_db.cli.output import fail, minute, out, print_whole, step, when
 from entasis_db.cli.output.rows import Form, prints, rows_of, show
 from entasis_db.cli.pictures import files
 from entasis_db.cli.target import Target
+from entasis_db.queries.intervals import LENGTH
 
 _CANDLES = rows_of(queries.Candle, more=["vwap"])
 _FIRST_MOMENT = datetime(2009, 1, 1, tzinfo=UTC)
@@ -70,7 +71,7 @@ def candles(
         if end <= _FIRST_MOMENT:
             fail(f"no trade of {symbol} on {exchange}: nothing from before 2009 is stored")
         # further back may be out of datetime's reach
-        start = from_time or end - min(last * _longest(interval), end - _FIRST_MOMENT)
+        start = from_time or end - min(last * LENGTH[interval], end - _FIRST_MOMENT)
         if not start < end:
             fail(f"--to {when(end)} is not after --from {when(start)}", ExitCode.USAGE)
         found = queries.candles(symbol, exchange, interval, start, end, fill_gaps=fill).fetch(
@@ -115,11 +116,3 @@ def _table(title: str, found: list[queries.Candle]) -> Table:
             str(candle.trades),
         )
     return table
-
-
-def _longest(interval: str) -> timedelta:
-    """Return the length of a bucket, of the longest one where they differ."""
-    unit = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-    if interval == "1mo":
-        return timedelta(days=31)
-    return timedelta(**{unit[interval[-1]]: int(interval[:-1])})

@@ -8,13 +8,13 @@ from collections.abc import Collection
 
 from entasis_db.readers.venues import VENUES
 
-_OURS = frozenset(
+_OF_NO_LAYOUT = frozenset(
     {
         *("binance-spot", "binance-usdm", "binance-cm", "binance-european-options"),
-        *("bitfinex", "bitstamp", "bybit", "bybit-spot", "coinbase", "deribit", "kraken", "okx"),
-        "phemex",
+        *("bybit-spot", "phemex"),
     }
 )
+"""Those whose files do not say whose they are, and those that are read live or from lists alone."""
 _ALIASES = {
     "binance": "binance-spot binance-usdm binance-cm",
     **dict.fromkeys(
@@ -33,7 +33,7 @@ _SHORTEST = 5
 
 def known_exchanges() -> set[str]:
     """Return the names under which readers store trades."""
-    return {*_OURS, *(venue.exchange for venue in VENUES if venue.exchange is not None)}
+    return {*_OF_NO_LAYOUT, *(venue.exchange for venue in VENUES if venue.exchange is not None)}
 
 
 def near(name: str, known: Collection[str]) -> list[str]:

@@ -12,6 +12,7 @@ from entasis_db.cursors import execute
 from entasis_db.health import health
 from entasis_db.quality import Gap
 from entasis_db.queries import INTERVALS, Market
+from entasis_db.queries.intervals import LENGTH
 from entasis_db.report.rows import (
     CheckedMarket,
     Drawn,
@@ -31,7 +32,6 @@ _MOST_TRADES = 200_000
 """Of a market with few candles, so many are made into bars."""
 _MOST_REFUSED = 100_000
 _MOST_LAGS = 60
-_MINUTES = {"m": 1, "h": 60, "d": 1440}
 
 _INSTALLATION = """
     SELECT i.engine, coalesce(i.release, '') FROM entasis.installation AS i
@@ -241,13 +241,10 @@ def _chart(connection: psycopg.Connection[Any], market: Market, span: timedelta)
     start = max(market.first_trade, end - span)
     name = f"{market.exchange} {market.symbol}"
     for interval in INTERVALS:
-        if interval[-1] not in _MINUTES:
-            continue
-        minutes = int(interval[:-1]) * _MINUTES[interval[-1]]
-        if (end - start) / timedelta(minutes=minutes) < _MOST_CANDLES or interval == "1d":
+        if (end - start) / LENGTH[interval] < _MOST_CANDLES or interval == "1d":
             break
     # the bucket that start lies in begins before it
-    begin = start - timedelta(minutes=minutes)
+    begin = start - LENGTH[interval]
     candles = queries.candles(market.symbol, market.exchange, interval, begin, end).fetch(
         connection
     )
