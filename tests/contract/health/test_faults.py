@@ -441,6 +441,11 @@ def test_a_market_is_silent_by_its_own_rhythm(database: Database, connection: Co
     # each hour, but for an outage of five days: that is no habit
     hourly(connection, now, "HOURLY", 20 * day, 12 * day, 60)
     hourly(connection, now, "HOURLY", 7 * day, 38 * 60, 60)
+    # half an hour on each side of midnight: daily candles show a silence of 23 hours on no day
+    midnight = now.replace(hour=0, minute=0, second=0)
+    for days in range(5):
+        minutes = (now - midnight) // timedelta(minutes=1) + days * day
+        hourly(connection, now, "NIGHTLY", minutes + 30, max(minutes - 30, 1))
     oracle.refresh(connection)
     if database.can("hypertables"):
         refreshed(connection, now)

@@ -1,7 +1,8 @@
 -- Of daily candles, so that no older trades are read: a row for each market and day. The usual silence of a market is
 -- what markets says, or else the longest between two days with trades, which covers nights and weekends, or ten times
--- the mean between two trades of a day, and never less than a minute. A tenth of the days may have longer ones: an
--- outage is no habit.
+-- the mean between two trades of a day, and never less than a minute. Days do not show the silence between sessions that
+-- go on over midnight, so what seems silent is asked for its hours: the longest silence that ended on each day. A tenth of
+-- the days may have longer ones: an outage is no habit.
 CREATE OR REPLACE FUNCTION entasis_internal.health_feeds() RETURNS TABLE (
     check_name text, subject text, value numeric, since timestamptz
 )
@@ -50,12 +51,29 @@ BEGIN
         f.exchange || ' ' || f.symbol,
         round(
             greatest(0, extract(EPOCH FROM as_of - f.last_trade))
-            / coalesce(extract(EPOCH FROM m.usual_gap), f.usual_silence),
+            / coalesce(extract(EPOCH FROM m.usual_gap), greatest(f.usual_silence, s.by_hours)),
             2
         ),
         f.last_trade
     FROM feeds AS f
     LEFT OUTER JOIN entasis.markets AS m ON f.symbol = m.symbol AND f.exchange = m.exchange
+    LEFT OUTER JOIN LATERAL (
+        SELECT percentile_disc(0.9) WITHIN GROUP (ORDER BY l.longest) AS by_hours
+        FROM (
+            SELECT max(extract(EPOCH FROM h.opened_at - h.closed_before)) AS longest
+            FROM (
+                SELECT
+                    c.opened_at,
+                    lag(c.closed_at) OVER (ORDER BY c.bucket) AS closed_before
+                FROM entasis.ohlcv_1h AS c
+                WHERE
+                    c.symbol = f.symbol AND c.exchange = f.exchange AND c.bucket >= first_day
+                    AND m.usual_gap IS NULL
+                    AND extract(EPOCH FROM as_of - f.last_trade) > f.usual_silence
+            ) AS h
+            GROUP BY date_trunc('day', h.opened_at)
+        ) AS l
+    ) AS s ON true
     WHERE
         f.last_trade > as_of - interval '30 days'
         -- traded no more
