@@ -12,6 +12,10 @@ from entasis_db.errors import MigrationError
 _OLDEST_CITUS = (14, 0)
 _SERVERS = range(16, 19)
 _ASK = "SELECT i.engine OPERATOR(pg_catalog.=) 'citus' FROM entasis.installation AS i"
+_TELL = """
+    SELECT pg_catalog.set_config('citus.propagate_set_commands', 'local', true)
+    FROM pg_catalog.pg_extension AS e WHERE e.extname OPERATOR(pg_catalog.=) 'citus'
+"""
 # in the middle of a statement, Citus tells of it without an SQLSTATE of its own
 _LOST = ("connection to the remote node", "server closed the connection unexpectedly")
 _known: WeakKeyDictionary[psycopg.Connection[Any] | psycopg.AsyncConnection[Any], bool] = (
@@ -92,6 +96,14 @@ async def is_citus_async(connection: psycopg.AsyncConnection[Any]) -> bool:
         return answer
     cursor = await AsyncCursor(connection).execute(_ASK)
     return _note(connection, await cursor.fetchone())
+
+
+def tell_nodes(connection: psycopg.Connection[Any]) -> bool:
+    """Have the nodes of a cluster, if it is one, hear of what the transaction sets by SET LOCAL.
+
+    Returns whether it is one.
+    """
+    return Cursor(connection).execute(_TELL).fetchone() is not None
 
 
 def lost_a_node(error: psycopg.Error) -> bool:

@@ -4,7 +4,8 @@
 up when somebody reads it. A login that may act as entasis_owner need not: it detaches the partition
 beside running readers and writers first, and then drops what nobody can see any more. Of an
 archived relation it drops only what its archive holds, row for row; the rest it attaches again.
-Chunks cannot be detached: on engine timescaledb, the procedure does it all.
+Chunks cannot be detached, nor partitions of engine citus in this way: there the procedure does it
+all.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from entasis_db.citus import is_citus
 from entasis_db.cursors import execute
 from entasis_db.own_session import require_own_session
 from entasis_db.runs import recorded
@@ -114,7 +116,12 @@ def maintain(
 
 
 def _can_detach(connection: psycopg.Connection[Any]) -> bool:
-    """Whether there are partitions, which chunks are not, and this login may act as their owner."""
+    """Whether there are partitions, which chunks are not, and this login may act as their owner.
+
+    Citus refuses DETACH PARTITION CONCURRENTLY.
+    """
+    if is_citus(connection):
+        return False
     # since PostgreSQL 16, being a member does not always include acting as the role
     right = "SET" if connection.info.server_version >= 160000 else "MEMBER"
     rows = execute(

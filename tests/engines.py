@@ -40,6 +40,8 @@ CAPABILITIES = {
     "announced_sql": "caches that hear of what plain SQL writes",
     "one_server": "plans and counters of one server that tell of all that is read",
     "copy_errors": "errors of triggers in COPY with their SQLSTATE",
+    "pg_dump": "a database that pg_dump takes whole",
+    "moving": "an engine beside postgresql, so that rows move between the two",
     "workers": "a Citus cluster whose shards are on several workers",
 }
 """What not every server can do. Each is a marker: a test that has it is skipped on the others, and
@@ -49,11 +51,13 @@ _ENGINES_LACK: dict[str, dict[str, str]] = {
     "postgresql": {
         "columnstore_writes": "engine timescaledb alone has a columnstore",
         "hypertables": "engine timescaledb alone has hypertables, a columnstore and jobs",
+        "moving": "rows move between engine postgresql and another",
         "workers": "engine citus alone has shards",
     },
     "citus": {
         "columnstore_writes": "engine timescaledb alone has a columnstore",
         "hypertables": "engine timescaledb alone has hypertables, a columnstore and jobs",
+        "pg_dump": "it leaves behind where the shards are, and is refused",
         "detach": "Citus refuses DETACH PARTITION CONCURRENTLY",
         "merge": "Citus takes no MERGE from values",
         "merge_of_values": "Citus has an error without a class for it",
@@ -258,9 +262,9 @@ class Server:
             make_login(connection, name, password, roles)
 
     def drop_login(self, name: str) -> None:
-        """Drop a login."""
+        """Drop a login, unless it is gone already."""
         with self.admin() as connection:
-            connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
+            connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(name)))
 
     def close(self) -> None:
         """Stop the server if it is ours; else take away what was made there."""

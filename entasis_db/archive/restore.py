@@ -183,7 +183,7 @@ def _attached(
         try:
             execute(connection, "SELECT entasis_internal.attach_restored(%s, %s)", table, hold)
             break
-        except psycopg.errors.LockNotAvailable:
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
             progress(Event(relation, *bounds, f"{relation} is in use; attempt {attempt}"))
             if attempt == _ATTEMPTS:
                 raise

@@ -9,6 +9,7 @@ import psycopg
 from psycopg import sql
 
 from entasis_db import catalog
+from entasis_db.citus import tell_nodes
 from entasis_db.copies.tables import DROPPED
 from entasis_db.cursors import execute
 from entasis_db.drift import drift
@@ -48,6 +49,14 @@ _SEQUENCES = """
 _FLOORS = """
     SELECT f.relation, f.floor::pg_catalog.text FROM entasis.floors AS f ORDER BY f.relation
 """
+# what nodes of a cluster write values by
+_ON_NODES = (
+    "SET LOCAL timezone = 'UTC'",
+    "SET LOCAL datestyle = 'ISO'",
+    "SET LOCAL intervalstyle = 'postgres'",
+    "SET LOCAL extra_float_digits = 1",
+    "SET LOCAL bytea_output = 'hex'",
+)
 _AS_WRITTEN = """
     SELECT pg_catalog.set_config(s.name, s.value, true)
     FROM (VALUES
@@ -116,9 +125,15 @@ class Content:
 
 @contextmanager
 def snapshot(connection: psycopg.Connection[Any]) -> Iterator[None]:
-    """Have all that is read inside be of one moment, and written in one way."""
+    """Have all that is read inside be of one moment, and written in one way.
+
+    On engine citus, what is read of a node is of one moment.
+    """
     with connection.transaction():
         execute(connection, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        if tell_nodes(connection):
+            for setting in _ON_NODES:
+                execute(connection, setting)
         execute(connection, _AS_WRITTEN)
         yield
 
@@ -137,14 +152,14 @@ def content(connection: psycopg.Connection[Any], engine: str, run: int) -> Conte
     Of runs, those count that began before this one: its own end is not in its snapshot.
     """
     earlier = sql.SQL("r.id OPERATOR(pg_catalog.<) {}").format(sql.Literal(run))
-    relations = {}
+    relations, spread = {}, engine == "citus"
     for name, found in columns(connection).items():
         relations[name] = _relation(
-            connection, name, found, earlier if name == "entasis.runs" else None
+            connection, name, found, earlier if name == "entasis.runs" else None, spread=spread
         )
         if name in DROPPED:
             relations[f"{name} of what was dropped"] = _relation(
-                connection, name, found, DROPPED[name]
+                connection, name, found, DROPPED[name], spread=spread
             )
     return Content(
         relations=relations,
@@ -171,6 +186,8 @@ def _relation(
     name: str,
     found: list[tuple[str, str]],
     where: sql.Composable | None = None,
+    *,
+    spread: bool,
 ) -> Relation:
     kinds = dict(found)
     times = [
@@ -194,7 +211,7 @@ def _relation(
             "::pg_catalog.bit(64)::pg_catalog.int8), 0)"
             " FROM (SELECT {month}::pg_catalog.text AS month,"
             " ('x' OPERATOR(pg_catalog.||) pg_catalog.md5(ROW({values})::pg_catalog.text))"
-            "::pg_catalog.bit(128) AS digest FROM {relation} AS r WHERE {where} OFFSET '0') AS h"
+            "::pg_catalog.bit(128) AS digest FROM {relation} AS r WHERE {where}{apart}) AS h"
             " GROUP BY h.month ORDER BY h.month"
         ).format(
             month=month,
@@ -206,6 +223,8 @@ def _relation(
             ),
             relation=sql.Identifier(*name.split(".")),
             where=sql.SQL("TRUE") if where is None else where,
+            # a digest is computed once; Citus would bring all rows here to do so
+            apart=sql.SQL("" if spread else " OFFSET '0'"),
         ),
     )
     return Relation(

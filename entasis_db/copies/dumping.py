@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 
+from entasis_db.citus import is_citus
 from entasis_db.copies import programs
 from entasis_db.copies.content import NOTHING, content, snapshot
 from entasis_db.copies.dumped import (
@@ -82,9 +83,10 @@ def dump(
 
     ``dsn`` is a direct connection of a superuser, or of a login with BYPASSRLS that is a member of
     pg_read_all_data and entasis_admin. pg_dump takes it, in so many ``jobs``, for the same engine
-    and the same or a later version of PostgreSQL; ``portable``, it is for either engine and any
-    version. Roles come without the verifiers of their passwords, unless ``role_passwords`` asks
-    for them. ``program_folder`` is where pg_dump is. Every row is read twice.
+    and the same or a later version of PostgreSQL; ``portable``, it is for any engine and version,
+    and the only one that there is of engine citus. Roles come without the verifiers of their
+    passwords, unless ``role_passwords`` asks for them. ``program_folder`` is where pg_dump is.
+    Every row is read twice.
 
     Raises CopyError when it could not be taken, SessionError behind a pooler and on a replica,
     psycopg.Error when the server refuses.
@@ -94,6 +96,10 @@ def dump(
         execute(connection, PIN)
         _check(connection, role_passwords=role_passwords)
         program = None
+        if not portable and is_citus(connection):
+            raise CopyError(
+                "pg_dump leaves behind where the shards of engine citus are: dump with --portable"
+            )
         if portable:
             refuse_unknown(connection)
             # trades that came late are in no candle yet on an engine that refreshes them

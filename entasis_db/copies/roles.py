@@ -175,7 +175,12 @@ def statements(
             continue
         option = "ADMIN OPTION" if member.admin else ""
         if newer:
-            options = {"ADMIN": member.admin, "INHERIT": member.inherit, "SET": member.set}
+            # none is an administrator unless it is said, and Citus cannot pass on that it is not
+            options = {
+                "ADMIN": member.admin or None,
+                "INHERIT": member.inherit,
+                "SET": member.set,
+            }
             option = ", ".join(
                 f"{name} {'TRUE' if on else 'FALSE'}"
                 for name, on in options.items()

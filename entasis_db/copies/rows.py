@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from entasis_db.citus import tell_nodes
 from entasis_db.copies.content import columns
 from entasis_db.copies.dumped import ROWS
 from entasis_db.copies.tables import BROUGHT, LEDGER, LEFT
@@ -26,12 +27,6 @@ _OPEN = """
     UNION ALL
     SELECT pg_catalog.format('%s is restored from the archive into %I', r.relation, r.table_name)
     FROM entasis.restores AS r
-"""
-
-# the nodes of a cluster hear of SET LOCAL only then
-_TO_NODES = """
-    SELECT pg_catalog.set_config('citus.propagate_set_commands', 'local', true)
-    FROM pg_catalog.pg_extension AS e WHERE e.extname OPERATOR(pg_catalog.=) 'citus'
 """
 
 
@@ -89,7 +84,7 @@ def read_rows(
 def without_triggers(connection: psycopg.Connection[Any]) -> Iterator[None]:
     """Run a transaction in which no trigger fires, nor a foreign key is looked at."""
     with connection.transaction():
-        execute(connection, _TO_NODES)
+        tell_nodes(connection)
         execute(connection, "SET LOCAL session_replication_role = replica")
         yield
 

@@ -140,10 +140,10 @@ class CitusServer(Server):
                 make_login(connection, name, password, roles)
 
     def drop_login(self, name: str) -> None:
-        """Drop a login on all nodes."""
+        """Drop a login on all nodes, unless it is gone already."""
         with self._on_all() as connections:
             for connection in connections:
-                connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
+                connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(name)))
 
 
 def _start(source: Source, workers: int) -> Server:

@@ -43,8 +43,7 @@ def full_database(server: Server, store: Path) -> Iterator[Database]:
 def forget(server: Server) -> None:
     """Drop the login of the desk, where databases are together in a cluster."""
     if server.source.name != "timescaledb-wasm":
-        with server.admin() as connection:
-            connection.execute(f"DROP ROLE IF EXISTS {DESK}")
+        server.drop_login(DESK)
 
 
 @pytest.fixture(scope="module")

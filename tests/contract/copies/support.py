@@ -105,7 +105,11 @@ def state(connection: Connection) -> dict[str, list[Any]]:
         rows = connection.execute(
             sql.SQL("SELECT {} FROM entasis.{}").format(
                 sql.SQL(", ").join(
-                    sql.SQL("{}::text").format(sql.Identifier(name)) for name in columns[0]
+                    # Citus has an error for a varchar that becomes text by a cast
+                    sql.SQL("CASE WHEN {0} IS NOT NULL THEN format('%s', {0}) END").format(
+                        sql.Identifier(name)
+                    )
+                    for name in columns[0]
                 ),
                 sql.Identifier(table),
             )

@@ -33,7 +33,11 @@ from tests.make import TODAY, insert_trades
 from tests.servers import sources
 from tests.servers.cluster import bare_cluster
 
-pytestmark = [pytest.mark.own_cluster, pytest.mark.several_connections]
+pytestmark = [
+    pytest.mark.own_cluster,
+    pytest.mark.several_connections,
+    pytest.mark.pg_dump,
+]
 
 
 def test_a_restored_dump_is_the_same_database(

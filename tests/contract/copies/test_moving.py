@@ -20,19 +20,19 @@ from tests.engines import Database, Server, pause_jobs
 from tests.make import TODAY, insert_trades, months_ago
 from tests.servers import sources
 
-pytestmark = [pytest.mark.newest_server, pytest.mark.hypertables]
+pytestmark = [pytest.mark.newest_server, pytest.mark.moving]
 
 
 @pytest.fixture(scope="module")
 def plain() -> Server:
-    """A server of engine postgresql beside one of engine timescaledb."""
+    """A server of engine postgresql beside one of another engine."""
     found = [s for s in sources() if s.engine == "postgresql"]
     if not found:
         pytest.skip("there is no server of engine postgresql")
     return start_once(found[-1])
 
 
-@pytest.fixture(scope="module", params=["from postgresql", "from timescaledb"])
+@pytest.fixture(scope="module", params=["from postgresql", "to postgresql"])
 def way(request: pytest.FixtureRequest, server: Server, plain: Server) -> tuple[Server, Server]:
     """From which server rows go to which."""
     return (plain, server) if request.param == "from postgresql" else (server, plain)
@@ -136,6 +136,7 @@ COLUMNS = LAYOUTS["market_data"].stored
 TIMESTAMP = COLUMNS.index("timestamp")
 
 
+@pytest.mark.hypertables
 def test_candles_of_which_no_trade_is_left(server: Server, plain: Server, tmp_path: Path) -> None:
     """TimescaleDB shows what it has materialized, and it materializes what it makes of trades."""
     old = months_ago(4) + timedelta(days=3)
@@ -172,6 +173,7 @@ def test_candles_of_which_no_trade_is_left(server: Server, plain: Server, tmp_pa
             )
 
 
+@pytest.mark.hypertables
 @pytest.mark.native_speed
 def test_candles_of_a_chunk_that_another_has_replaced(server: Server, tmp_path: Path) -> None:
     """That it was dropped by hand is known, although there is one of its bounds."""

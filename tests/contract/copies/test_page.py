@@ -17,6 +17,7 @@ PAGE = REPOSITORY / "docs" / "recovery" / "copies.md"
 
 @pytest.mark.long
 @pytest.mark.own_cluster
+@pytest.mark.pg_dump
 @pytest.mark.newest_server
 def test_every_command_of_the_page(server: Server, filled: Database, tmp_path: Path) -> None:
     lines = [line for _, text in blocks(PAGE, "console") for line in text.splitlines()]

@@ -49,3 +49,12 @@ def test_what_is_no_database_of_ours(empty_database: Database, tmp_path: Path) -
     )
     said = fails(empty_database, "restore-dump", "--from", str(tmp_path))
     assert f"{tmp_path} has no manifest.json" in said
+
+
+def test_pg_dump_of_shards(database: Database, tmp_path: Path) -> None:
+    """They would come back as a table of the coordinator."""
+    if database.can("pg_dump"):
+        pytest.skip("pg_dump takes it whole")
+    said = fails(database, "dump", "--to", str(tmp_path / "d"))
+    assert said.endswith("where the shards of engine citus are: dump with --portable")
+    assert not (tmp_path / "d").exists()
