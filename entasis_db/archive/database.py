@@ -1,6 +1,6 @@
 """Asking the database: for rows, while something else is done, and by COPY."""
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -35,48 +35,54 @@ def meanwhile(connection: psycopg.Connection[Any], query: str, *values: object) 
 
 
 def copied(
-    connection: psycopg.Connection[Any], query: sql.Composed, rows: int
+    connection: psycopg.Connection[Any], queries: Iterable[sql.Composed], rows: int
 ) -> Generator[bytearray, None, None]:
-    """Yield what COPY TO STDOUT sends, so many rows at a time.
+    """Yield what one COPY TO STDOUT after the other sends, so many rows at a time.
 
     Nothing else may be asked of the connection before the end. psycopg's own Copy makes an object
     of each row, which takes twice as long as to receive it.
     """
     pgconn = connection.pgconn
-    pgconn.send_query(query.as_bytes(connection))
-    _expect(connection, connection.wait(generators.execute(pgconn)), ExecStatus.COPY_OUT)
-    ended = False
-    try:
-        while not ended:
-            block, ended = connection.wait(_block(connection, rows))
-            if block:
-                yield block
-    finally:
-        if not ended and pgconn.status == ConnStatus.OK:
-            with suppress(psycopg.Error):
-                connection.cancel_safe()
-                while not ended:
-                    _, ended = connection.wait(_block(connection, rows))
-                connection.wait(generators.fetch_many(pgconn))
-    _expect(connection, connection.wait(generators.fetch_many(pgconn)), ExecStatus.COMMAND_OK)
+    block, missing = bytearray(), rows
+    for query in queries:
+        pgconn.send_query(query.as_bytes(connection))
+        _expect(connection, connection.wait(generators.execute(pgconn)), ExecStatus.COPY_OUT)
+        ended = False
+        try:
+            while not ended:
+                missing, ended = connection.wait(_receive(connection, block, missing))
+                if not missing:
+                    yield block
+                    block, missing = bytearray(), rows
+        finally:
+            if not ended and pgconn.status == ConnStatus.OK:
+                with suppress(psycopg.Error):
+                    connection.cancel_safe()
+                    while not ended:
+                        _, ended = connection.wait(_receive(connection, bytearray(), rows))
+                    connection.wait(generators.fetch_many(pgconn))
+        _expect(connection, connection.wait(generators.fetch_many(pgconn)), ExecStatus.COMMAND_OK)
+    if block:
+        yield block
 
 
-def _block(connection: psycopg.Connection[Any], rows: int) -> PQGen[tuple[bytearray, bool]]:
-    """Receive so many rows, or as many as there are; say whether these were the last."""
+def _receive(
+    connection: psycopg.Connection[Any], block: bytearray, rows: int
+) -> PQGen[tuple[int, bool]]:
+    """Receive so many rows, or as many as there are; say how many lack, and whether it was all."""
     pgconn = connection.pgconn
-    block = bytearray()
     while rows:
         size, row = pgconn.get_copy_data(1)
         if size > 0:
             block += row
             rows -= 1
         elif size < 0:
-            return block, True
+            return rows, True
         else:
             while not (yield Wait.R):
                 pass
             pgconn.consume_input()
-    return block, False
+    return rows, False
 
 
 def _expect(

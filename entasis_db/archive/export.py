@@ -20,6 +20,7 @@ from psycopg import sql
 from entasis_db.archive import layout
 from entasis_db.archive.database import copied, meanwhile
 from entasis_db.archive.progress import Event, Progress
+from entasis_db.citus import is_citus
 from entasis_db.cursors import execute
 from entasis_db.errors import ArchiveError, StoreError
 from entasis_db.own_session import require_own_session
@@ -334,31 +335,59 @@ def _written(
             writer.close()
 
 
+def _queries(
+    connection: psycopg.Connection[Any], of: _Range, form: layout.Layout
+) -> list[sql.Composed]:
+    """Return what reads the range in the order of its layout, one COPY after the other.
+
+    Citus keeps what a query answers on the coordinator's disk before it sends the first row. There
+    it is a query for each symbol, which its node sorts; what changes meanwhile, verifying finds.
+    """
+    parts: dict[str, sql.Composable] = {
+        "columns": sql.SQL(form.expressions()),  # of constants only
+        "relation": sql.Identifier(of.relation),
+        "time": sql.Identifier(form.time),
+        "start": sql.Literal(untyped(of.from_time)),
+        "end": sql.Literal(untyped(of.to_time)),
+        "order": sql.SQL(", ").join(sql.Identifier("r", name) for name in form.order),
+        "first": sql.Identifier("r", form.order[0]),
+    }
+    rows = sql.SQL(
+        " FROM entasis.{relation} AS r WHERE r.{time} OPERATOR(pg_catalog.>=) {start}"
+        " AND r.{time} OPERATOR(pg_catalog.<) {end}"
+    ).format(**parts)
+    which: list[sql.Composable] = [sql.SQL("")]
+    if is_citus(connection):
+        names = sql.SQL("SELECT DISTINCT {first} {rows} ORDER BY {first}").format(
+            **parts, rows=rows
+        )
+        which = [
+            sql.SQL(" AND {first} OPERATOR(pg_catalog.=) {name}").format(
+                **parts, name=sql.Literal(name)
+            )
+            for (name,) in execute(connection, names)
+        ]
+    return [
+        sql.SQL(
+            "COPY (SELECT {columns} {rows} {only} ORDER BY {order}) TO STDOUT (FORMAT csv)"
+        ).format(**parts, rows=rows, only=only)
+        for only in which
+    ]
+
+
 def _tables(connection: psycopg.Connection[Any], of: _Range, form: layout.Layout) -> Iterator[Any]:
     """Read the range in the order of its layout, a row group at a time.
 
     What was received is parsed while the server sends more.
     """
-    query = sql.SQL(
-        "COPY (SELECT {columns} FROM entasis.{relation} AS r"
-        " WHERE r.{time} OPERATOR(pg_catalog.>=) {start}"
-        " AND r.{time} OPERATOR(pg_catalog.<) {end} ORDER BY {order})"
-        " TO STDOUT (FORMAT csv)"
-    ).format(
-        columns=sql.SQL(form.expressions()),  # of constants only
-        relation=sql.Identifier(of.relation),
-        time=sql.Identifier(form.time),
-        start=sql.Literal(untyped(of.from_time)),
-        end=sql.Literal(untyped(of.to_time)),
-        order=sql.SQL(", ").join(sql.Identifier("r", name) for name in form.order),
-    )
     with connection.transaction():
         execute(connection, "SET LOCAL timezone = 'UTC'")
         execute(connection, "SET LOCAL datestyle = 'ISO'")
         execute(connection, "SET LOCAL client_encoding = 'UTF8'")
+        queries = _queries(connection, of, form)
         with (
             ThreadPoolExecutor(1) as pool,
-            closing(copied(connection, query, layout.BLOCK)) as blocks,
+            closing(copied(connection, queries, layout.BLOCK)) as blocks,
         ):
             parts: list[Future[Any]] = []
             for block in blocks:
