@@ -27,8 +27,9 @@ BEGIN
             ) AS w
         LOOP
             -- a partition of candles that was dropped by hand
-            PERFORM entasis_internal.create_partition(r.relation, d.day)
-            FROM pg_catalog.unnest(ARRAY['ohlcv_1m', 'ohlcv_1h', 'ohlcv_1d']) AS r (relation);
+            PERFORM entasis.ensure_partitions(
+                'market_data', d.day, d.day OPERATOR(pg_catalog.+) '1 day'::pg_catalog.interval
+            );
             COMMIT;
             -- a statement of its own, planned with its values, which Citus sends to the node that has the symbol
             -- (and from FROM: Citus takes SELECT f() for an expression of PL/pgSQL's, after an error in the session too)

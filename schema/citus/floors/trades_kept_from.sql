@@ -1,5 +1,6 @@
+-- As the owner: readers may not look at the copies, which are no distributed query.
 CREATE OR REPLACE FUNCTION entasis_internal.trades_kept_from() RETURNS timestamptz
-LANGUAGE plpgsql STABLE PARALLEL SAFE
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE

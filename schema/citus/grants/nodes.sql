@@ -13,5 +13,6 @@ TO entasis_monitor;
 
 GRANT EXECUTE ON FUNCTION
 entasis_internal.recompute_market_day,
-entasis_internal.candle_faults_of_symbol
+entasis_internal.candle_faults_of_symbol,
+entasis_internal.first_whole_day
 TO entasis_admin;
