@@ -91,6 +91,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             server = next((s.name for s in sources() if f"[{s.name}" in name), "")
             return f"{file} {server}"
 
+        def _assign_work_unit(self, node: Any) -> None:
+            # what is slow starts slowly, too: one process has its tests while there are others
+            slow, others = [], []
+            for scope in self.workqueue:
+                (slow if scope.partition(" ")[2] in slow_servers else others).append(scope)
+            wanted = slow or others if node is self.nodes[0] else others or slow
+            self.workqueue.move_to_end(wanted[0], last=False)
+            super()._assign_work_unit(node)
+
+    slow_servers = {s.name for s in sources() if s.why_not("native_speed")}
     return ByFileAndServer(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
@@ -102,6 +112,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if not isinstance(source, Source):
             continue
         needed = {mark.name for mark in item.iter_markers()} & CAPABILITIES.keys()
+        if _SHORT and item.get_closest_marker("native_speed_when_short"):
+            needed.add("native_speed")
         reasons = {name: why for name in sorted(needed) if (why := source.why_not(name))}
         if reasons:
             item.add_marker(

@@ -19,7 +19,7 @@ from tests import oracle
 from tests.contract.cli.support import entasis, fails, succeeds
 from tests.engines import Database
 
-pytestmark = pytest.mark.newest_server
+pytestmark = [pytest.mark.newest_server, pytest.mark.native_speed_when_short]
 
 SAMPLE = Path("tests/data/trades_binance_sample.csv.gz")
 ROWS = 400

@@ -12,7 +12,7 @@ from tests.contract.cli.support import HEADER, entasis, fails, lines, succeeds
 from tests.engines import Database, Server
 from tests.make import NOON
 
-pytestmark = [pytest.mark.copy, pytest.mark.newest_server]
+pytestmark = [pytest.mark.copy, pytest.mark.newest_server, pytest.mark.native_speed_when_short]
 
 
 def test_check_and_rebuild(market: Database) -> None:

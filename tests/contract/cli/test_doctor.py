@@ -9,7 +9,7 @@ from tests.contract.cli.support import entasis
 from tests.db import Connection
 from tests.engines import Database
 
-pytestmark = pytest.mark.newest_server
+pytestmark = [pytest.mark.newest_server, pytest.mark.native_speed_when_short]
 FIELDS = {"check", "severity", "value", "threshold", "since", "advice"}
 
 

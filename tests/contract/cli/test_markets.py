@@ -9,7 +9,7 @@ from tests.contract.cli.support import fails, leaves, succeeds
 from tests.engines import Database
 from tests.unit.test_instrument_lists import DERIBIT
 
-pytestmark = [pytest.mark.copy, pytest.mark.newest_server]
+pytestmark = [pytest.mark.copy, pytest.mark.newest_server, pytest.mark.native_speed_when_short]
 
 
 def test_markets_are_imported_set_and_listed(market: Database, tmp_path: Path) -> None:

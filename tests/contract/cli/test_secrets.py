@@ -11,7 +11,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from tests.contract.cli.support import entasis, fails
 from tests.engines import Database
 
-pytestmark = [pytest.mark.copy, pytest.mark.newest_server]
+pytestmark = [pytest.mark.copy, pytest.mark.newest_server, pytest.mark.native_speed_when_short]
 
 
 SECRET = "s3cr3t"

@@ -12,7 +12,7 @@ from tests.contract.cli.support import entasis
 from tests.db import Connection, one
 from tests.engines import REPOSITORY, Database
 
-pytestmark = pytest.mark.newest_server
+pytestmark = [pytest.mark.newest_server, pytest.mark.native_speed_when_short]
 
 PAGE = REPOSITORY / "docs" / "operations" / "settings.md"
 

@@ -27,7 +27,7 @@ from tests.db import wipe
 from tests.engines import Database, Server
 from tests.make import NOON, D, quote
 
-pytestmark = pytest.mark.copy
+pytestmark = [pytest.mark.copy, pytest.mark.native_speed_when_short]
 
 Connection = psycopg.Connection[Any]
 

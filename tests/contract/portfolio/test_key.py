@@ -7,6 +7,8 @@ import pytest
 
 from tests.db import Connection
 
+pytestmark = pytest.mark.native_speed_when_short
+
 INSERT = (
     "INSERT INTO entasis.portfolio_status (user_id, asset_type, timestamp, position_size,"
     " entry_price, current_price, pnl) VALUES (%s, %s, %s, %s, %s, %s, %s)"

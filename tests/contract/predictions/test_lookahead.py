@@ -9,6 +9,8 @@ from entasis_db import queries
 from tests import oracle
 from tests.db import Connection
 
+pytestmark = pytest.mark.native_speed_when_short
+
 NINE = datetime(2025, 3, 3, 9, tzinfo=UTC)
 
 

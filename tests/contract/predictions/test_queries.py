@@ -42,6 +42,8 @@ from tests.contract.queries.support import (
 from tests.engines import Database
 from tests.make import MICROSECOND, insert
 
+pytestmark = pytest.mark.native_speed_when_short
+
 
 def price_at(
     trades: Sequence[Trade], moment: datetime | None, lookback: timedelta

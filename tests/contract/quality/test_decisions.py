@@ -17,7 +17,7 @@ from tests.db import Connection, one
 from tests.engines import Database
 from tests.make import NOON, D, insert_trades
 
-pytestmark = pytest.mark.newest_server
+pytestmark = [pytest.mark.newest_server, pytest.mark.native_speed_when_short]
 
 
 def spiked(connection: Connection) -> tuple[list[Trade], int]:

@@ -28,7 +28,7 @@ from tests.contract.quality.support import (
 from tests.db import Connection, wipe
 from tests.make import NOON, D, insert_trades, trade
 
-pytestmark = pytest.mark.newest_server
+pytestmark = [pytest.mark.newest_server, pytest.mark.native_speed_when_short]
 
 MARKETS = {"steady": steady, "walk": walk, "spread": spread}
 

@@ -19,7 +19,7 @@ from tests.db import Connection, wipe
 from tests.engines import Database
 from tests.make import NOON, D, trade
 
-pytestmark = pytest.mark.newest_server
+pytestmark = [pytest.mark.newest_server, pytest.mark.native_speed_when_short]
 
 SPOT = {"symbol": "BTCUSDT", "exchange": "binance-spot"}
 SECOND, DAY = timedelta(seconds=1), timedelta(days=1)

@@ -22,6 +22,8 @@ from tests.contract.report.support import DRAWN, FAULTS, charts, rows, tile
 from tests.db import Connection, ensure, one
 from tests.engines import Database, Server
 
+pytestmark = pytest.mark.native_speed_when_short
+
 LOOKS = [(1280, "light"), (400, "dark"), (1280, "dark"), (400, "light")]
 EVIL = "<img src=x onerror=alert(1)></script>"
 REFUSED = 12_345

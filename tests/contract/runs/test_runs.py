@@ -19,6 +19,8 @@ from tests.contract.retention.support import keep
 from tests.db import Connection, one
 from tests.engines import Database
 
+pytestmark = pytest.mark.native_speed_when_short
+
 LOG = "SELECT action, outcome, ended_at >= started_at, detail FROM entasis.runs WHERE id > %s"
 
 

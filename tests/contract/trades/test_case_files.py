@@ -11,7 +11,7 @@ from entasis_db.exchange_candles import load_exchange_candles
 from entasis_db.ingest import IngestReport, load_options, load_trades
 from tests.db import Connection
 
-pytestmark = [pytest.mark.samples, pytest.mark.newest_server]
+pytestmark = [pytest.mark.samples, pytest.mark.newest_server, pytest.mark.native_speed_when_short]
 
 JUNE = datetime(2025, 6, 1, tzinfo=UTC)
 OF_2021 = datetime(2021, 6, 1, tzinfo=UTC)

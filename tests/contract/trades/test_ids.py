@@ -16,7 +16,7 @@ from tests.contract.trades.support import by_key, with_months
 from tests.db import Connection, count_within_timestamps, wipe
 from tests.make import NOON, insert_trades, trade
 
-pytestmark = pytest.mark.newest_server
+pytestmark = [pytest.mark.newest_server, pytest.mark.native_speed_when_short]
 
 SPOT = {"symbol": "BTCUSDT", "exchange": "binance-spot"}
 MINUTE = timedelta(minutes=1)

@@ -11,7 +11,7 @@ from tests.contract.trades.support import ingest, quarantined, with_months
 from tests.db import Connection
 from tests.make import quote, trade
 
-pytestmark = pytest.mark.copy
+pytestmark = [pytest.mark.copy, pytest.mark.native_speed_when_short]
 
 GOOD = (
     "BTC-USD-250627-100000-C",

@@ -12,7 +12,7 @@ from entasis_db.ingest import load_options, load_trades, replace_trades
 from tests.contract.cli.support import fails, succeeds
 from tests.engines import Database
 
-pytestmark = pytest.mark.newest_server
+pytestmark = [pytest.mark.newest_server, pytest.mark.native_speed_when_short]
 
 NS = 1723118400000000000
 ENTASIS = "exchange,symbol,timestamp_ns,sequence,trade_id,price,volume\n"

@@ -16,7 +16,7 @@ from tests.contract.trades.support import by_key, ingest
 from tests.db import Connection
 from tests.make import D, trade
 
-pytestmark = [pytest.mark.newest_server]
+pytestmark = [pytest.mark.newest_server, pytest.mark.native_speed_when_short]
 
 BASE = datetime(2025, 6, 1, tzinfo=UTC)
 AT = 1748736000123
