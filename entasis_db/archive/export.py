@@ -352,25 +352,24 @@ def _queries(
         "order": sql.SQL(", ").join(sql.Identifier("r", name) for name in form.order),
         "first": sql.Identifier("r", form.order[0]),
     }
-    rows = sql.SQL(
-        " FROM entasis.{relation} AS r WHERE r.{time} OPERATOR(pg_catalog.>=) {start}"
-        " AND r.{time} OPERATOR(pg_catalog.<) {end}"
-    ).format(**parts)
-    which: list[sql.Composable] = [sql.SQL("")]
+    which: list[sql.Composable] = [sql.SQL("true")]
     if is_citus(connection):
-        names = sql.SQL("SELECT DISTINCT {first} {rows} ORDER BY {first}").format(
-            **parts, rows=rows
-        )
+        names = sql.SQL(
+            "SELECT DISTINCT {first} FROM entasis.{relation} AS r"
+            " WHERE r.{time} OPERATOR(pg_catalog.>=) {start}"
+            " AND r.{time} OPERATOR(pg_catalog.<) {end} ORDER BY {first}"
+        ).format(**parts)
         which = [
-            sql.SQL(" AND {first} OPERATOR(pg_catalog.=) {name}").format(
-                **parts, name=sql.Literal(name)
-            )
+            sql.SQL("{first} OPERATOR(pg_catalog.=) {name}").format(**parts, name=sql.Literal(name))
             for (name,) in execute(connection, names)
         ]
     return [
         sql.SQL(
-            "COPY (SELECT {columns} {rows} {only} ORDER BY {order}) TO STDOUT (FORMAT csv)"
-        ).format(**parts, rows=rows, only=only)
+            "COPY (SELECT {columns} FROM entasis.{relation} AS r"
+            " WHERE r.{time} OPERATOR(pg_catalog.>=) {start}"
+            " AND r.{time} OPERATOR(pg_catalog.<) {end} AND {only} ORDER BY {order})"
+            " TO STDOUT (FORMAT csv)"
+        ).format(**parts, only=only)
         for only in which
     ]
 

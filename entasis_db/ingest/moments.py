@@ -12,8 +12,8 @@ from itertools import islice
 from typing import Any
 
 import psycopg
-from psycopg import sql
 
+from entasis_db.citus import is_citus
 from entasis_db.cursors import Cursor
 from entasis_db.errors import LoadError
 from entasis_db.ingest.copy_text import trade_writer
@@ -24,11 +24,9 @@ from entasis_db.readers import Edge, TradeReader
 
 _SHOWN_TRADES = 3
 
-_STORED = sql.SQL(
-    """
-    SELECT
-        e.position, d.id, d.price, d.volume,
-        entasis_internal.has_signed_prices(e.symbol, e.exchange)
+# By the key of each moment, whatever the planner thinks of joins.
+_STORED = """
+    SELECT e.position, d.id, d.price, d.volume
     FROM ROWS FROM (
         pg_catalog.unnest(%s::pg_catalog.text[]), pg_catalog.unnest(%s::pg_catalog.text[]),
         pg_catalog.unnest(%s::pg_catalog.timestamptz[])
@@ -42,8 +40,18 @@ _STORED = sql.SQL(
         ORDER BY m.id LIMIT 9223372036854775807
     ) AS d
     ORDER BY e.position, d.id
-    """
-)
+"""
+# (asked for by itself: a shard that is asked for trades asks no other one)
+_SIGNED = """
+    SELECT e.position
+    FROM ROWS FROM (
+        pg_catalog.unnest(%s::pg_catalog.text[]), pg_catalog.unnest(%s::pg_catalog.text[])
+    )
+        WITH ORDINALITY AS e (symbol, exchange, position)
+    WHERE entasis_internal.has_signed_prices(e.symbol, e.exchange)
+"""
+# A shard is asked for all at once.
+_STORED_ON_SHARDS = _STORED.replace("ORDER BY m.id LIMIT 9223372036854775807", "")
 
 
 class Moments:
@@ -132,21 +140,17 @@ def refuse_cut_moments(
     """
     edges = [e for e in edges if is_name(e.trades[0].symbol) and is_name(e.trades[0].exchange)]
     firsts = [edge.trades[0] for edge in edges]
-    with Cursor(connection) as cursor:
-        found = cursor.execute(
-            _STORED,
-            [
-                [trade.symbol for trade in firsts],
-                [trade.exchange for trade in firsts],
-                [trade.timestamp for trade in firsts],
-            ],
-        ).fetchall()
+    symbols, exchanges = [t.symbol for t in firsts], [t.exchange for t in firsts]
     stored: dict[int, dict[int, tuple[Any, Any]]] = {}
     signed: set[int] = set()
-    for position, number, price, volume, is_signed in found:
-        stored.setdefault(position - 1, {})[number] = (price, volume)
-        if is_signed:
-            signed.add(position - 1)
+    with Cursor(connection) as cursor:
+        query = _STORED_ON_SHARDS if is_citus(connection) else _STORED
+        cursor.execute(query, [symbols, exchanges, [t.timestamp for t in firsts]])
+        for position, number, price, volume in cursor:
+            stored.setdefault(position - 1, {})[number] = (price, volume)
+        if stored:
+            cursor.execute(_SIGNED, [symbols, exchanges])
+            signed = {position - 1 for (position,) in cursor}
     for position, group in stored.items():
         if not _is_whole(edges[position].trades, group, signed=position in signed):
             raise LoadError(_differs(source, edges[position].trades, group))

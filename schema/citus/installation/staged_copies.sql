@@ -42,7 +42,6 @@ BEGIN
             ('entasis_internal.silences', E'    next_trade timestamptz;\nBEGIN\n', E'    next_trade timestamptz;\n    earlier timestamptz;\nBEGIN\n    IF isfinite(silences.from_time) THEN\n        SELECT p.traded_at INTO earlier FROM entasis_internal.previous_trade(symbol_name, exchange_name, silences.from_time, lowest_id) AS p;\n    END IF;\n'),
             ('entasis_internal.silences', E'SELECT p.traded_at, p.traded_at, 0\n        FROM entasis_internal.previous_trade(symbol_name, exchange_name, silences.from_time, lowest_id) AS p\n        WHERE isfinite(silences.from_time) AND p.traded_at < read_from', 'SELECT earlier, earlier, 0 WHERE earlier < read_from'),
             ('entasis_internal.health_values', E'\nEND\n', E'\n    RETURN QUERY SELECT * FROM entasis_internal.health_nodes();\nEND\n'),
-            ('entasis.coverage', 'WITH missed AS (', 'WITH missed AS MATERIALIZED ('),
             ('entasis_internal.number_staged_options', E'\nBEGIN\n', E'\nBEGIN\n    PERFORM entasis_internal.copy_stored_options();\n'),
             ('entasis_internal.number_staged_options', 'entasis.option_data AS d', 'pg_temp.entasis_stored_options AS d')
         ) AS w (function_name, piece, instead)

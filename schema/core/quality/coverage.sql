@@ -19,10 +19,21 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 AS $$
+DECLARE
+    symbols text[];
+    exchanges text[];
+    numbers bigint[];
+    missing_trades numeric[];
+    silences interval[];
+    begins timestamptz[];
+    ends timestamptz[];
 BEGIN
-    RETURN QUERY
-    WITH missed AS (
-        SELECT g.symbol, g.exchange, count(*) AS gaps, sum(g.missing) AS missing,
+    -- apart from markets and candles: these may be sharded, and gaps() reads them itself
+    SELECT array_agg(x.symbol), array_agg(x.exchange), array_agg(x.gaps), array_agg(x.missing), array_agg(x.silent),
+        array_agg(x.begins_at), array_agg(x.ends_at)
+    INTO symbols, exchanges, numbers, missing_trades, silences, begins, ends
+    FROM (
+        SELECT g.symbol::text AS symbol, g.exchange::text AS exchange, count(*) AS gaps, sum(g.missing) AS missing,
             sum(g.ends_at - g.begins_at) FILTER (WHERE g.kind = 'silence') AS silent,
             min(g.begins_at) AS begins_at, max(g.ends_at) AS ends_at
         FROM (
@@ -34,8 +45,10 @@ BEGIN
             ) AS n
         ) AS g
         GROUP BY g.symbol, g.exchange
-    ),
-    stored AS (
+    ) AS x;
+
+    RETURN QUERY
+    WITH stored AS (
         SELECT c.symbol, c.exchange, min(c.opened_at) AS first_trade, max(c.closed_at) AS last_trade,
             sum(c.trades)::bigint AS trades
         FROM entasis.ohlcv_1m AS c
@@ -72,7 +85,9 @@ BEGIN
         END AS kind
     ) AS k
     LEFT JOIN stored AS s ON m.symbol = s.symbol AND m.exchange = s.exchange
-    LEFT JOIN missed AS x ON m.symbol = x.symbol AND m.exchange = x.exchange
+    LEFT JOIN unnest(symbols, exchanges, numbers, missing_trades, silences, begins, ends)
+        AS x (symbol, exchange, gaps, missing, silent, begins_at, ends_at)
+        ON m.symbol = x.symbol AND m.exchange = x.exchange
     WHERE m.symbol = coalesce(coverage.symbol_name, m.symbol)
         AND m.exchange = coalesce(coverage.exchange_name, m.exchange)
     ORDER BY m.exchange, m.symbol;

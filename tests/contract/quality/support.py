@@ -48,8 +48,9 @@ def store(connection: Connection, rows: Sequence[Trade], id_space: str = "trade"
         )
     insert_trades(connection, *rows)
     connection.execute(
-        "UPDATE entasis.market_data SET created_at = timestamp + interval '0.1 second'"
-        " WHERE created_at > timestamp + interval '1 hour'"
+        "UPDATE entasis.market_data SET created_at ="
+        " (timestamp AT TIME ZONE 'UTC' + interval '0.1 second') AT TIME ZONE 'UTC'"
+        " WHERE created_at - timestamp > interval '1 hour'"
     )
     oracle.refresh(connection)
 

@@ -171,7 +171,8 @@ def test_a_stuck_price(connection: Connection) -> None:
 
 def late(connection: Connection, low: int, high: int, lag: timedelta) -> None:
     connection.execute(
-        "UPDATE entasis.market_data SET created_at = timestamp + %s WHERE id BETWEEN %s AND %s",
+        "UPDATE entasis.market_data SET created_at ="
+        " (timestamp AT TIME ZONE 'UTC' + %s) AT TIME ZONE 'UTC' WHERE id BETWEEN %s AND %s",
         [lag, low, high],
     )
 

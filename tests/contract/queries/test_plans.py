@@ -19,6 +19,8 @@ from tests.db import ensure
 from tests.engines import Database, Server, pause_jobs
 from tests.plans import Mode, Plan, count_reads, explain, explain_candles
 
+pytestmark = pytest.mark.one_server
+
 MARKET = ("S001", "kraken")
 MARKETS = 100
 USER = UUID(int=3)
@@ -50,8 +52,14 @@ TRADES = """
 """
 # where plain SQL is not seen at once, these are not on record yet
 RECORDED = """
-    SELECT entasis.set_market(m.symbol, m.exchange, '{}')
-    FROM (SELECT DISTINCT symbol, exchange FROM entasis.market_data) AS m
+    DO $$
+    DECLARE
+        m record;
+    BEGIN
+        FOR m IN SELECT DISTINCT symbol, exchange FROM entasis.market_data LOOP
+            PERFORM entasis.set_market(m.symbol, m.exchange, '{}');
+        END LOOP;
+    END $$
 """
 QUOTES = """
     INSERT INTO entasis.option_data (

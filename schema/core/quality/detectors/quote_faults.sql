@@ -22,8 +22,8 @@ BEGIN
     WITH quotes AS MATERIALIZED (
         SELECT q.*,
             coalesce(nullif(q.ask_price, 0), q.mark_price) AS price,
-            CASE q.option_type
-                WHEN 'call' THEN q.underlying_price - q.strike_price
+            CASE
+                WHEN q.option_type = 'call' THEN q.underlying_price - q.strike_price
                 ELSE q.strike_price - q.underlying_price
             END AS intrinsic
         FROM entasis.option_data AS q
