@@ -223,7 +223,7 @@ def test_one_that_is_cut_off_answers_as_long_as_it_misses_nothing(numbers: Serve
 def test_one_sees_what_one_wrote(numbers: Servers) -> None:
     trio, (first, second) = numbers, numbers.replicas
     trio.set(first, "recovery_min_apply_delay", "1min")
-    with opened(trio, patience=timedelta(seconds=2)) as replicas:
+    with opened(trio, patience=timedelta(seconds=5)) as replicas:
         writing = Writing(replicas)
         writing.write()
         with going(trio, replicas) as went:
