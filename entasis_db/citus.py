@@ -98,12 +98,9 @@ async def is_citus_async(connection: psycopg.AsyncConnection[Any]) -> bool:
     return _note(connection, await cursor.fetchone())
 
 
-def tell_nodes(connection: psycopg.Connection[Any]) -> bool:
-    """Have the nodes of a cluster, if it is one, hear of what the transaction sets by SET LOCAL.
-
-    Returns whether it is one.
-    """
-    return Cursor(connection).execute(_TELL).fetchone() is not None
+def tell_nodes(connection: psycopg.Connection[Any]) -> None:
+    """Have the nodes of a cluster, if it is one, hear of what the transaction sets by SET LOCAL."""
+    Cursor(connection).execute(_TELL)
 
 
 def lost_a_node(error: psycopg.Error) -> bool:

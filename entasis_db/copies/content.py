@@ -49,19 +49,18 @@ _SEQUENCES = """
 _FLOORS = """
     SELECT f.relation, f.floor::pg_catalog.text FROM entasis.floors AS f ORDER BY f.relation
 """
-# what nodes of a cluster write values by
-_ON_NODES = (
+# nodes of a cluster write values, too, and hear of SET alone
+_AS_WRITTEN = (
     "SET LOCAL timezone = 'UTC'",
     "SET LOCAL datestyle = 'ISO'",
     "SET LOCAL intervalstyle = 'postgres'",
     "SET LOCAL extra_float_digits = 1",
     "SET LOCAL bytea_output = 'hex'",
 )
-_AS_WRITTEN = """
+_AS_READ = """
     SELECT pg_catalog.set_config(s.name, s.value, true)
     FROM (VALUES
-        ('timezone', 'UTC'), ('datestyle', 'ISO'), ('intervalstyle', 'postgres'),
-        ('extra_float_digits', '1'), ('bytea_output', 'hex'), ('client_encoding', 'UTF8'),
+        ('client_encoding', 'UTF8'),
         ('search_path', 'pg_catalog, pg_temp'), ('quote_all_identifiers', 'off'),
         ('statement_timeout', '0'), ('lock_timeout', '0'), ('jit', 'off'), ('row_security', 'off'),
         ('idle_in_transaction_session_timeout', '0')
@@ -131,10 +130,10 @@ def snapshot(connection: psycopg.Connection[Any]) -> Iterator[None]:
     """
     with connection.transaction():
         execute(connection, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        if tell_nodes(connection):
-            for setting in _ON_NODES:
-                execute(connection, setting)
-        execute(connection, _AS_WRITTEN)
+        tell_nodes(connection)
+        for setting in _AS_WRITTEN:
+            execute(connection, setting)
+        execute(connection, _AS_READ)
         yield
 
 

@@ -78,25 +78,34 @@ BEGIN
         f.last_trade > as_of - interval '30 days'
         -- traded no more
         AND m.is_active IS DISTINCT FROM false
-        AND coalesce(m.expiry > as_of, true)
-    UNION ALL
+        AND coalesce(m.expiry > as_of, true);
+    -- (an aggregate and not LATERAL with LIMIT, which is not joined over shards)
+    RETURN QUERY
     SELECT
         'ingest_lag',
-        f.exchange || ' ' || f.symbol,
+        l.exchange || ' ' || l.symbol,
         -- a clock that is behind stores trades before they were made
-        round(abs(extract(EPOCH FROM d.created_at - d.timestamp)), 3),
-        d.timestamp
-    FROM feeds AS f
-    CROSS JOIN LATERAL (
-        SELECT t.created_at, t.timestamp FROM entasis.market_data AS t
-        WHERE
-            t.symbol = f.symbol AND t.exchange = f.exchange
-            AND t.timestamp = f.last_trade AND t.timestamp >= an_hour_ago
-        ORDER BY t.id DESC
-        LIMIT 1
-    ) AS d
-    WHERE f.last_trade >= an_hour_ago
-    UNION ALL
+        round(abs(extract(EPOCH FROM l.created_at - l.last_trade)), 3),
+        l.last_trade
+    FROM (
+        SELECT
+            f.symbol,
+            f.exchange,
+            f.last_trade,
+            (array_agg(t.created_at ORDER BY t.id DESC))[1] AS created_at
+        FROM (
+            SELECT c.symbol, c.exchange, max(c.closed_at) AS last_trade
+            FROM entasis.ohlcv_1d AS c
+            WHERE c.bucket >= date_trunc('day', an_hour_ago)
+            GROUP BY c.symbol, c.exchange
+            HAVING max(c.closed_at) >= an_hour_ago
+        ) AS f
+        INNER JOIN entasis.market_data AS t
+            ON f.symbol = t.symbol AND f.exchange = t.exchange AND f.last_trade = t.timestamp
+        WHERE t.timestamp >= an_hour_ago
+        GROUP BY f.symbol, f.exchange, f.last_trade
+    ) AS l;
+    RETURN QUERY
     SELECT 'candle_lag', NULL, round(extract(EPOCH FROM clock_timestamp() - as_of), 1), as_of;
 END
 $$;
