@@ -142,6 +142,7 @@ _EXPIRED = """
     INNER JOIN entasis.keep_periods AS k ON e.relation OPERATOR(pg_catalog.=) k.relation
     LEFT OUTER JOIN pg_catalog.pg_inherits AS i ON e.partition_oid OPERATOR(pg_catalog.=) i.inhrelid
     WHERE k.archived AND pg_catalog.isfinite(e.from_time) AND i.inhdetachpending IS NOT TRUE
+    ORDER BY e.from_time, e.relation
 """
 
 _UNBOUNDED = """
@@ -149,6 +150,7 @@ _UNBOUNDED = """
     FROM entasis_internal.expired_partitions() AS e
     INNER JOIN entasis.keep_periods AS k ON e.relation OPERATOR(pg_catalog.=) k.relation
     WHERE k.archived AND NOT pg_catalog.isfinite(e.from_time)
+    ORDER BY e.relation
 """
 
 

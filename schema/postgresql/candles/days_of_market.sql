@@ -1,5 +1,6 @@
--- From the first to the last trade or candle of the market, two probes of each primary key of candles. The day that
--- contains the floor is left out: its candles count trades that have been dropped.
+-- From the first to the last trade or candle of the market, two probes of each primary key of candles, and of the days
+-- in between those that have some: four probes a day, where a rebuild is a transaction. The day that contains the
+-- floor is left out: its candles count trades that have been dropped.
 CREATE OR REPLACE FUNCTION entasis_internal.days_of_market(
     symbol_name text, exchange_name text, from_time timestamptz, to_time timestamptz
 ) RETURNS TABLE (day timestamptz)
@@ -57,9 +58,36 @@ BEGIN ATOMIC
             least(r.last_time, days_of_market.to_time - interval '1 microsecond'),
             interval '1 day'
         ) AS s (each_day)
-    WHERE days_of_market.from_time < days_of_market.to_time
+    WHERE
+        days_of_market.from_time < days_of_market.to_time
+        AND (
+            EXISTS (
+                SELECT FROM entasis.market_data AS d
+                WHERE
+                    d.symbol = symbol_name AND d.exchange = exchange_name
+                    AND d.timestamp >= s.each_day AND d.timestamp < s.each_day + interval '1 day'
+            )
+            OR EXISTS (
+                SELECT FROM entasis.ohlcv_1m AS c
+                WHERE
+                    c.symbol = symbol_name AND c.exchange = exchange_name
+                    AND c.bucket >= s.each_day AND c.bucket < s.each_day + interval '1 day'
+            )
+            OR EXISTS (
+                SELECT FROM entasis.ohlcv_1h AS c
+                WHERE
+                    c.symbol = symbol_name AND c.exchange = exchange_name
+                    AND c.bucket >= s.each_day AND c.bucket < s.each_day + interval '1 day'
+            )
+            OR EXISTS (
+                SELECT FROM entasis.ohlcv_1d AS c
+                WHERE
+                    c.symbol = symbol_name AND c.exchange = exchange_name
+                    AND c.bucket = s.each_day
+            )
+        )
     ORDER BY s.each_day;
 END;
 
 COMMENT ON FUNCTION entasis_internal.days_of_market IS
-'UTC days that overlap [from_time, to_time), from the market''s first to its last trade or candle, and lie entirely above the floor.';
+'UTC days that overlap [from_time, to_time), have trades or candles of the market, and lie entirely above the floor.';
