@@ -17,7 +17,12 @@ _TELL = """
     FROM pg_catalog.pg_extension AS e WHERE e.extname OPERATOR(pg_catalog.=) 'citus'
 """
 # in the middle of a statement, Citus tells of it without an SQLSTATE of its own
-_LOST = ("connection to the remote node", "server closed the connection unexpectedly")
+_LOST = (
+    "connection to the remote node",
+    "server closed the connection unexpectedly",
+    # a node refused at COMMIT, under SERIALIZABLE too: no node has anything of it
+    "could not commit transaction for shard",
+)
 _known: WeakKeyDictionary[psycopg.Connection[Any] | psycopg.AsyncConnection[Any], bool] = (
     WeakKeyDictionary()
 )
@@ -67,6 +72,29 @@ def check_cluster(connection: psycopg.Connection[Any]) -> None:
             "or, for one machine, "
             "citus_set_node_property('its address', 5432, 'shouldhaveshards', true)"
         )
+    _refuse_binary_rows(connection)
+
+
+def _refuse_binary_rows(connection: psycopg.Connection[Any]) -> None:
+    # rows that come from a node in binary are read in the encoding of the coordinator's client,
+    # though they are in the database's (14.0.1)
+    if _one(
+        connection, "SELECT pg_catalog.current_setting('citus.enable_binary_protocol')::boolean"
+    ):
+        raise MigrationError(
+            "citus.enable_binary_protocol is on: clients with another client_encoding than the "
+            "database's would get other text than is stored. In this database, ALTER DATABASE "
+            f'"{connection.info.dbname}" SET citus.enable_binary_protocol = off, and connect again'
+        )
+
+
+def read_over_one_connection(connection: psycopg.Connection[Any]) -> None:
+    """Have each node asked over one connection in this transaction, which makes partitions later.
+
+    Citus makes none where it has read over several.
+    """
+    if is_citus(connection):
+        Cursor(connection).execute("SET LOCAL citus.max_adaptive_executor_pool_size = 1")
 
 
 def refuse_worker(connection: psycopg.Connection[Any]) -> None:

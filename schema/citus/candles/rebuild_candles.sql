@@ -26,15 +26,14 @@ BEGIN
                 m.symbol, m.exchange, rebuild_candles.from_time, rebuild_candles.to_time
             ) AS w
         LOOP
+            -- Citus makes no partition in a transaction that has read much
+            COMMIT;
             -- a partition of candles that was dropped by hand
             PERFORM entasis.ensure_partitions(
                 'market_data', d.day, d.day OPERATOR(pg_catalog.+) '1 day'::pg_catalog.interval
             );
             COMMIT;
-            -- a statement of its own, planned with its values, which Citus sends to the node that has the symbol
-            -- (and from FROM: Citus takes SELECT f() for an expression of PL/pgSQL's, after an error in the session too)
-            EXECUTE 'SELECT r FROM entasis_internal.rebuild_market_day($1, $2, $3, $4) AS r' INTO minutes
-            USING m.symbol::pg_catalog.text, m.exchange::pg_catalog.text, d.day, rebuild_candles.forced;
+            minutes := entasis_internal.rebuild_market_day(m.symbol, m.exchange, d.day, forced);
             looked_at := looked_at OPERATOR(pg_catalog.+) minutes;
             days := days OPERATOR(pg_catalog.+) 1;
             COMMIT;

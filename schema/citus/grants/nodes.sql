@@ -12,7 +12,6 @@ entasis_internal.health_nodes
 TO entasis_monitor;
 
 GRANT EXECUTE ON FUNCTION
-entasis_internal.recompute_market_day,
 entasis_internal.candle_faults_of_symbol,
 entasis_internal.first_whole_day
 TO entasis_admin;

@@ -21,7 +21,7 @@ BEGIN
             ('merge_level'), ('merge_candles'), ('lock_candles'), ('record_recomputing'), ('is_recomputing'),
             ('time_text'), ('trade_text'), ('quote_text'), ('candle_text'), ('exchange_candle_text'),
             ('candle_faults_of_symbol'), ('newest_quotes_of_shard'), ('refuse_elsewhere'), ('trade_counts'), ('minutes_of_day'),
-            ('rebuild_market_day'), ('recompute_market_day'), ('recompute_level'), ('recompute_candles')
+            ('rebuild_day_of_shard'), ('recompute_market_day'), ('recompute_level'), ('recompute_candles')
         ) AS w (name)
                 )
                 -- every node has the views of distributed tables, and what they call
@@ -47,7 +47,7 @@ $functions$;
 DO $delegation$
 BEGIN
     PERFORM create_distributed_function(
-        'entasis_internal.rebuild_market_day(text, text, timestamptz, boolean)', 'symbol_name',
+        'entasis_internal.rebuild_day_of_shard(text, text, timestamptz, boolean)', 'symbol_name',
         colocate_with => 'entasis.market_data', force_delegation => true
     );
     PERFORM create_distributed_function(

@@ -5,7 +5,7 @@ SET client_min_messages = 'warning'
 AS $$
 BEGIN
     CREATE TEMPORARY TABLE IF NOT EXISTS entasis_stored_options (LIKE entasis.option_data)
-    ON COMMIT DELETE ROWS;
+    ON COMMIT DROP;
     DELETE FROM pg_temp.entasis_stored_options;
     INSERT INTO pg_temp.entasis_stored_options
     SELECT d.* FROM entasis.option_data AS d

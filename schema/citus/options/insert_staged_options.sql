@@ -105,7 +105,7 @@ BEGIN
     -- Inserts the first row of each key. Rows that were not inserted are compared with the stored ones by the
     -- next statement, whose snapshot includes what other sessions committed in the meantime.
     CREATE TEMPORARY TABLE IF NOT EXISTS entasis_put_options (LIKE entasis.option_data)
-    ON COMMIT DELETE ROWS;
+    ON COMMIT DROP;
     DELETE FROM pg_temp.entasis_put_options;
     WITH put AS (
         INSERT INTO entasis.option_data (

@@ -103,10 +103,10 @@ BEGIN
         )
 
         SELECT
-            relation,
-            symbol::text,
-            exchange::text,
-            bucket,
+            coalesce(s.relation, e.relation),
+            coalesce(s.symbol, e.symbol)::text,
+            coalesce(s.exchange, e.exchange)::text,
+            coalesce(s.bucket, e.bucket),
             coalesce(s.trades, 0) AS counted,
             coalesce(e.trades, 0) AS stored,
             CASE WHEN s.trades IS NOT NULL THEN to_jsonb(s) END AS candle,

@@ -5,6 +5,11 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+    -- which Citus cannot send anywhere: see rebuild_market_day()
+    IF num_nulls(symbol_name, exchange_name, from_day) > 0 THEN
+        RAISE EXCEPTION 'a market day has a symbol, an exchange and a time'
+        USING ERRCODE = 'null_value_not_allowed';
+    END IF;
     PERFORM FROM entasis.reopened AS r
     WHERE r.relation = 'market_data' AND r.from_time <= from_day AND r.to_time > from_day
         AND (r.symbol IS NULL OR (r.symbol = symbol_name AND r.exchange = exchange_name));

@@ -18,7 +18,7 @@ BEGIN
     -- statement, whose snapshot includes what other sessions committed in the meantime.
     CREATE TEMPORARY TABLE IF NOT EXISTS entasis_put_trades (
         symbol text COLLATE "C", "timestamp" timestamptz, exchange text COLLATE "C", id bigint
-    ) ON COMMIT DELETE ROWS;
+    ) ON COMMIT DROP;
     DELETE FROM pg_temp.entasis_put_trades;
     WITH put AS (
         INSERT INTO entasis.market_data (

@@ -5,7 +5,7 @@ SET client_min_messages = 'warning'
 AS $$
 BEGIN
     CREATE TEMPORARY TABLE IF NOT EXISTS entasis_staged_markets (LIKE entasis.markets)
-    ON COMMIT DELETE ROWS;
+    ON COMMIT DROP;
     DELETE FROM pg_temp.entasis_staged_markets;
     INSERT INTO pg_temp.entasis_staged_markets
     SELECT m.* FROM entasis.markets AS m

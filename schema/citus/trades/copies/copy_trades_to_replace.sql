@@ -19,7 +19,7 @@ BEGIN
                 d.timestamp >= copy_trades_to_replace.from_time
                 AND d.timestamp < copy_trades_to_replace.to_time
             )
-            OR d.id BETWEEN first_id AND last_id
+            OR d.id BETWEEN copy_trades_to_replace.first_id AND copy_trades_to_replace.last_id
         );
 END
 $$;

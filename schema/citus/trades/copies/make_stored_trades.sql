@@ -5,10 +5,10 @@ SET client_min_messages = 'warning'
 AS $$
 BEGIN
     CREATE TEMPORARY TABLE IF NOT EXISTS entasis_stored_trades (LIKE entasis.market_data)
-    ON COMMIT DELETE ROWS;
+    ON COMMIT DROP;
     DELETE FROM pg_temp.entasis_stored_trades;
 END
 $$;
 
 COMMENT ON FUNCTION entasis_internal.make_stored_trades IS
-'Creates the session''s empty table pg_temp.entasis_stored_trades, for copies of stored trades.';
+'Creates the transaction''s empty table pg_temp.entasis_stored_trades, for copies of stored trades.';

@@ -6,7 +6,7 @@ LANGUAGE plpgsql STABLE ROWS 1
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    this_minute CONSTANT timestamptz := date_bin('1 minute', from_time, '2000-01-01 00:00:00+00');
+    this_minute CONSTANT timestamptz := date_bin('1 minute', previous_trade.from_time, '2000-01-01 00:00:00+00');
     kept_from CONSTANT timestamptz := entasis_internal.trades_kept_from();
     counted timestamptz;
     uncounted timestamptz;
@@ -18,9 +18,9 @@ BEGIN
     SELECT d.timestamp, d.id INTO near_at, near_id
     FROM entasis.market_data AS d
     WHERE d.symbol = symbol_name AND d.exchange = exchange_name
-        AND d.timestamp <= from_time
+        AND d.timestamp <= previous_trade.from_time
             AND d.timestamp >= this_minute
-        AND (d.timestamp, d.id) < (from_time, from_id)
+        AND (d.timestamp, d.id) < (previous_trade.from_time, from_id)
     ORDER BY d.timestamp DESC, d.id DESC
     LIMIT 1;
     IF NOT FOUND THEN
@@ -48,9 +48,9 @@ BEGIN
         SELECT d.timestamp, d.id INTO below_at, below_id
         FROM entasis.market_data AS d
         WHERE d.symbol = symbol_name AND d.exchange = exchange_name
-            AND d.timestamp <= from_time
+            AND d.timestamp <= previous_trade.from_time
             AND d.timestamp < kept_from + interval '1 minute'
-            AND (d.timestamp, d.id) < (from_time, from_id)
+            AND (d.timestamp, d.id) < (previous_trade.from_time, from_id)
         ORDER BY d.timestamp DESC, d.id DESC
         LIMIT 1;
     END IF;
