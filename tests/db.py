@@ -1,5 +1,6 @@
 """Small look-ups and statements that many tests share."""
 
+import re
 from typing import Any
 
 import psycopg
@@ -39,6 +40,16 @@ def fire_no_triggers(connection: Connection) -> None:
     """Change rows as replication does, to the end of the transaction, on all nodes of a cluster."""
     connection.execute("SET LOCAL citus.propagate_set_commands = 'local'")
     connection.execute("SET LOCAL session_replication_role = replica")
+
+
+def let_triggers(connection: Connection) -> None:
+    """Let a session make triggers of sharded tables, which a cluster takes for unsafe."""
+    connection.execute("SET citus.enable_unsafe_triggers = on")
+
+
+def unsharded(name: str) -> str:
+    """Return the name of the relation of which this is a shard, or the name as it is."""
+    return re.sub(r"_1\d{5}$", "", name)
 
 
 def later(column: str, length: str) -> str:

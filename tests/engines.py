@@ -24,6 +24,16 @@ CAPABILITIES = {
     "several_connections": "sessions that go on while another is in a transaction, and timeouts",
     "copy": "COPY FROM STDIN",
     "own_cluster": "the server's programs, for clusters of a test's own",
+    "passwords": "logins that are asked for a password",
+    "volatile_writes": "functions that are not immutable in UPDATE and in RETURNING",
+    "newer_servers": "a PostgreSQL that is newer than all that were tried",
+    "kills": "a server of a test's own that is killed and started again",
+    "one_session": "triggers that read what the writer's session set",
+    "one_role": "reads as the owner of what another role wrote in the same transaction",
+    "any_datestyle": "sessions that write times in another style than ISO",
+    "any_path": "statements that mean the same on any search path, kept plans too",
+    "quiet_partitions": "partitions that are made while writers of the others go on",
+    "standby": "a standby that answers by itself",
     "hypertables": "hypertables, their columnstore, continuous aggregates and jobs",
     "monthly_partitions": "partitions by calendar month that are made before their rows come",
     "detach": "partitions that are detached before they are dropped",
@@ -58,6 +68,12 @@ _ENGINES_LACK: dict[str, dict[str, str]] = {
         "columnstore_writes": "engine timescaledb alone has a columnstore",
         "hypertables": "engine timescaledb alone has hypertables, a columnstore and jobs",
         "pg_dump": "it leaves behind where the shards are, and is refused",
+        "passwords": "nodes let each other in without one, from the address of all clients",
+        "volatile_writes": "Citus refuses functions that are not immutable where rows are written",
+        "newer_servers": "a Citus is of one release of PostgreSQL",
+        "kills": "a cluster is killed in parts, in tests/citus",
+        "quiet_partitions": "making a partition, Citus locks the indexes of the others",
+        "standby": "a standby asks the nodes that its primary asks",
         "detach": "Citus refuses DETACH PARTITION CONCURRENTLY",
         "merge": "Citus takes no MERGE from values",
         "merge_of_values": "Citus has an error without a class for it",
@@ -125,6 +141,11 @@ class Database:
     def can(self, capability: str) -> bool:
         """Tell whether the database can do something of CAPABILITIES."""
         return self.source.can(capability)
+
+    @property
+    def checks(self) -> int:
+        """How many checks entasis.health has: engine citus asks its nodes and shards too."""
+        return 55 if self.engine == "citus" else 52
 
     def connect(self, **options: Any) -> psycopg.Connection[Any]:
         """Connect as the superuser; autocommit unless told otherwise."""

@@ -142,7 +142,13 @@ def planted(database: Database, stranger: Connection, *, runs: bool = True) -> I
         yield
     finally:
         with database.connect() as connection:
-            connection.execute(sql.SQL("REASSIGN OWNED BY {} TO CURRENT_USER").format(name))
+            # Citus's server ends where the new owner is CURRENT_USER (14.0.1)
+            heir = sql.Identifier(connection.info.user)
+            statement = sql.SQL("REASSIGN OWNED BY {} TO {}").format(name, heir)
+            connection.execute(statement)
+            if not database.can("one_server"):  # what is the login's on the workers alone
+                text = sql.Literal(statement.as_string(connection))
+                connection.execute(sql.SQL("SELECT run_command_on_workers({})").format(text))
 
 
 def hostile(dsn: str) -> str:

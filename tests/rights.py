@@ -177,16 +177,20 @@ def of_database(connection: psycopg.Connection[Any]) -> set[Row]:
 
 def of_page(engine: str) -> set[Row]:
     """Return the rows of the page that hold on an engine."""
-    found: set[Row] = set()
+    found: dict[str, set[Row]] = {EVERY_ENGINE: set(), f"Engine {engine}": set()}
     scope = heading = ""
     for line in PAGE.read_text(encoding="utf-8").splitlines():
         if line.startswith("## "):
             scope = line.removeprefix("## ").replace("`", "")
         elif line.startswith("### "):
             heading = line.removeprefix("### ")
-        elif line.startswith("| `") and scope in (EVERY_ENGINE, f"Engine {engine}"):
-            found.add((heading, *(cell.strip().strip("`") for cell in line.split("|")[1:-1])))
-    return found
+        elif line.startswith("| `") and scope in found:
+            cells = (cell.strip().strip("`") for cell in line.split("|")[1:-1])
+            found[scope].add((heading, *cells))
+    every, own = found.values()
+    named = {row[:2] for row in own}
+    # what an engine's own part has stands in the place of what every engine has
+    return {row for row in every if row[:2] not in named} | own
 
 
 def line(row: Row) -> str:

@@ -127,7 +127,7 @@ def _plpgsql(text: str) -> Iterator[Any]:
     assert begin, text
     head = re.sub(r"\bentasis(_internal)?\.\w+\[\]", "text[]", head)
     head = re.sub(
-        r"(?<=[ (])(?<!FROM )(?<!JOIN )entasis(_internal)?\.\w+\b(?!\()(?=[;\s]| :=)",
+        r"(?<=[ (])(?<!FROM )(?<!JOIN )entasis(_internal)?\.\w+\b(?!\()(?=[,;\s]| :=)",
         "record",
         head,
     )

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from entasis_db.embedded import Cluster
 from tests.engines import Database, Server
 from tests.servers.citus import CitusServer, Nodes, restart
 
@@ -14,4 +15,5 @@ def nodes(server: Server, database: Database) -> Iterator[Nodes]:
     assert isinstance(server, CitusServer)
     yield Nodes(server, database)
     for node in server.nodes:
-        restart(node)
+        if isinstance(node, Cluster):
+            restart(node)

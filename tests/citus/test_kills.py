@@ -21,7 +21,7 @@ from tests.make import trade
 from tests.oracle import assert_candles_are_right
 from tests.servers.citus import Nodes
 
-pytestmark = pytest.mark.workers
+pytestmark = [pytest.mark.workers, pytest.mark.own_cluster]
 
 _START = datetime.now(UTC) - timedelta(hours=2)
 _SYMBOLS = 12  # on all workers

@@ -24,7 +24,7 @@ from tests.db import one
 from tests.engines import Database, Server, Source
 from tests.servers.citus import CitusServer, Nodes, restart
 
-pytestmark = pytest.mark.workers
+pytestmark = [pytest.mark.workers, pytest.mark.own_cluster]
 
 _ARCHIVING = {"archive_mode": "on", "full_page_writes": "on"}
 _RECOVERY = """

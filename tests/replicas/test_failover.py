@@ -21,7 +21,7 @@ from tests.make import trade
 from tests.replicas.rig import Servers, until
 from tests.replicas.test_replicas import LAST, SOON, going, opened, reads
 
-pytestmark = [pytest.mark.own_cluster, pytest.mark.newest_server_when_short]
+pytestmark = [pytest.mark.own_cluster, pytest.mark.standby, pytest.mark.newest_server_when_short]
 
 
 @dataclass

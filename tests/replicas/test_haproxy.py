@@ -14,7 +14,7 @@ from tests.engines import REPOSITORY
 from tests.poolers import haproxy_program
 from tests.replicas.rig import Servers, until
 
-pytestmark = [pytest.mark.own_cluster, pytest.mark.newest_server]
+pytestmark = [pytest.mark.own_cluster, pytest.mark.standby, pytest.mark.newest_server]
 
 FILE = REPOSITORY / "pooling" / "haproxy.cfg"
 

@@ -15,7 +15,12 @@ from tests.engines import REPOSITORY
 from tests.make import NOON, trade
 from tests.replicas.rig import SETTINGS, Servers, until
 
-pytestmark = [pytest.mark.own_cluster, pytest.mark.newest_server, pytest.mark.candle_tables]
+pytestmark = [
+    pytest.mark.own_cluster,
+    pytest.mark.standby,
+    pytest.mark.newest_server,
+    pytest.mark.candle_tables,
+]
 
 PAGE = REPOSITORY / "docs" / "operations" / "logical-replication.md"
 CONNECTION = "host=publisher dbname=entasis user=replicator"

@@ -22,7 +22,7 @@ from tests.db import ensure
 from tests.make import NOON, insert_trades, trade
 from tests.replicas.rig import Servers, until
 
-pytestmark = [pytest.mark.own_cluster, pytest.mark.newest_server_when_short]
+pytestmark = [pytest.mark.own_cluster, pytest.mark.standby, pytest.mark.newest_server_when_short]
 
 SOON = timedelta(milliseconds=300)
 

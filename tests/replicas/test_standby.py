@@ -30,7 +30,7 @@ from tests.db import ensure
 from tests.make import NOON, quote, trade
 from tests.replicas.rig import Servers
 
-pytestmark = [pytest.mark.own_cluster, pytest.mark.newest_server]
+pytestmark = [pytest.mark.own_cluster, pytest.mark.standby, pytest.mark.newest_server]
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,7 @@ from tests.servers import citus, cluster, container, given, webassembly
 @cache
 def sources() -> tuple[Source, ...]:
     """List the servers of this machine, in the order in which the suite uses them."""
-    found = [*cluster.found(), *citus.found(), *given.found()]
+    found = [*cluster.found(), *citus.found(), *citus.in_containers(), *given.found()]
     if "timescaledb" in engines() and not any(s.engine == "timescaledb" for s in found):
         found.extend(container.found() or webassembly.found())
     only = os.environ.get("ENTASIS_TEST_ONLY")

@@ -4,19 +4,21 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from entasis_db.embedded import Cluster
 from entasis_db.errors import EmbeddedServerError
 from tests.engines import Database, Server, Source, make_login
+from tests.servers import container
 from tests.servers.cluster import bare_cluster
 
 _SETTINGS = {
@@ -29,10 +31,21 @@ _SETTINGS = {
     "citus.local_hostname": "127.0.0.1",
     "citus.node_conninfo": "sslmode=prefer",
     "citus.enable_statistics_collection": "off",
+    "citus.enable_binary_protocol": "off",
     # how soon what a coordinator left prepared is ended: a minute, otherwise
     "citus.recover_2pc_interval": "1s",
     # shards move by logical replication
     "wal_level": "logical",
+}
+
+_WORKERS = {
+    "any_datestyle": "a worker takes for ISO what the session writes in its own style",
+    "one_session": "a node's session is not the writer's",
+    "one_role": "a node has a connection for each role, which does not see what another wrote",
+}
+_ONE_NODE = {
+    "workers": "its only node is the coordinator",
+    "any_path": "a generic plan of a shard beside its session is made on the session's path",
 }
 
 
@@ -52,16 +65,37 @@ def found() -> list[Source]:
             name = "-".join(["citus", *(["workers"] if workers else []), extension, str(server)])
             origin = f"a new cluster of {kind}, of PostgreSQL {server} with Citus {extension}"
             start = partial(_start, workers=workers)
-            lacks = {} if workers else {"workers": "its only node is the coordinator"}
+            lacks = dict(_WORKERS if workers else _ONE_NODE)
             sources.append(Source(name, "citus", origin, start, Path(bindir), _SETTINGS, lacks))
     return sources
+
+
+class Node(Protocol):
+    """A server of a cluster."""
+
+    def dsn(self, database: str) -> str:
+        """Return the superuser's DSN of one of its databases."""
+
+
+@dataclass(frozen=True)
+class GivenNode:
+    """A server that is not ours."""
+
+    address: str
+    """The superuser's DSN of any of its databases."""
+    inside: tuple[str, int] | None = None
+    """Where other nodes find it, and it itself; None: where we do."""
+
+    def dsn(self, database: str) -> str:
+        """Return the superuser's DSN of one of its databases."""
+        return make_conninfo(self.address, dbname=database)
 
 
 class CitusServer(Server):
     """A coordinator and its workers, whose databases are made on all of them alike."""
 
-    def __init__(self, source: Source, nodes: list[Cluster], stack: ExitStack) -> None:
-        """``nodes`` begins with the coordinator."""
+    def __init__(self, source: Source, nodes: Sequence[Node], stack: ExitStack | None) -> None:
+        """``nodes`` begins with the coordinator; without a stack they are not ours and go on."""
         self.nodes = nodes
         super().__init__(source, nodes[0].dsn("postgres"), stack=stack)
 
@@ -91,17 +125,14 @@ class CitusServer(Server):
         for node in self.nodes:
             with psycopg.connect(node.dsn(name), autocommit=True) as connection:
                 connection.execute("CREATE EXTENSION citus")
-        coordinator, *workers = [
-            int(str(conninfo_to_dict(node.dsn(name))["port"])) for node in self.nodes
-        ]
+        coordinator, *workers = [_address(node, name) for node in self.nodes]
         with psycopg.connect(self.dsn(name), autocommit=True) as connection:
-            connection.execute("SELECT citus_set_coordinator_host('127.0.0.1', %s)", [coordinator])
-            for port in workers:
-                connection.execute("SELECT citus_add_node('127.0.0.1', %s)", [port])
+            connection.execute("SELECT citus_set_coordinator_host(%s, %s)", coordinator)
+            for worker in workers:
+                connection.execute("SELECT citus_add_node(%s, %s)", worker)
             if not workers:
                 connection.execute(
-                    "SELECT citus_set_node_property('127.0.0.1', %s, 'shouldhaveshards', true)",
-                    [coordinator],
+                    "SELECT citus_set_node_property(%s, %s, 'shouldhaveshards', true)", coordinator
                 )
 
     def seal(self, name: str) -> None:
@@ -143,7 +174,49 @@ class CitusServer(Server):
         """Drop a login on all nodes, unless it is gone already."""
         with self._on_all() as connections:
             for connection in connections:
+                # sessions that are about to end, with temporary tables
+                connection.execute(
+                    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                    " WHERE usename = %s",
+                    [name],
+                )
                 connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(name)))
+
+
+def _address(node: Node, database: str) -> tuple[str, int]:
+    if isinstance(node, GivenNode) and node.inside:
+        return node.inside
+    parts = conninfo_to_dict(node.dsn(database))
+    return str(parts.get("host", "127.0.0.1")), int(str(parts.get("port", 5432)))
+
+
+def given(dsns: str) -> Source:
+    """Return the cluster of these DSNs, the coordinator's first, with a semicolon in between."""
+    nodes = [GivenNode(dsn.strip()) for dsn in dsns.split(";") if dsn.strip()]
+    lacks = {"own_cluster": "its programs need not be on this machine"}
+    lacks |= _ONE_NODE if len(nodes) == 1 else _WORKERS
+
+    def lend(source: Source) -> Server:
+        return CitusServer(source, nodes, None)
+
+    return Source("citus-dsn", "citus", "the DSNs in the environment", lend, lacks=lacks)
+
+
+def in_containers() -> list[Source]:
+    """List the one node that ENTASIS_TEST_CITUS_IMAGE names, where Docker answers."""
+    image = os.environ.get("ENTASIS_TEST_CITUS_IMAGE")
+    if not image or not container.docker_answers():
+        return []
+    lacks = {"own_cluster": "its programs are in the container", **_ONE_NODE}
+    run = partial(_start_container, image=image)
+    return [Source("citus-docker", "citus", f"a container of {image}", run, lacks=lacks)]
+
+
+def _start_container(source: Source, image: str) -> Server:
+    stack = ExitStack()
+    dsn = stack.enter_context(container.in_container(image, **_SETTINGS))
+    # the image trusts whoever comes from inside
+    return CitusServer(source, [GivenNode(dsn, inside=("127.0.0.1", 5432))], stack)
 
 
 def _start(source: Source, workers: int) -> Server:
@@ -196,11 +269,16 @@ class Nodes:
 
     def kill(self, node: int) -> None:
         """Stop a node as a power failure would."""
-        self._server.nodes[node].stop("immediate")
+        self._ours(node).stop("immediate")
 
     def start(self, node: int) -> None:
         """Start a node again, which recovers."""
-        restart(self._server.nodes[node])
+        restart(self._ours(node))
+
+    def _ours(self, node: int) -> Cluster:
+        ours = self._server.nodes[node]
+        assert isinstance(ours, Cluster)
+        return ours
 
     def ask(self, node: int, query: str, *values: object) -> list[tuple[Any, ...]]:
         """Ask a node for rows, in its part of the database."""

@@ -28,7 +28,7 @@ def found() -> list[Source]:
 
 def _start(source: Source, image: str) -> Server:
     stack = ExitStack()
-    return Server(source, stack.enter_context(_container(image)), stack=stack)
+    return Server(source, stack.enter_context(in_container(image)), stack=stack)
 
 
 def compose() -> dict[str, Any]:
@@ -47,12 +47,12 @@ def docker_answers() -> bool:
 
 
 @contextmanager
-def _container(image: str) -> Iterator[str]:
-    """Lend a server in a container: its superuser's DSN."""
+def in_container(image: str, **more: str) -> Iterator[str]:
+    """Lend a server in a container: its superuser's DSN. ``more`` are settings of its own."""
     # only where Docker answers: importing it looks for a daemon
     from testcontainers.community.postgres import PostgresContainer
 
-    settings = {"max_connections": SETTINGS["max_connections"], "fsync": "off"}
+    settings = {"max_connections": SETTINGS["max_connections"], "fsync": "off", **more}
     command = ["postgres", *(word for s in settings.items() for word in ("-c", "=".join(s)))]
     password = secrets.token_urlsafe(12)
     container = PostgresContainer(image, username="postgres", password=password, driver=None)

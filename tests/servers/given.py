@@ -5,12 +5,15 @@ from functools import partial
 
 from entasis_db.resources import engines
 from tests.engines import Server, Source
+from tests.servers import citus
 
 
 def found() -> list[Source]:
     """List the servers that ENTASIS_TEST_DSN_<ENGINE> names."""
     return [
-        Source(
+        citus.given(dsn)
+        if engine == "citus"
+        else Source(
             f"{engine}-dsn",
             engine,
             "the DSN in the environment",

@@ -89,6 +89,7 @@ def test_twap_is_of_how_long_each_price_stood(
                 assert close_to(row.twap, total / lasted)
 
 
+@pytest.mark.one_role
 def test_a_range_that_is_still_to_come_ends_now(connection: Connection) -> None:
     with connection.transaction(force_rollback=True):
         row = connection.execute("SELECT now(), now() - interval '1 hour'").fetchone()

@@ -27,7 +27,7 @@ from tests.contract.queries.support import (
     sessions,
     trade,
 )
-from tests.db import Connection, ensure
+from tests.db import Connection, ensure, fire_no_triggers
 from tests.engines import Database
 from tests.make import MICROSECOND, D, months_ago
 
@@ -166,9 +166,9 @@ def test_below_the_floor_of_trades_no_price_is_wrong(connection: Connection) -> 
 
 def delete_below(connection: Connection, before: datetime) -> None:
     """Take trades away without their candles noticing, as a drop does."""
-    connection.execute("SET session_replication_role = replica")
-    connection.execute("DELETE FROM entasis.market_data WHERE timestamp < %s", [before])
-    connection.execute("RESET session_replication_role")
+    with connection.transaction():
+        fire_no_triggers(connection)
+        connection.execute("DELETE FROM entasis.market_data WHERE timestamp < %s", [before])
 
 
 def test_below_the_floor_of_candles_there_is_no_price(connection: Connection) -> None:

@@ -206,6 +206,8 @@ def test_option_chains(database: Database, redis: RedisServer) -> None:
             for cache in (first, second):
                 assert [q.iv for q in chain.fetch(cache)] == [D(n)]
                 assert queries.option_chain("BTC", NOON).fetch(cache) == []
+        if not database.can("announced_sql"):
+            return
         connection.execute("DELETE FROM entasis.option_data WHERE id = 4")
         heard(first, second)
         assert [q.iv for q in chain.fetch(first)] == [q.iv for q in chain.fetch(second)] == [D(3)]

@@ -128,6 +128,7 @@ def test_a_wide_range_of_trades(database: Database, redis: RedisServer, late: da
             assert candles().fetch(fresh) == candles().fetch(cache) == expected
 
 
+@pytest.mark.announced_sql
 def test_readers_beside_writers_and_refreshes(database: Database, redis: RedisServer) -> None:
     """Whatever is read, and stored, between the commits of a writer or of a refresh."""
     questions: list[Statement[Any]] = [

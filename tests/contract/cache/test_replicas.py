@@ -29,6 +29,7 @@ pytestmark = [
     pytest.mark.several_connections,
     pytest.mark.newest_server,
     pytest.mark.own_cluster,
+    pytest.mark.standby,
 ]
 
 

@@ -30,6 +30,8 @@ def test_a_side_that_is_filled_in_is_read(database: Database) -> None:
         heard(cache)
         filled = [trade(2, side="sell")]
         assert LATEST.fetch(cache) == queries.latest_prices().fetch(cache) == filled
+        if not database.can("announced_sql"):
+            return
         connection.execute("UPDATE entasis.market_data SET side = 'buy'")
         heard(cache)
         changed = [trade(2, side="buy")]
@@ -48,6 +50,8 @@ def test_what_is_published_of_a_side(database: Database) -> None:
         with open_cache(database.dsn, None):
             store(connection, trade(1, side="sell"), trade(70, side="buy"), trade(1, symbol="ETH"))
             assert published() == [{"trades": [["BTC", "x", minute, minute + 60]]}]
+            if not database.can("announced_sql"):
+                return
             connection.execute("UPDATE entasis.market_data SET side = NULL WHERE symbol = 'ETH'")
             assert published() == [{"trades": [["ETH", "x", minute, minute]]}]
             # nothing that a query shows

@@ -129,6 +129,7 @@ def test_what_is_sent_in_another_encoding() -> None:
 
 
 @pytest.mark.candle_tables  # elsewhere a refresh tells caches, not the writer
+@pytest.mark.announced_sql
 @pytest.mark.parametrize("level", ["READ COMMITTED", "REPEATABLE READ"])
 def test_a_cache_waits_for_writers_that_saw_none(database: Database, level: str) -> None:
     with database.connect() as writer, database.connect() as other:
@@ -144,6 +145,7 @@ def test_a_cache_waits_for_writers_that_saw_none(database: Database, level: str)
 
 
 @pytest.mark.candle_tables
+@pytest.mark.announced_sql
 def test_a_reader_with_an_old_snapshot_tells_caches_all_the_same(database: Database) -> None:
     with database.connect() as writer, database.connect() as ear:
         store(writer, trade(1))

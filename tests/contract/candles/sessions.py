@@ -1,7 +1,8 @@
 """Sessions that go on step by step, each in a thread of its own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from typing import Any
 
 from psycopg import IsolationLevel, errors
@@ -13,6 +14,17 @@ Parameters = Sequence[Any] | Mapping[str, Any]
 
 # what a caller answers by trying the transaction again
 AGAIN = (errors.SerializationFailure, errors.DeadlockDetected)
+
+
+@contextmanager
+def again() -> Iterator[None]:
+    """Raise what a node of a cluster found at COMMIT as what it was: a conflict."""
+    try:
+        yield
+    except errors.InternalError_ as error:
+        if "could not commit transaction for shard" not in str(error):
+            raise
+        raise errors.SerializationFailure(str(error)) from error
 
 
 class Session:
@@ -88,7 +100,8 @@ class Session:
             self.connection.rollback()
             return False
         try:
-            self.connection.commit()
+            with again():
+                self.connection.commit()
         except AGAIN:
             self.connection.rollback()
             return False

@@ -36,6 +36,7 @@ def test_candles_follow_every_history(
         oracle.assert_candles_are_right(trading)
 
 
+@pytest.mark.copy_errors
 @pytest.mark.copy
 @settings(max_examples=max(5, settings().max_examples // 4))
 @given(data=st.data())

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from psycopg import IsolationLevel
 
 from tests import oracle
-from tests.contract.candles.sessions import AGAIN, Session
+from tests.contract.candles.sessions import AGAIN, Session, again
 from tests.contract.candles.support import empty
 from tests.db import Connection, count_within_timestamps
 from tests.engines import Database, Prepare
@@ -243,6 +243,7 @@ def _pausable(connection: Connection) -> None:
 
 
 @pytest.mark.candle_tables
+@pytest.mark.user_triggers
 @pytest.mark.parametrize("level", LEVELS[:2], ids=lambda level: level.name.lower())
 @pytest.mark.long
 def test_every_write_beside_a_paused_one(
@@ -489,7 +490,8 @@ def _work(
                         for query, rows in statements:
                             for row in rows:
                                 connection.execute(query, row)
-                        connection.commit()
+                        with again():
+                            connection.commit()
                     except AGAIN:
                         connection.rollback()
                         tally.retried += 1

@@ -28,6 +28,8 @@ from tests.contract.cli.support import fails, leaves, succeeds
 from tests.db import Connection
 from tests.engines import Database
 
+pytestmark = pytest.mark.native_speed_when_short
+
 START = datetime(2025, 3, 3, 10, 0, tzinfo=UTC)
 KLINE = "1741000500000,10.5,11,9,10,3.5,1741000559999,36.125,4,1,10,0\n"
 OWN = "exchange,symbol,interval,bucket,open,high,low,close,volume,quote_volume,trades\n"

@@ -11,7 +11,11 @@ from tests.contract.candles.sessions import Session
 from tests.engines import Database
 from tests.make import INSERT_TRADE
 
-pytestmark = [pytest.mark.several_connections, pytest.mark.candle_tables]
+pytestmark = [
+    pytest.mark.several_connections,
+    pytest.mark.candle_tables,
+    pytest.mark.user_triggers,
+]
 
 MINUTE = datetime(2025, 2, 10, 9, 30, tzinfo=UTC)
 GATE = 4711

@@ -9,7 +9,7 @@ from tests import oracle
 from tests.db import Connection, ensure
 from tests.make import NOON, insert_trades, trade
 
-pytestmark = pytest.mark.candle_tables
+pytestmark = [pytest.mark.candle_tables, pytest.mark.newest_server_when_short]
 
 SETTINGS = ("entasis.moved", "entasis.recompute")
 
@@ -29,6 +29,7 @@ def test_a_merge_that_moves_trades_sets_what_it_likes(connection: Connection, na
     oracle.assert_candles_are_right(connection)
 
 
+@pytest.mark.volatile_writes
 @pytest.mark.parametrize("name", SETTINGS)
 def test_a_statement_within_another_sets_what_it_likes(connection: Connection, name: str) -> None:
     ensure(connection, "market_data", NOON, NOON + timedelta(days=1))

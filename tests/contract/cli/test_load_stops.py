@@ -13,7 +13,7 @@ from entasis_db.errors import LoadError
 from entasis_db.exchange_candles import CandleReport, load_exchange_candles
 from entasis_db.ingest import IngestReport, Loaded, load_trades
 from tests.contract.cli.support import HEADER, entasis, fails, leaves, lines
-from tests.db import Connection
+from tests.db import Connection, let_triggers
 from tests.engines import Database
 
 pytestmark = [pytest.mark.copy, pytest.mark.newest_server, pytest.mark.native_speed]
@@ -122,24 +122,30 @@ def test_candles_that_are_wrong_as_a_whole(database: Database, tmp_path: Path) -
         assert seen[-1] == CandleReport(1, quarantined=2)
 
 
-FULL = """
+FULL = (
+    """
 CREATE FUNCTION public.full_disk() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF new.id = 1500 THEN
         RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100';
     END IF;
     RETURN new;
-END $$;
+END $$
+""",
+    """
 CREATE TRIGGER full_disk BEFORE INSERT ON entasis.market_data
-FOR EACH ROW EXECUTE FUNCTION public.full_disk();
-"""
+FOR EACH ROW EXECUTE FUNCTION public.full_disk()
+""",
+)
 
 
 def test_a_full_disk(database: Database, tmp_path: Path) -> None:
     path = tmp_path / "trades.csv"
     path.write_text(HEADER + lines(2000))
     with database.connect() as connected:
-        connected.execute(FULL)
+        let_triggers(connected)
+        for statement in FULL:
+            connected.execute(statement)
         with pytest.raises(LoadError) as error:
             load_trades(connected, path, batch_rows=1000)
         assert str(error.value) == (

@@ -91,6 +91,7 @@ def test_psql_reads_what_decrypts_a_key_from_a_file(
     assert f"sslpassword={SECRET}\n" in file
 
 
+@pytest.mark.passwords
 def test_a_wrong_password_is_not_shown(market: Database) -> None:
     said = fails(make_conninfo(market.dsn, password=SECRET), "check")
     assert "password authentication failed" in said

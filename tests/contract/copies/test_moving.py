@@ -32,7 +32,13 @@ def plain() -> Server:
     return start_once(found[-1])
 
 
-@pytest.fixture(scope="module", params=["from postgresql", "to postgresql"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        "from postgresql",
+        pytest.param("to postgresql", marks=pytest.mark.native_speed_when_short),
+    ],
+)
 def way(request: pytest.FixtureRequest, server: Server, plain: Server) -> tuple[Server, Server]:
     """From which server rows go to which."""
     return (plain, server) if request.param == "from postgresql" else (server, plain)

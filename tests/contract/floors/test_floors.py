@@ -250,6 +250,7 @@ def test_check_and_rebuild_work_with_a_floor_within_a_day(
                 f"CREATE TABLE entasis.{name} PARTITION OF entasis.market_data"
                 f" FOR VALUES FROM ('{begin}') TO ('{end}')"
             )
+            admin.execute(f"ALTER TABLE entasis.{name} OWNER TO entasis_owner")
         ensure(admin, "market_data", month(2020, 1), month(2020, 2))
     for hours in (-1, 1, 30):
         insert_trade(admin, noon + timedelta(hours=hours))

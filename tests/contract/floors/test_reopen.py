@@ -224,8 +224,10 @@ def test_what_lies_outside_of_a_reopened_range_stays_closed(
 
 def _closed(connection: Connection, query: str, values: list[Any]) -> None:
     """See a statement refused: by a floor, or because no partition, or another chunk, takes it."""
-    with pytest.raises(errors.CheckViolation):
+    with pytest.raises((errors.CheckViolation, errors.InternalError_)) as caught:
         connection.execute(query.encode(), values)
+    # rows of several symbols go to the nodes of a cluster by COPY, which loses the class
+    assert caught.type is errors.CheckViolation or "past its keep period" in str(caught.value)
 
 
 @pytest.mark.native_speed

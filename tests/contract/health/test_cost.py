@@ -16,6 +16,7 @@ pytestmark = [pytest.mark.newest_server, pytest.mark.native_speed]
 LOOK = Statement("health", "SELECT * FROM entasis.health", {}, tuple)
 
 
+@pytest.mark.one_server
 def test_it_reads_trades_of_the_last_hour_alone(connection: Connection) -> None:
     now = one(connection, "SELECT date_trunc('second', now())")
     connection.execute("UPDATE entasis.keep_periods SET keep = NULL")

@@ -16,7 +16,7 @@ from tests.db import Connection, one
 from tests.engines import Source
 from tests.servers.cluster import bare_cluster
 
-pytestmark = [pytest.mark.newest_server, pytest.mark.own_cluster]
+pytestmark = [pytest.mark.newest_server, pytest.mark.own_cluster, pytest.mark.standby]
 
 ASKED = {
     *("slot_inactive", "slot_wal", "slot_lost", "wal_ready", "archive_command_failing"),

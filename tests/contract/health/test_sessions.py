@@ -201,13 +201,13 @@ def test_a_setting_of_a_login(
 @several
 @pytest.mark.own_cluster
 def test_a_setting_that_waits_for_a_restart(connection: Connection) -> None:
-    wanted = ("setting_unfit", "max_locks_per_transaction waits for a restart")
+    wanted = ("setting_unfit", "max_pred_locks_per_transaction waits for a restart")
     assert wanted not in of_settings(connection)
-    now = one(connection, "SELECT current_setting('max_locks_per_transaction')")
+    now = one(connection, "SELECT current_setting('max_pred_locks_per_transaction')")
     for assignment, waits in (
-        ("SET max_locks_per_transaction = 1000", True),
-        (f"SET max_locks_per_transaction = {now}", False),
-        ("RESET max_locks_per_transaction", False),
+        ("SET max_pred_locks_per_transaction = 1000", True),
+        (f"SET max_pred_locks_per_transaction = {now}", False),
+        ("RESET max_pred_locks_per_transaction", False),
     ):
         connection.execute(f"ALTER SYSTEM {assignment}".encode())
         connection.execute("SELECT pg_reload_conf()")

@@ -111,9 +111,9 @@ def test_too_few_locks_for_a_dump_are_found(connection: Connection) -> None:
             connection,
             "SELECT pg_get_functiondef('entasis_internal.setting_advice'::regproc)",
         )
-        # as if there were a hundred times as many
+        # as if there were a thousand times as many
         more = text.replace(
-            "count(*) FROM pg_class AS c WHERE", "100 * count(*) FROM pg_class AS c WHERE"
+            "count(*) FROM pg_class AS c WHERE", "1000 * count(*) FROM pg_class AS c WHERE"
         )
         assert more != text
         connection.execute(more.encode())

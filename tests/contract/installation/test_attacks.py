@@ -74,6 +74,8 @@ def test_definers_take_any_argument(connection: Connection, role: str) -> None:
                 with connection.transaction(force_rollback=True):
                     connection.execute(call.encode(), values).fetchall()
             except FAULTS as error:
+                if "pg_temp.entasis_staged" in str(error):  # nothing is staged
+                    continue
                 pytest.fail(f"{name} {values}: {type(error).__name__}: {error}")
             except psycopg.Error as error:
                 # an infinite time was answered, which Python has no value for

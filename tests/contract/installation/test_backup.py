@@ -33,6 +33,7 @@ def run(server: Server, database: Database, program: str, *arguments: str, stdin
 
 
 @pytest.mark.own_cluster
+@pytest.mark.pg_dump
 @pytest.mark.parametrize("how", [(), ("--load-via-partition-root",)], ids=["plain", "by root"])
 def test_dump_and_restore(server: Server, database: Database, how: tuple[str, ...]) -> None:
     with database.connect() as connection:
@@ -84,6 +85,7 @@ def wrong_candles(connection: psycopg.Connection[Any]) -> list[Any]:
 
 
 @pytest.mark.own_cluster
+@pytest.mark.pg_dump
 @pytest.mark.newest_server
 def test_restored_without_its_roles(server: Server, database: Database) -> None:
     """What a careless restore loses is said by status, and mended by migrate."""

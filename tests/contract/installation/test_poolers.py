@@ -70,7 +70,7 @@ def test_a_pooler_that_keeps_sessions(empty_database: Database, tmp_path: Path) 
     told, place = "--session-pooler", tmp_path.as_uri()
     with pooler(empty_database.dsn, mode="session", size=3) as dsn:
         before = left(dsn, 3)
-        assert "is at release" in succeeds(dsn, "migrate", told)
+        assert "is at release" in succeeds(dsn, "migrate", "--engine", empty_database.engine, told)
         assert left(dsn, 3) == before
         with empty_database.connect() as connection:
             load_old_rows(connection)

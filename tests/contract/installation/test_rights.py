@@ -70,12 +70,13 @@ def assert_may_only_read(reader: Connection, admin: Connection, found: Relation)
     schema, name, kind, is_partition = found
     relation = sql.Identifier(schema, name)
     (column,) = admin.execute(
-        "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum = 1",
+        "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0"
+        " AND attidentity <> 'a' AND attgenerated = '' ORDER BY attnum DESC LIMIT 1",
         [f"{schema}.{name}"],
     ).fetchone() or ("",)
     writes = [
         "INSERT INTO {r} DEFAULT VALUES",
-        "UPDATE {r} SET {c} = DEFAULT",
+        "UPDATE {r} SET {c} = NULL",
         "DELETE FROM {r}",
     ]
     if kind != "v":
@@ -164,6 +165,11 @@ BACK_DOORS = {
     "postgresql": (
         "SELECT entasis_internal.recompute_candles('{}')",
         "SELECT entasis_internal.merge_candles('{}')",
+        "SELECT entasis_internal.create_partition('market_data', now())",
+    ),
+    "citus": (
+        "SELECT entasis_internal.recompute_market_day('a', 'b', now())",
+        "SELECT entasis_internal.rebuild_market_day('a', 'b', now())",
         "SELECT entasis_internal.create_partition('market_data', now())",
     ),
     "timescaledb": (

@@ -7,7 +7,7 @@ from tests.db import Connection
 from tests.engines import Database
 from tests.routines import Routine, routines
 
-pytestmark = pytest.mark.newest_server
+pytestmark = [pytest.mark.newest_server, pytest.mark.native_speed_when_short]
 
 
 def of_schema(database: Database) -> dict[str, Routine]:

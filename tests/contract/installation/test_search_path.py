@@ -141,6 +141,7 @@ def test_every_command_is_tried() -> None:
     assert set(main.deferred) == WITHOUT | set(COMMANDS)
 
 
+@pytest.mark.any_datestyle
 def test_no_helper_of_a_reader_is_hijacked(database: Database, act: Act) -> None:
     reader = act("entasis_reader")
     assert ledger.status(reader).drift == ()

@@ -285,6 +285,7 @@ def usual(server: Server, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     return history(server, tmp_path_factory.mktemp("usual"), {})
 
 
+@pytest.mark.any_datestyle
 @pytest.mark.parametrize("name", DEFAULTS)
 def test_every_answer_is_the_same(
     server: Server, tmp_path: Path, usual: dict[str, str], name: str

@@ -17,6 +17,7 @@ def call_itself(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
 @pytest.mark.newest_server
 @pytest.mark.native_speed
 @pytest.mark.parametrize("number", [190000, 200003])
+@pytest.mark.newer_servers
 def test_a_newer_major_version_is_not_refused(
     empty_database: Database, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:

@@ -220,6 +220,7 @@ def test_a_server_that_is_not_up_yet_is_waited_for(
     assert said[1:] == ["feed: the server is up"]
 
 
+@pytest.mark.passwords
 def test_waiting_has_an_end(database: Database) -> None:
     began = monotonic()
     with pytest.raises(psycopg.OperationalError, match="refused"):
@@ -258,6 +259,7 @@ def durable(source: Source) -> Iterator[Cluster]:
 
 
 @pytest.mark.own_cluster
+@pytest.mark.kills
 @BOTH
 @pytest.mark.long
 def test_the_server_is_killed_in_the_middle(

@@ -152,6 +152,7 @@ def test_a_prediction_is_scored_by_what_happened(
         assert queries.models().fetch(months_connection) == series([*made, *strangers])
 
 
+@pytest.mark.one_role
 @pytest.mark.parametrize(
     ("prediction_type", "value", "actual", "hit"),
     [
@@ -202,6 +203,7 @@ def test_a_target_that_is_still_to_come_has_no_price(connection: psycopg.Connect
     assert (future.base_price, future.target_price, future.hit) == (Decimal(1), None, None)
 
 
+@pytest.mark.one_role
 def test_a_lookback_of_a_day_has_24_hours_when_the_sessions_day_has_23(months: Database) -> None:
     at = datetime(2024, 3, 10, 12, tzinfo=UTC)
     with months.connect() as connection, example(connection, Session("America/New_York")):

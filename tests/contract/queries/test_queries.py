@@ -172,6 +172,8 @@ def test_every_kind_of_connection_gives_the_same(
         {"options": "-c timezone=America/New_York -c datestyle=SQL,DMY"},
         {"options": "-c timezone=Asia/Kathmandu -c intervalstyle=sql_standard"},
     ):
+        if "datestyle" in str(options) and not seeded.can("any_datestyle"):
+            continue
         with seeded.connect(**options) as connection:
             assert statement.fetch(connection) == rows
     with seeded.connect() as connection, connection.pipeline():
@@ -229,6 +231,7 @@ def test_a_statement_joins_the_callers_transaction_and_leaves_the_session_alone(
         assert row[0].utcoffset() == 5 * HOUR + 45 * MINUTE
 
 
+@pytest.mark.one_role
 def test_times_are_in_utc_so_that_the_hour_that_comes_twice_equals_itself(
     months: Database,
 ) -> None:
@@ -302,6 +305,7 @@ def test_a_range_is_compared_as_instants() -> None:
 # --- other schemas in the search path ------------------------------------------------------------
 
 
+@pytest.mark.any_path
 @pytest.mark.several_connections
 def test_a_name_without_its_schema_would_be_found_in_the_callers_path(
     seeded: Database, server: Server

@@ -32,6 +32,8 @@ from tests.db import Connection, ensure, one
 from tests.engines import Database
 from tests.make import month, month_of
 
+pytestmark = pytest.mark.newest_server_when_short
+
 
 def names(gone: Gone) -> list[str]:
     return [name for name, _ in gone.values()]

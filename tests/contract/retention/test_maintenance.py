@@ -20,7 +20,7 @@ from tests.db import KilledError, discard, mortal
 from tests.engines import Database, Server
 from tests.make import THIS_MONTH, months_ago
 
-pytestmark = pytest.mark.copy
+pytestmark = [pytest.mark.copy, pytest.mark.newest_server_when_short]
 
 
 def name(relation: str, back: int) -> str:

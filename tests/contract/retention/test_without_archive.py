@@ -22,7 +22,7 @@ from tests.contract.retention.support import (
     maintain,
     partitions,
 )
-from tests.db import Connection, discard, health, one
+from tests.db import Connection, discard, health, one, violates
 from tests.engines import Database
 from tests.make import INSERT_TRADE, month
 
@@ -146,7 +146,7 @@ def test_what_cannot_be_archived_is_refused_when_it_is_written(
     ):
         with pytest.raises(errors.CheckViolation) as caught:
             admin.execute(statement, [now, moment])
-        assert caught.value.diag.constraint_name == constraint
+        violates(admin, caught.value, constraint)
     insert_trade(admin, now)
     with pytest.raises(errors.CheckViolation):
         admin.execute("UPDATE entasis.market_data SET created_at = %s", [moment])

@@ -109,6 +109,7 @@ def test_arrow_does_what_trades_one_by_one_do(
     assert found[0] == found[1]
 
 
+@pytest.mark.direct_copies
 def test_a_clean_batch_is_copied_as_a_whole(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,6 +123,7 @@ def test_a_clean_batch_is_copied_as_a_whole(
     assert written[:33] == sorted(written[:33])
 
 
+@pytest.mark.direct_copies
 def test_clean_sides_are_copied_as_a_whole(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

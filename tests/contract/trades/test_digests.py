@@ -86,6 +86,7 @@ def test_files_arrow_and_sql_tell_the_same_trades(connection: Connection, tmp_pa
     oracle.assert_candles_are_right(connection)
 
 
+@pytest.mark.direct_copies
 def test_a_clean_table_of_text_ids_is_copied(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,11 @@ from tests.contract.trades.support import by_key, counts, ingest, quarantined, w
 from tests.db import Connection, one
 from tests.make import NOON, D, insert_trades, trade
 
-pytestmark = pytest.mark.copy
+pytestmark = [
+    pytest.mark.copy,
+    pytest.mark.newest_server_when_short,
+    pytest.mark.native_speed_when_short,
+]
 
 
 def stored(connection: Connection) -> list[Trade]:

@@ -20,7 +20,11 @@ from tests.db import Connection, wipe
 from tests.engines import Database
 from tests.make import NOON, D, trade
 
-pytestmark = [pytest.mark.copy, pytest.mark.newest_server]
+pytestmark = [
+    pytest.mark.copy,
+    pytest.mark.newest_server,
+    pytest.mark.native_speed_when_short,
+]
 
 MARKET = ("BTCUSDT", "binance-spot")
 SPANS: dict[TimeUnit, timedelta] = {

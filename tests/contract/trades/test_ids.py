@@ -48,6 +48,7 @@ def make_months(connection: Connection) -> None:
     )
 
 
+@pytest.mark.one_session
 @pytest.mark.parametrize("unit", [MS, timedelta(seconds=1)], ids=["ms", "s"])
 def test_a_second_telling_is_found_and_removed(connection: Connection, unit: timedelta) -> None:
     told = trade(5, timestamp=NOON + 0.7 * unit + 3 * unit)
@@ -102,9 +103,12 @@ def test_plain_sql_cannot_tell_a_trade_twice(connection: Connection, recorded: b
     early, told = trade(4, timestamp=NOON - MINUTE), trade(5, timestamp=NOON + 123_456 * US)
     insert_trades(connection, early, told)
     for again in (NOON + 123 * MS, NOON):
-        with pytest.raises(errors.UniqueViolation, match=r"12:00:00\.123456"):
+        with (
+            pytest.raises(errors.UniqueViolation, match=r"12:00:00\.123456"),
+            connection.transaction(),
+        ):
             insert_trades(connection, trade(6), told._replace(timestamp=again))
-    with pytest.raises(errors.UniqueViolation):
+    with pytest.raises(errors.UniqueViolation), connection.transaction():
         insert_trades(connection, *(trade(7, timestamp=NOON + n * US) for n in (0, 400)))
     far = told._replace(timestamp=NOON + timedelta(days=3))
     if recorded:

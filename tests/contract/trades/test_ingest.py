@@ -33,7 +33,7 @@ from tests.db import wipe
 from tests.engines import Database, Server
 from tests.make import NOON, D, quote, trade
 
-pytestmark = pytest.mark.copy
+pytestmark = [pytest.mark.copy, pytest.mark.newest_server_when_short]
 
 
 # --- what is stored ------------------------------------------------------------------------------

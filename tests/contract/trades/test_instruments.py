@@ -21,7 +21,7 @@ from tests.db import Connection
 from tests.engines import Server
 from tests.make import NOON, D, insert_trades, trade
 
-pytestmark = pytest.mark.newest_server
+pytestmark = [pytest.mark.newest_server, pytest.mark.native_speed_when_short]
 
 NO_SIZE = (None, None, "base")
 AT_EIGHT = datetime(2025, 6, 27, 8, tzinfo=UTC)

@@ -17,7 +17,11 @@ from tests.db import Connection
 from tests.engines import Database
 from tests.make import NOON, D, trade
 
-pytestmark = [pytest.mark.copy, pytest.mark.native_speed]
+pytestmark = [
+    pytest.mark.copy,
+    pytest.mark.native_speed,
+    pytest.mark.newest_server_when_short,
+]
 
 Write = Callable[[Database, Connection, list[Trade], str], IngestReport]
 

@@ -29,7 +29,11 @@ from tests.db import Connection, is_blocked, one, wipe
 from tests.engines import Database
 from tests.make import NOON, D, trade
 
-pytestmark = [pytest.mark.copy, pytest.mark.newest_server]
+pytestmark = [
+    pytest.mark.copy,
+    pytest.mark.newest_server,
+    pytest.mark.native_speed_when_short,
+]
 
 SECOND = timedelta(seconds=1)
 
@@ -109,6 +113,7 @@ def test_what_goes_and_what_stays(connection: Connection, tmp_path: Path) -> Non
     assert quarantined(connection) == []
 
 
+@pytest.mark.one_session
 def test_an_id_that_is_stored_twice_is_stored_once(connection: Connection, tmp_path: Path) -> None:
     """Wherever the second one lies: the order of ids says nothing of what is wrong."""
     stored = [trade(n, exchange="binance-spot") for n in (1, 5, 9)]

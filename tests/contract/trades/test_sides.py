@@ -20,7 +20,7 @@ from tests.contract.trades.support import (
     quarantined,
     with_months,
 )
-from tests.db import one
+from tests.db import is_blocked
 from tests.engines import Database
 from tests.make import NOON, D, trade
 
@@ -45,6 +45,7 @@ def reasons(connection: psycopg.Connection[Any]) -> list[dict[str, Any]]:
 # --- what is stored ------------------------------------------------------------------------------
 
 
+@pytest.mark.direct_copies
 def test_a_clean_batch_with_sides_goes_straight_in(
     connection: psycopg.Connection[Any], staged: list[str]
 ) -> None:
@@ -195,12 +196,15 @@ def test_sides_are_filled_in_the_order_of_the_key(database: Database) -> None:
         for row in rows:
             ingest(connection, row)
         with ThreadPoolExecutor(1) as pool, holder.transaction():
-            holder.execute("SELECT FROM entasis.market_data WHERE id = 50 FOR UPDATE")
+            one_trade = (
+                "SELECT FROM entasis.market_data WHERE symbol = 'BTC' AND id = %s FOR UPDATE"
+            )
+            holder.execute(one_trade, [50])
             filling = pool.submit(ingest, connection, *(r._replace(side="buy") for r in rows))
             until_blocked(holder, connection)
             # it waits for the last of the key, and has locked the first before
             with pytest.raises(errors.LockNotAvailable), holder.transaction():
-                holder.execute("SELECT FROM entasis.market_data WHERE id = 1 FOR UPDATE NOWAIT")
+                holder.execute(f"{one_trade} NOWAIT", [1])
         assert filling.result() == IngestReport(already_there=50)
         assert set(oracle.stored_sides(connection).values()) == {"buy"}
 
@@ -209,8 +213,7 @@ def until_blocked(
     by: psycopg.Connection[Any], blocked: psycopg.Connection[Any], attempts: int = 3_000
 ) -> None:
     for _ in range(attempts):
-        waits_for = one(by, "SELECT pg_blocking_pids(%s)", blocked.info.backend_pid)
-        if by.info.backend_pid in waits_for:
+        if is_blocked(by, blocked):
             return
         threading.Event().wait(0.01)
     raise AssertionError("the other session was never blocked")
