@@ -88,15 +88,6 @@ def _refuse_binary_rows(connection: psycopg.Connection[Any]) -> None:
         )
 
 
-def read_over_one_connection(connection: psycopg.Connection[Any]) -> None:
-    """Have each node asked over one connection in this transaction, which makes partitions later.
-
-    Citus makes none where it has read over several.
-    """
-    if is_citus(connection):
-        Cursor(connection).execute("SET LOCAL citus.max_adaptive_executor_pool_size = 1")
-
-
 def refuse_worker(connection: psycopg.Connection[Any]) -> None:
     """Raise MigrationError on a worker of a Citus cluster, whatever the engine."""
     if _one(

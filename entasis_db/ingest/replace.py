@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import psycopg
 from psycopg import errors, sql
 
-from entasis_db.citus import is_citus, read_over_one_connection
+from entasis_db.citus import is_citus
 from entasis_db.cursors import Cursor
 from entasis_db.direct import is_direct
 from entasis_db.errors import LoadError
@@ -125,7 +125,6 @@ def replace_trades(
     with connection.transaction(), Cursor(connection) as cursor:
         # what is repeated after a conflict with another session must see what that one has done
         cursor.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
-        read_over_one_connection(connection)
         cursor.execute(TRADES.stage)
         with ahead(reader, parts) as parts:
             staging.fill(cursor, parts, reader, progress)

@@ -58,10 +58,5 @@ BEGIN
     END LOOP;
     ALTER FUNCTION entasis.insert_staged_trades SECURITY DEFINER;
     ALTER FUNCTION entasis.replace_staged_trades SECURITY DEFINER;
-    -- these read what is stored, and then make partitions: Citus refuses that in one transaction ("has been read over multiple
-    -- connections") unless each node was read over one
-    ALTER FUNCTION entasis.insert_staged_trades SET citus.max_adaptive_executor_pool_size = 1;
-    ALTER FUNCTION entasis.replace_staged_trades SET citus.max_adaptive_executor_pool_size = 1;
-    ALTER FUNCTION entasis.insert_staged_options SET citus.max_adaptive_executor_pool_size = 1;
 END
 $copies$;
