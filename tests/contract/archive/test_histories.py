@@ -204,6 +204,7 @@ def set_keep(connection: Connection, raw: int, more: int) -> None:
     )
 
 
+@pytest.mark.one_role
 @several
 @given(keep=st.integers(1, 6), played=st.lists(steps, min_size=3, max_size=12))
 @pytest.mark.long

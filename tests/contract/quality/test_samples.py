@@ -95,6 +95,7 @@ def plant(
     return expected
 
 
+@pytest.mark.one_role
 @pytest.mark.parametrize("seed", range(3))
 def test_each_that_is_planted_is_found_and_none_twice(
     sampled: psycopg.Connection[Any], seed: int, short: bool
