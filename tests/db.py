@@ -28,9 +28,11 @@ def health(connection: Connection, relation: str) -> dict[str, Any]:
     return row
 
 
-def is_blocked(asking: Connection, waiting: Connection) -> bool:
-    """Say whether a session waits for another; on a cluster, whether any does on some node."""
+def is_blocked(asking: Connection, waiting: Connection, *, by_asking: bool = False) -> bool:
+    """Say whether a session waits for another, or for this; on a cluster, whether any does."""
     query = "SELECT cardinality(pg_blocking_pids(%s)) > 0"
+    if by_asking:
+        query = "SELECT pg_backend_pid() = ANY (pg_blocking_pids(%s))"
     if one(asking, "SELECT to_regclass('pg_catalog.citus_lock_waits') IS NOT NULL"):
         query += " OR EXISTS (SELECT FROM citus_lock_waits)"
     return bool(one(asking, query, waiting.info.backend_pid))

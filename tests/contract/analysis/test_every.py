@@ -119,15 +119,11 @@ def test_every_function_is_one_in_sql_too(seeded: Database) -> None:
 def test_every_file_runs_as_a_reader_on_any_search_path(seeded: Database, server: Server) -> None:
     with server.login("entasis_reader", "entasis_service") as (name, password):
         dsn = make_conninfo(seeded.dsn, user=name, password=password)
-        reads_every_file(dsn)
-
-
-def reads_every_file(dsn: str) -> None:
-    with psycopg.connect(dsn, autocommit=True) as connection, acting_for(connection, USER):
-        connection.execute("SET search_path = ''")
-        for statement in EXAMPLES:
-            assert statement.sql.startswith("-- ")
-            assert statement.fetch(connection), statement.name
+        with psycopg.connect(dsn, autocommit=True) as connection, acting_for(connection, USER):
+            connection.execute("SET search_path = ''")
+            for statement in EXAMPLES:
+                assert statement.sql.startswith("-- ")
+                assert statement.fetch(connection), statement.name
 
 
 @pytest.mark.parametrize("statement", EXAMPLES, ids=lambda s: s.name)

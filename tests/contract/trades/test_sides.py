@@ -213,7 +213,7 @@ def until_blocked(
     by: psycopg.Connection[Any], blocked: psycopg.Connection[Any], attempts: int = 3_000
 ) -> None:
     for _ in range(attempts):
-        if is_blocked(by, blocked):
+        if is_blocked(by, blocked, by_asking=True):
             return
         threading.Event().wait(0.01)
     raise AssertionError("the other session was never blocked")
